@@ -1,0 +1,1 @@
+"""The `qtomo` command: parse, call one function of the library, print."""

@@ -1,0 +1,1 @@
+"""Judgement: divergences, fidelities and observables, each with its error bar."""

@@ -1,0 +1,1 @@
+"""Generative models of measurement records, one family a file."""

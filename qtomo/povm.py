@@ -1,0 +1,174 @@
+"""Measurements of one qubit: POVM elements, their duals and the named POVMs.
+
+A POVM (positive operator-valued measure) is a set of positive operators M_a with sum 1; outcome a
+of a qubit in state rho has probability Tr(M_a rho). A record of N qubits is N outcomes, one POVM a
+site. The elements may be the same on each site, shape (K, 2, 2), or a site each, shape (N, K, 2, 2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["NAMED_POVMS", "PAULIS", "POVM", "POVMError", "named_povm"]
+
+#: Single-qubit Pauli matrices by letter, complex128 (2, 2), in the basis |0>, |1>.
+PAULIS: dict[str, NDArray[np.complex128]] = {
+    "I": np.eye(2, dtype=np.complex128),
+    "X": np.array([[0, 1], [1, 0]], dtype=np.complex128),
+    "Y": np.array([[0, -1j], [1j, 0]], dtype=np.complex128),
+    "Z": np.array([[1, 0], [0, -1]], dtype=np.complex128),
+}
+
+_TOLERANCE = 1e-9
+
+
+class POVMError(ValueError):
+    """A set of operators that is not a measurement, or a question it cannot answer."""
+
+
+@dataclass(frozen=True, eq=False)
+class POVM:
+    """A measurement of each qubit by the same, or by site-dependent, POVM elements.
+
+    Args:
+        elements: complex (K, 2, 2), one POVM for every site, or (N, K, 2, 2), one a site.
+        name: how tables and files call it.
+
+    Raises:
+        POVMError: wrong shape, entries that are not finite, an element that is not Hermitian or
+            not positive, or elements that do not sum to the identity; says which one.
+
+    >>> povm = named_povm("pauli4")
+    >>> povm.n_outcomes, povm.is_complete
+    (4, True)
+    """
+
+    elements: NDArray[np.complex128]
+    name: str = "custom"
+
+    def __init__(self, elements: ArrayLike, name: str = "custom") -> None:
+        array = np.array(elements, dtype=np.complex128)
+        _check_elements(array, name)
+        array.setflags(write=False)
+        object.__setattr__(self, "elements", array)
+        object.__setattr__(self, "name", name)
+
+    @property
+    def n_outcomes(self) -> int:
+        """K, the number of outcomes of one qubit."""
+        return int(self.elements.shape[-3])
+
+    @property
+    def n_sites(self) -> int | None:
+        """N where the elements are given a site, None where one POVM serves any chain."""
+        return None if self.elements.ndim == 3 else self.elements.shape[0]
+
+    def site_elements(self, n_sites: int) -> NDArray[np.complex128]:
+        """Elements a site, complex (n_sites, K, 2, 2).
+
+        Raises:
+            POVMError: the elements are given for another number of sites.
+        """
+        if self.n_sites is None:
+            return np.broadcast_to(self.elements, (n_sites, *self.elements.shape))
+        if self.n_sites != n_sites:
+            raise POVMError(f"POVM '{self.name}' is given for {self.n_sites} sites, asked for {n_sites}")
+        return self.elements
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether outcomes determine any one-qubit state (informational completeness) on each site."""
+        frames = self.elements.reshape(-1, self.n_outcomes, 4)
+        return all(np.linalg.matrix_rank(frame, tol=1e-7) == 4 for frame in frames)
+
+    def duals(self) -> NDArray[np.complex128]:
+        """Canonical dual operators D_a, with sum_a Tr(M_a rho) D_a = rho for every rho.
+
+        The Moore-Penrose inverse of the frame {M_a}; unique when K = 4 (d'Ariano, Perinotti,
+        Sacchi 2004, quant-ph/0405152). Shape as `elements`.
+
+        Raises:
+            POVMError: the POVM is not informationally complete.
+        """
+        if not self.is_complete:
+            raise POVMError(f"POVM '{self.name}' is not informationally complete: it has no duals")
+        frames = self.elements.reshape(*self.elements.shape[:-2], 4)
+        duals = np.linalg.pinv(frames).conj().swapaxes(-1, -2)
+        return np.ascontiguousarray(duals).reshape(self.elements.shape)
+
+    def outcome_values(self, operator: NDArray[np.complex128]) -> NDArray[np.float64]:
+        """f(a) = Tr(D_a O), whose mean over outcomes is <O>: float64 (K,) or (N, K).
+
+        For Pauli-4, f_Z = (5, -1, -1, -1).
+
+        Raises:
+            POVMError: the POVM is not informationally complete.
+        """
+        values = np.einsum("...aij,ji->...a", self.duals(), operator)
+        return np.ascontiguousarray(values.real)
+
+
+def _check_elements(elements: NDArray[np.complex128], name: str) -> None:
+    if elements.ndim not in (3, 4) or elements.shape[-2:] != (2, 2) or 0 in elements.shape:
+        raise POVMError(f"POVM '{name}': elements have shape {elements.shape}, expected (K, 2, 2) or (N, K, 2, 2)")
+    if not np.isfinite(elements).all():
+        raise POVMError(f"POVM '{name}': elements hold entries that are not finite numbers")
+    by_site = elements.reshape(-1, *elements.shape[-3:])
+    for site, site_elements in enumerate(by_site):
+        place = f"POVM '{name}'" + (f", site {site}" if elements.ndim == 4 else "")
+        for outcome, element in enumerate(site_elements):
+            if np.abs(element - element.conj().T).max() > _TOLERANCE:
+                raise POVMError(f"{place}: element {outcome} is not Hermitian")
+            smallest = float(np.linalg.eigvalsh(element)[0])
+            if smallest < -_TOLERANCE:
+                raise POVMError(f"{place}: element {outcome} is not positive (eigenvalue {smallest:.3g})")
+        excess = np.abs(site_elements.sum(axis=0) - np.eye(2)).max()
+        if excess > _TOLERANCE:
+            raise POVMError(f"{place}: elements do not sum to the identity (off by {excess:.3g})")
+
+
+def _projector(*bloch: float) -> NDArray[np.complex128]:
+    """(1 + r.sigma)/2, the pure state with Bloch vector r."""
+    return 0.5 * (PAULIS["I"] + sum(r * PAULIS[p] for r, p in zip(bloch, "XYZ", strict=True)))
+
+
+def _pauli4() -> NDArray[np.complex128]:
+    first = np.stack([_projector(0, 0, 1), _projector(1, 0, 0), _projector(0, 1, 0)]) / 3
+    return np.concatenate([first, (PAULIS["I"] - first.sum(axis=0))[None]])
+
+
+def _pauli6() -> NDArray[np.complex128]:
+    poles = [(1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1)]
+    return np.stack([_projector(*pole) for pole in poles]) / 3
+
+
+def _tetrahedral() -> NDArray[np.complex128]:
+    a, b = np.sqrt(2) / 3, np.sqrt(6) / 3
+    corners = [(0.0, 0.0, 1.0), (2 * a, 0.0, -1 / 3), (-a, b, -1 / 3), (-a, -b, -1 / 3)]
+    return np.stack([_projector(*corner) for corner in corners]) / 2
+
+
+#: The measurements known by name. Pauli-4: |0>, |+>, |+i> at weight 1/3, and the rest. Pauli-6: a
+#: uniformly random Pauli basis, outcome 2*basis + bit (X+, X-, Y+, Y-, Z+, Z-). Tetrahedral: the
+#: symmetric informationally complete POVM with one corner at |0> (Carrasquilla et al. 2019,
+#: arXiv 1810.10584).
+NAMED_POVMS: dict[str, Callable[[], NDArray[np.complex128]]] = {
+    "pauli4": _pauli4,
+    "pauli6": _pauli6,
+    "tetrahedral": _tetrahedral,
+}
+
+
+def named_povm(name: str) -> POVM:
+    """The POVM of that name, the same on every site.
+
+    Raises:
+        POVMError: an unknown name; lists the known ones.
+    """
+    if name not in NAMED_POVMS:
+        raise POVMError(f"no POVM is called '{name}'; known: {', '.join(NAMED_POVMS)}")
+    return POVM(NAMED_POVMS[name](), name)

@@ -1,0 +1,1 @@
+"""The record file: measurement outcomes with everything needed to interpret them, in HDF5."""

@@ -1,0 +1,1 @@
+"""Exact states of many qubits and the distributions of their measurement outcomes."""

@@ -1,0 +1,67 @@
+"""POVMs: closed-form elements and duals, and refusals that name the fault."""
+
+import numpy as np
+import pytest
+
+from qtomo.povm import NAMED_POVMS, PAULIS, POVM, POVMError, named_povm
+
+
+@pytest.mark.parametrize("name", NAMED_POVMS)
+def test_named_povms_are_complete_and_invertible(name: str) -> None:
+    povm = named_povm(name)
+    assert povm.is_complete
+    rng = np.random.default_rng(0)
+    g = rng.normal(size=(2, 2)) + 1j * rng.normal(size=(2, 2))
+    rho = g @ g.conj().T / np.trace(g @ g.conj().T)
+    probabilities = np.einsum("aij,ji->a", povm.elements, rho)
+    np.testing.assert_allclose(np.einsum("a,aij->ij", probabilities, povm.duals()), rho, atol=1e-14)
+    for letter in "XYZ":
+        value = probabilities.real @ povm.outcome_values(PAULIS[letter])
+        assert value == pytest.approx(np.trace(rho @ PAULIS[letter]).real, abs=1e-13)
+
+
+def test_pauli4_outcome_values_are_the_known_ones() -> None:
+    povm = named_povm("pauli4")
+    np.testing.assert_allclose(povm.outcome_values(PAULIS["Z"]), [5, -1, -1, -1], atol=1e-12)
+    np.testing.assert_allclose(povm.outcome_values(PAULIS["X"]), [-1, 5, -1, -1], atol=1e-12)
+    np.testing.assert_allclose(povm.outcome_values(PAULIS["Y"]), [-1, -1, 5, -1], atol=1e-12)
+
+
+def _broken(change: str) -> np.ndarray:
+    elements = np.array(named_povm("pauli4").elements)
+    if change == "identity":
+        elements[0] *= 1.01
+    elif change == "positive":
+        elements[0, 0, 0] -= 0.4
+        elements[3, 0, 0] += 0.4
+    elif change == "Hermitian":
+        elements[1, 0, 1] += 0.1
+    elif change == "finite":
+        elements[2, 0, 0] = np.nan
+    return elements
+
+
+@pytest.mark.parametrize("fault", ["identity", "positive", "Hermitian", "finite"])
+def test_a_set_that_is_no_measurement_is_refused(fault: str) -> None:
+    with pytest.raises(POVMError, match=fault):
+        POVM(_broken(fault))
+
+
+def test_elements_a_site() -> None:
+    one = named_povm("pauli4").elements
+    povm = POVM(np.stack([one, one[[3, 2, 1, 0]]]))
+    assert povm.n_sites == 2
+    with pytest.raises(POVMError, match="2 sites"):
+        povm.site_elements(3)
+
+
+def test_z_basis_is_not_complete() -> None:
+    povm = POVM(np.stack([np.diag([1, 0]), np.diag([0, 1])]), "z")
+    assert not povm.is_complete
+    with pytest.raises(POVMError, match="not informationally complete"):
+        povm.duals()
+
+
+def test_unknown_name_lists_the_known() -> None:
+    with pytest.raises(POVMError, match="pauli4"):
+        named_povm("paul4")
