@@ -13,7 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["NAMED_POVMS", "PAULIS", "POVM", "POVMError", "named_povm"]
+from qtomo.errors import InputError
+
+__all__ = ["NAMED_POVMS", "PAULIS", "POVM", "named_povm"]
 
 #: Single-qubit Pauli matrices by letter, complex128 (2, 2), in the basis |0>, |1>.
 PAULIS: dict[str, NDArray[np.complex128]] = {
@@ -26,10 +28,6 @@ PAULIS: dict[str, NDArray[np.complex128]] = {
 _TOLERANCE = 1e-9
 
 
-class POVMError(ValueError):
-    """A set of operators that is not a measurement, or a question it cannot answer."""
-
-
 @dataclass(frozen=True, eq=False)
 class POVM:
     """A measurement of each qubit by the same, or by site-dependent, POVM elements.
@@ -39,7 +37,7 @@ class POVM:
         name: how tables and files call it.
 
     Raises:
-        POVMError: wrong shape, entries that are not finite, an element that is not Hermitian or
+        InputError: wrong shape, entries that are not finite, an element that is not Hermitian or
             not positive, or elements that do not sum to the identity; says which one.
 
     >>> povm = named_povm("pauli4")
@@ -71,12 +69,12 @@ class POVM:
         """Elements a site, complex (n_sites, K, 2, 2).
 
         Raises:
-            POVMError: the elements are given for another number of sites.
+            InputError: the elements are given for another number of sites.
         """
         if self.n_sites is None:
             return np.broadcast_to(self.elements, (n_sites, *self.elements.shape))
         if self.n_sites != n_sites:
-            raise POVMError(f"POVM '{self.name}' is given for {self.n_sites} sites, asked for {n_sites}")
+            raise InputError(f"POVM '{self.name}' is given for {self.n_sites} sites, asked for {n_sites}")
         return self.elements
 
     @property
@@ -92,10 +90,10 @@ class POVM:
         Sacchi 2004, quant-ph/0405152). Shape as `elements`.
 
         Raises:
-            POVMError: the POVM is not informationally complete.
+            InputError: the POVM is not informationally complete.
         """
         if not self.is_complete:
-            raise POVMError(f"POVM '{self.name}' is not informationally complete: it has no duals")
+            raise InputError(f"POVM '{self.name}' is not informationally complete: it has no duals")
         frames = self.elements.reshape(*self.elements.shape[:-2], 4)
         duals = np.linalg.pinv(frames).conj().swapaxes(-1, -2)
         return np.ascontiguousarray(duals).reshape(self.elements.shape)
@@ -106,7 +104,7 @@ class POVM:
         For Pauli-4, f_Z = (5, -1, -1, -1).
 
         Raises:
-            POVMError: the POVM is not informationally complete.
+            InputError: the POVM is not informationally complete.
         """
         values = np.einsum("...aij,ji->...a", self.duals(), operator)
         return np.ascontiguousarray(values.real)
@@ -114,21 +112,21 @@ class POVM:
 
 def _check_elements(elements: NDArray[np.complex128], name: str) -> None:
     if elements.ndim not in (3, 4) or elements.shape[-2:] != (2, 2) or 0 in elements.shape:
-        raise POVMError(f"POVM '{name}': elements have shape {elements.shape}, expected (K, 2, 2) or (N, K, 2, 2)")
+        raise InputError(f"POVM '{name}': elements have shape {elements.shape}, expected (K, 2, 2) or (N, K, 2, 2)")
     if not np.isfinite(elements).all():
-        raise POVMError(f"POVM '{name}': elements hold entries that are not finite numbers")
+        raise InputError(f"POVM '{name}': elements hold entries that are not finite numbers")
     by_site = elements.reshape(-1, *elements.shape[-3:])
     for site, site_elements in enumerate(by_site):
         place = f"POVM '{name}'" + (f", site {site}" if elements.ndim == 4 else "")
         for outcome, element in enumerate(site_elements):
             if np.abs(element - element.conj().T).max() > _TOLERANCE:
-                raise POVMError(f"{place}: element {outcome} is not Hermitian")
+                raise InputError(f"{place}: element {outcome} is not Hermitian")
             smallest = float(np.linalg.eigvalsh(element)[0])
             if smallest < -_TOLERANCE:
-                raise POVMError(f"{place}: element {outcome} is not positive (eigenvalue {smallest:.3g})")
+                raise InputError(f"{place}: element {outcome} is not positive (eigenvalue {smallest:.3g})")
         excess = np.abs(site_elements.sum(axis=0) - np.eye(2)).max()
         if excess > _TOLERANCE:
-            raise POVMError(f"{place}: elements do not sum to the identity (off by {excess:.3g})")
+            raise InputError(f"{place}: elements do not sum to the identity (off by {excess:.3g})")
 
 
 def _projector(*bloch: float) -> NDArray[np.complex128]:
@@ -167,8 +165,8 @@ def named_povm(name: str) -> POVM:
     """The POVM of that name, the same on every site.
 
     Raises:
-        POVMError: an unknown name; lists the known ones.
+        InputError: an unknown name; lists the known ones.
     """
     if name not in NAMED_POVMS:
-        raise POVMError(f"no POVM is called '{name}'; known: {', '.join(NAMED_POVMS)}")
+        raise InputError(f"no POVM is called '{name}'; known: {', '.join(NAMED_POVMS)}")
     return POVM(NAMED_POVMS[name](), name)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from qtomo.povm import NAMED_POVMS, PAULIS, POVM, POVMError, named_povm
+from qtomo.povm import NAMED_POVMS, PAULIS, POVM, InputError, named_povm
 
 
 @pytest.mark.parametrize("name", NAMED_POVMS)
@@ -43,7 +43,7 @@ def _broken(change: str) -> np.ndarray:
 
 @pytest.mark.parametrize("fault", ["identity", "positive", "Hermitian", "finite"])
 def test_a_set_that_is_no_measurement_is_refused(fault: str) -> None:
-    with pytest.raises(POVMError, match=fault):
+    with pytest.raises(InputError, match=fault):
         POVM(_broken(fault))
 
 
@@ -51,17 +51,17 @@ def test_elements_a_site() -> None:
     one = named_povm("pauli4").elements
     povm = POVM(np.stack([one, one[[3, 2, 1, 0]]]))
     assert povm.n_sites == 2
-    with pytest.raises(POVMError, match="2 sites"):
+    with pytest.raises(InputError, match="2 sites"):
         povm.site_elements(3)
 
 
 def test_z_basis_is_not_complete() -> None:
     povm = POVM(np.stack([np.diag([1, 0]), np.diag([0, 1])]), "z")
     assert not povm.is_complete
-    with pytest.raises(POVMError, match="not informationally complete"):
+    with pytest.raises(InputError, match="not informationally complete"):
         povm.duals()
 
 
 def test_unknown_name_lists_the_known() -> None:
-    with pytest.raises(POVMError, match="pauli4"):
+    with pytest.raises(InputError, match="pauli4"):
         named_povm("paul4")

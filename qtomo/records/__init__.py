@@ -1,1 +1,8 @@
-"""The record file: measurement outcomes with everything needed to interpret them, in HDF5."""
+"""Record files: simulate, write, read and check measurement outcomes."""
+
+from qtomo.records.reader import RecordFile, split
+from qtomo.records.schema import Target
+from qtomo.records.simulate import simulate_tfim
+from qtomo.records.writer import write_records
+
+__all__ = ["RecordFile", "Target", "simulate_tfim", "split", "write_records"]

@@ -1,0 +1,125 @@
+"""A number that comes from samples, with all that must be said about it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+__all__ = ["Estimate", "bounded_mean", "exact", "mean_of_moments", "sample_mean"]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """An estimated value with its error.
+
+    Args:
+        value: the estimate.
+        standard_error: its standard error; 0 for an exact value.
+        low: lower end of the confidence interval.
+        high: upper end of the confidence interval.
+        level: confidence level of the interval, such as 0.95.
+        n_records: number of records it is made from; 0 for an exact value.
+        method: how value and interval were made.
+    """
+
+    value: float
+    standard_error: float
+    low: float
+    high: float
+    level: float
+    n_records: int
+    method: str
+
+    def __str__(self) -> str:
+        if self.n_records == 0:
+            return f"{self.value:.6g}"
+        digits = _digits(self.standard_error)
+        return f"{self.value:.{digits}f} ± {self.standard_error:.{digits}f}"
+
+    def interval(self) -> str:
+        """The value with its interval, as 0.9973 [0.9965, 0.9981]."""
+        digits = _digits(max(self.high - self.low, 0.0) / 4)
+        return f"{self.value:.{digits}f} [{self.low:.{digits}f}, {self.high:.{digits}f}]"
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields, as plain numbers for JSON (infinities as None)."""
+        return {
+            name: None if isinstance(value, float) and not math.isfinite(value) else value
+            for name, value in asdict(self).items()
+        }
+
+    def z_score(self, truth: float) -> float:
+        """Standard errors by which the estimate lies above the truth."""
+        return (self.value - truth) / self.standard_error if self.standard_error > 0 else math.nan
+
+    def scaled(self, factor: float) -> Estimate:
+        """The estimate of `factor` times the quantity, for a positive factor."""
+        return Estimate(
+            factor * self.value,
+            factor * self.standard_error,
+            factor * self.low,
+            factor * self.high,
+            self.level,
+            self.n_records,
+            self.method,
+        )
+
+
+def exact(value: float, method: str = "exact") -> Estimate:
+    """A value without sampling error."""
+    return Estimate(float(value), 0.0, float(value), float(value), 1.0, 0, method)
+
+
+def sample_mean(values: ArrayLike, level: float = 0.95, method: str = "mean, Student interval") -> Estimate:
+    """The mean of independent values, with the studentised interval.
+
+    The interval holds asymptotically: take it from about a hundred values on, from ten thousand where
+    their distribution has long tails.
+    """
+    array = np.asarray(values, dtype=np.float64)
+    variance = float(array.var(ddof=1)) if array.size > 1 else math.inf
+    return mean_of_moments(float(array.mean()), variance, array.size, level, method)
+
+
+def mean_of_moments(mean: float, variance: float, n: int, level: float, method: str) -> Estimate:
+    """As `sample_mean`, from the mean and the (unbiased) variance of `n` independent values."""
+    error = math.sqrt(variance / n)
+    reach = float(stats.t.ppf((1 + level) / 2, n - 1)) * error if n > 1 else math.inf
+    return Estimate(mean, error, mean - reach, mean + reach, level, n, method)
+
+
+def bounded_mean(
+    values: ArrayLike, level: float = 0.95, method: str = "mean, empirical Bernstein interval", n_records: int = 0
+) -> Estimate:
+    """The mean of independent values in [0, 1], with an interval that holds for any distribution and n.
+
+    Empirical Bernstein, two-sided (Maurer and Pontil 2009, arXiv 0907.3740, theorem 4): with probability
+    at least `level`, the mean is within sqrt(2 v l / n) + 7 l / (3 (n - 1)), l = ln(4 / (1 - level)).
+
+    Raises:
+        ValueError: a value outside [0, 1].
+    """
+    array = np.asarray(values, dtype=np.float64)
+    if array.size and not (array.min() >= 0 and array.max() <= 1 + 1e-12):
+        raise ValueError(f"values from {array.min()} to {array.max()}, expected all in [0, 1]")
+    n = array.size
+    mean = float(array.mean())
+    if n < 2:
+        return Estimate(mean, math.inf, 0.0, 1.0, level, n_records or n, method)
+    variance = float(array.var(ddof=1))
+    log_term = math.log(4 / (1 - level))
+    reach = math.sqrt(2 * variance * log_term / n) + 7 * log_term / (3 * (n - 1))
+    low, high = max(0.0, mean - reach), min(1.0, mean + reach)
+    return Estimate(mean, math.sqrt(variance / n), low, high, level, n_records or n, method)
+
+
+def _digits(error: float) -> int:
+    """Decimals that show an error to two figures."""
+    if not math.isfinite(error) or error <= 0:
+        return 6
+    return max(0, min(12, 1 - math.floor(math.log10(error))))

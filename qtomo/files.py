@@ -1,0 +1,83 @@
+"""Files that are whole or absent: written under another name, synced, then renamed."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from qtomo.errors import InputError
+
+__all__ = ["atomic_output", "check_absent", "disk_errors", "write_atomic"]
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def check_absent(path: str | os.PathLike[str], overwrite: bool) -> Path:
+    """The path, once sure that it may be written.
+
+    Raises:
+        InputError: it exists and `overwrite` is false, it is a directory, or its folder does not exist.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{path}: is a directory, expected the name of a file")
+    if path.exists() and not overwrite:
+        raise InputError(f"{path}: exists already; give --overwrite (overwrite=True) to replace it")
+    if not path.absolute().parent.is_dir():
+        raise InputError(f"{path}: its folder does not exist")
+    return path
+
+
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn a full disk, or a folder that may not be written, into one clear message."""
+    try:
+        yield
+    except OSError as error:
+        code = error.errno
+        if code is None:  # h5py gives some of HDF5's failures as text alone
+            code = next((c for c in (*_FULL, errno.EACCES) if f"errno = {c}," in str(error)), None)
+        if code in _FULL:
+            raise InputError(f"{path}: cannot be written, no space left on the disk") from error
+        if code in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise InputError(f"{path}: cannot be written, permission denied") from error
+        raise
+
+
+@contextmanager
+def atomic_output(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path`, renamed to it when the block ends well and deleted when it does not.
+
+    A process killed in between leaves a hidden `.NAME.partial`, which the next writing replaces.
+
+    Raises:
+        InputError: no space left, or no permission.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        with disk_errors(path):
+            yield partial
+            with open(partial, "rb+") as file:
+                os.fsync(file.fileno())
+            os.replace(partial, path)
+            _sync_folder(path.parent)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def write_atomic(path: Path, content: bytes | str) -> None:
+    """Replace the file at once by this content, text as UTF-8."""
+    with atomic_output(path) as partial:
+        partial.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

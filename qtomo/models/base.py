@@ -1,0 +1,109 @@
+"""What every model family is: a distribution over records that learns from a loss.
+
+A new family is one file with a `Config` and a `Model`, and one line in `registry.py`; CONTRIBUTING.md
+walks through it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from qtomo.config import Config
+from qtomo.distribution import Likelihood, Outcomes
+from qtomo.errors import InputError
+from qtomo.seeds import torch_generator
+
+__all__ = ["Model"]
+
+_CHUNK = 4096  # records scored or drawn at once
+
+
+class Model(nn.Module, ABC):
+    """A trainable distribution over (n_sites,) outcomes below `n_outcomes`.
+
+    A family gives `Config`, `likelihood`, `loss`, `_sample` and, where it has a likelihood, `_log_prob`.
+    It draws all randomness of training from torch's global generator, which the training loop seeds.
+
+    Args:
+        n_sites: N, the number of qubits.
+        n_outcomes: K, the number of outcomes of one qubit.
+        config: the family's settings.
+    """
+
+    Config: ClassVar[type[Config]]
+    likelihood: Likelihood = "exact"
+
+    def __init__(self, n_sites: int, n_outcomes: int, config: Any) -> None:
+        super().__init__()
+        self.n_sites = n_sites
+        self.n_outcomes = n_outcomes
+        self.config = config
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights live."""
+        return next(self.parameters()).device
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of trained numbers."""
+        return sum(p.numel() for p in self.parameters())
+
+    @abstractmethod
+    def loss(self, outcomes: Tensor) -> Tensor:
+        """What training minimises, for int64 outcomes (batch, n_sites): a scalar in nats a record."""
+
+    @abstractmethod
+    def _sample(self, n: int, generator: torch.Generator) -> Tensor:
+        """`n` records as integers (n, n_sites), all randomness from the generator."""
+
+    def _log_prob(self, outcomes: Tensor) -> Tensor:
+        """What `log_prob` returns, for int64 outcomes: (batch, n_sites) to (batch,)."""
+        raise InputError(f"a {type(self).__name__} has no likelihood: it can only be sampled")
+
+    def log_prob(self, outcomes: Outcomes) -> NDArray[np.float64]:
+        """Natural log-probability, as `likelihood` says, of each record: (batch, n_sites) to (batch,).
+
+        Raises:
+            InputError: records of another shape or range, or a family without likelihood.
+        """
+        self.check_outcomes(outcomes)
+        was_training = self.training
+        self.eval()
+        out = np.empty(len(outcomes))
+        with torch.no_grad():
+            for first in range(0, len(outcomes), _CHUNK):
+                rows = torch.as_tensor(outcomes[first : first + _CHUNK].astype(np.int64), device=self.device)
+                out[first : first + _CHUNK] = self._log_prob(rows).double().cpu().numpy()
+        self.train(was_training)
+        return out
+
+    def sample(self, n: int, generator: np.random.Generator) -> Outcomes:
+        """`n` independent records, uint8 (n, n_sites)."""
+        was_training = self.training
+        self.eval()
+        out = np.empty((n, self.n_sites), dtype=np.uint8)
+        with torch.no_grad():
+            for first in range(0, n, _CHUNK):
+                rows = min(_CHUNK, n - first)
+                drawn = self._sample(rows, torch_generator(generator, self.device))
+                out[first : first + rows] = drawn.to(torch.uint8).cpu().numpy()
+        self.train(was_training)
+        return out
+
+    def check_outcomes(self, outcomes: Outcomes) -> None:
+        """Make sure that records fit this model.
+
+        Raises:
+            InputError: another number of sites, or an outcome that the model does not have.
+        """
+        if outcomes.ndim != 2 or outcomes.shape[1] != self.n_sites:
+            raise InputError(f"records have shape {outcomes.shape}, expected (batch, {self.n_sites})")
+        if outcomes.size and int(outcomes.max()) >= self.n_outcomes:
+            raise InputError(f"outcome {outcomes.max()} given to a model of {self.n_outcomes} outcomes")

@@ -1,0 +1,187 @@
+"""What a training run is made of: records, model and optimiser, in one strict TOML file."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import tomli_w
+from pydantic import Field
+
+from qtomo.config import Config, near_miss
+from qtomo.errors import InputError
+from qtomo.models.registry import parse_model
+
+__all__ = ["PRESETS", "RecordsConfig", "RunConfig", "TrainingConfig", "parse_settings", "read_settings"]
+
+#: Settings by name; what a preset leaves open has its default. `carrasquilla2018` is the recipe of
+#: arXiv 1810.10584 for 50 qubits. Its dense layer after the latent constant is left out: a constant
+#: through a layer is a constant.
+PRESETS: dict[str, dict[str, dict[str, Any]]] = {
+    "gru": {"model": {"family": "gru"}},
+    "lstm": {"model": {"family": "lstm"}},
+    "carrasquilla2018": {
+        "model": {"family": "gru", "hidden_size": 100, "layers": 3, "learned_start": False, "latent_size": 100},
+        "training": {
+            "learning_rate": 1e-3,
+            "schedule": "constant",
+            "warmup_steps": 0,
+            "gradient_clip": 1.0,
+            "batch_size": 500,
+            "epochs": 50,
+        },
+    },
+}
+
+
+class TrainingConfig(Config):
+    """Settings of the training loop, the same for every family."""
+
+    #: Every random number of the run is a function of it.
+    seed: int = Field(0, ge=0, lt=2**63)
+    #: Passes over the training records.
+    epochs: int = Field(10, ge=1)
+    #: Records a step.
+    batch_size: int = Field(200, ge=1)
+    #: Adam's step size, at its highest.
+    learning_rate: float = Field(8e-3, gt=0)
+    #: `cosine` decays the learning rate to zero over the run; `constant` keeps it.
+    schedule: Literal["cosine", "constant"] = "cosine"
+    #: Steps over which the learning rate rises from zero.
+    warmup_steps: int = Field(50, ge=0)
+    #: Largest norm of the gradient; longer ones are scaled down to it. 0 leaves them.
+    gradient_clip: float = Field(1.0, ge=0)
+    #: Decoupled weight decay (AdamW, arXiv 1711.05101).
+    weight_decay: float = Field(0.0, ge=0)
+    #: Stop after this many epochs without a better validation loss. 0 never stops early.
+    patience: int = Field(0, ge=0)
+    #: Records kept for validation: this many, or where 0 5 % of them, at most 10,000.
+    validation_records: int = Field(0, ge=0)
+    #: Seconds between checkpoints inside an epoch; each epoch ends with one.
+    checkpoint_seconds: float = Field(60.0, gt=0)
+    #: Where to train; `auto` takes a GPU if there is one.
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    def n_validation(self, n_records: int) -> int:
+        """Number of records kept for validation out of `n_records`."""
+        return self.validation_records or max(1, min(10_000, n_records // 20))
+
+
+class RecordsConfig(Config):
+    """The records of a run, so that it is never continued or judged with others."""
+
+    #: Path of the record file, relative to the run folder where it can be.
+    file: str
+    #: SHA-256 of the outcomes.
+    sha256: str
+    n_records: int
+    n_sites: int
+    n_outcomes: int
+
+
+class RunConfig(Config):
+    """All of `config.toml`: enough to run it again."""
+
+    records: RecordsConfig
+    model: dict[str, Any]
+    training: TrainingConfig
+
+    def save_text(self) -> str:
+        """The settings as TOML."""
+        return tomli_w.dumps(self.model_dump())
+
+    @classmethod
+    def load(cls, path: Path) -> RunConfig:
+        """Read a run's `config.toml`.
+
+        Raises:
+            InputError: missing, not TOML, or with unknown or wrong settings.
+        """
+        values = _read_toml(path)
+        _check_sections(values, list(cls.model_fields), str(path))
+        for section in cls.model_fields:
+            if section not in values:
+                raise InputError(f"{path}: no section [{section}]")
+        return cls(
+            records=RecordsConfig.parse(values["records"], f"{path} [records]"),
+            model=parse_model(values["model"], f"{path} [model]"),
+            training=TrainingConfig.parse(values["training"], f"{path} [training]"),
+        )
+
+
+def read_settings(
+    preset: str = "gru", file: Path | None = None, assignments: Iterable[str] = ()
+) -> dict[str, dict[str, Any]]:
+    """Sections `model` and `training`: a preset, changed by a TOML file, changed by `section.key=value`.
+
+    A file or assignment that names another family starts from that family's defaults.
+
+    Raises:
+        InputError: an unknown preset, section or option (names the near miss), or a bad value.
+    """
+    if preset not in PRESETS:
+        raise InputError(f"unknown preset '{preset}'{near_miss(preset, list(PRESETS))}")
+    layers = [(f"preset {preset}", PRESETS[preset])]
+    if file is not None:
+        layers.append((str(file), _read_toml(file)))
+    layers.extend(("--set", _parse_assignment(text)) for text in assignments)
+    settings: dict[str, dict[str, Any]] = {"model": {}, "training": {}}
+    place = {"model": "[model]", "training": "[training]"}
+    for source, layer in layers:
+        _check_sections(layer, list(settings), source)
+        for section, values in layer.items():
+            if section == "model" and values.get("family", settings["model"].get("family")) != settings["model"].get(
+                "family"
+            ):
+                settings["model"] = {}
+            settings[section].update(values)
+            place[section] = f"{source} [{section}]"
+    return parse_settings(settings, place)
+
+
+def parse_settings(
+    settings: Mapping[str, Mapping[str, Any]], place: Mapping[str, str] | None = None
+) -> dict[str, dict[str, Any]]:
+    """The same sections, checked and completed with defaults.
+
+    Raises:
+        InputError: an unknown section or option (names the near miss), or a bad value.
+    """
+    place = place or {"model": "[model]", "training": "[training]"}
+    _check_sections(settings, ["model", "training"], "settings")
+    training = TrainingConfig.parse(settings.get("training", {}), place["training"])
+    return {
+        "model": parse_model({"family": "gru", **settings.get("model", {})}, place["model"]),
+        "training": training.model_dump(),
+    }
+
+
+def _check_sections(values: Mapping[str, Any], known: list[str], place: str) -> None:
+    for name, section in values.items():
+        if name not in known:
+            raise InputError(f"{place}: unknown section '{name}'{near_miss(name, known)}")
+        if not isinstance(section, Mapping):
+            raise InputError(f"{place}: {name} = {section!r}, expected a section [{name}]")
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file, expected a TOML file of settings") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"{path}: not a readable TOML file ({error})") from None
+
+
+def _parse_assignment(text: str) -> dict[str, dict[str, Any]]:
+    name, equals, value = text.partition("=")
+    section, dot, option = name.strip().partition(".")
+    if not equals or not dot:
+        raise InputError(f"--set {text}: expected section.option=value, such as training.epochs=20")
+    try:
+        parsed = tomllib.loads(f"value = {value.strip()}")["value"]
+    except tomllib.TOMLDecodeError:
+        parsed = value.strip()
+    return {section: {option: parsed}}

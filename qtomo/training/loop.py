@@ -1,0 +1,220 @@
+"""The training loop that every family shares: steps, validation, checkpoints, early stopping, resuming."""
+
+from __future__ import annotations
+
+import json
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from qtomo.distribution import Outcomes
+from qtomo.errors import InputError
+from qtomo.files import disk_errors, write_atomic
+from qtomo.models import Model
+from qtomo.seeds import stream
+from qtomo.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from qtomo.training.config import TrainingConfig
+from qtomo.training.run import RunFolder
+
+__all__ = ["Report", "fit"]
+
+#: Called as report(progress, total_steps) after each step.
+Report = Callable[[Progress, int], None]
+
+_VALIDATION_CHUNK = 256
+
+
+def fit(
+    model: Model,
+    training: Outcomes,
+    validation: Outcomes,
+    config: TrainingConfig,
+    folder: RunFolder,
+    report: Report | None = None,
+) -> Progress:
+    """Train from the folder's checkpoint, or from the start where there is none, to the end.
+
+    A step is a function of the state before it and of (seed, step), so an interrupted run that
+    goes on ends with the weights of an uninterrupted one, bit for bit on a CPU.
+
+    Raises:
+        KeyboardInterrupt: asked to stop; the state has been saved.
+        InputError: the loss became infinite or not a number; the last checkpoint stays.
+    """
+    device = pick_device(config.device)
+    model.to(device)
+    rows = torch.from_numpy(training).to(device)
+    held_out = torch.from_numpy(validation).to(device)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    progress, best = Progress(), _weights(model)
+    if folder.checkpoint.exists():
+        progress, best = load_checkpoint(folder.checkpoint, model, optimizer)
+    batches = math.ceil(len(rows) / config.batch_size)
+    total = batches * config.epochs
+    _rewrite_metrics(folder, progress)
+    started = time.monotonic() - progress.seconds
+    saved = time.monotonic()
+
+    def save() -> None:
+        progress.seconds = time.monotonic() - started
+        save_checkpoint(folder.checkpoint, progress, model, best, optimizer)
+
+    with stop_flag() as stopped, torch.random.fork_rng():
+        while not progress.finished:
+            order = torch.from_numpy(stream(config.seed, "order", progress.epoch).permutation(len(rows))).to(device)
+            model.train()
+            for batch in order.split(config.batch_size)[progress.batches :]:
+                _seed_torch(config.seed, "step", progress.step)
+                _step(model, rows[batch].long(), optimizer, _learning_rate(config, progress.step, total), config, progress)
+                if report:
+                    report(progress, total)
+                if stopped():
+                    save()
+                    raise KeyboardInterrupt
+                if time.monotonic() - saved > config.checkpoint_seconds:
+                    save()
+                    saved = time.monotonic()
+            _seed_torch(config.seed, "validation", progress.epoch)
+            loss, error = validation_loss(model, held_out)
+            _end_epoch(progress, loss, error, config, time.monotonic() - started)
+            if progress.best_epoch == progress.epoch:
+                best = _weights(model)
+            save()
+            _append_metrics(folder, progress)
+    model.load_state_dict(best)
+    return progress
+
+
+def validation_loss(model: Model, outcomes: Tensor) -> tuple[float, float]:
+    """Mean loss in nats a record and its standard error, from the spread over chunks."""
+    model.eval()
+    with torch.no_grad():
+        chunks = outcomes.split(_VALIDATION_CHUNK)
+        losses = np.array([model.loss(chunk.long()).item() for chunk in chunks])
+    weights = np.array([len(chunk) for chunk in chunks]) / len(outcomes)
+    mean = float(weights @ losses)
+    spread = float(weights @ (losses - mean) ** 2)
+    return mean, math.sqrt(spread / (len(chunks) - 1)) if len(chunks) > 1 else math.inf
+
+
+def pick_device(name: str) -> torch.device:
+    """The device a setting names.
+
+    Raises:
+        InputError: a GPU is asked for and there is none.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InputError("training.device = 'cuda': no CUDA device on this machine")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def _step(
+    model: Model,
+    batch: Tensor,
+    optimizer: torch.optim.Optimizer,
+    learning_rate: float,
+    config: TrainingConfig,
+    progress: Progress,
+) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate
+    loss = model.loss(batch)
+    value = loss.item()
+    if not math.isfinite(value):
+        raise InputError(
+            f"the loss is {value} at step {progress.step}: lower training.learning_rate ({config.learning_rate}) "
+            "or training.gradient_clip"
+        )
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    if config.gradient_clip:
+        torch.nn.utils.clip_grad_norm_(model.parameters(), config.gradient_clip)
+    optimizer.step()
+    progress.step += 1
+    progress.batches += 1
+    progress.loss_sum += value
+    progress.loss_squares += value**2
+
+
+def _end_epoch(progress: Progress, loss: float, error: float, config: TrainingConfig, seconds: float) -> None:
+    mean = progress.loss_sum / progress.batches
+    spread = max(0.0, progress.loss_squares / progress.batches - mean**2)
+    progress.epoch += 1
+    progress.history.append(
+        {
+            "epoch": progress.epoch,
+            "step": progress.step,
+            "train_loss": mean,
+            "train_loss_error": math.sqrt(spread / progress.batches),
+            "validation_loss": loss,
+            "validation_loss_error": error if math.isfinite(error) else None,
+            "seconds": round(seconds, 3),
+        }
+    )
+    progress.loss_sum = progress.loss_squares = 0.0
+    progress.batches = 0
+    if loss < progress.best_loss:
+        progress.best_loss, progress.best_epoch = loss, progress.epoch
+    tired = config.patience and progress.epoch - progress.best_epoch >= config.patience
+    progress.finished = bool(progress.epoch >= config.epochs or tired)
+
+
+def _learning_rate(config: TrainingConfig, step: int, total: int) -> float:
+    rate = config.learning_rate * min(1.0, (step + 1) / (config.warmup_steps + 1))
+    if config.schedule == "cosine":
+        rate *= 0.5 * (1 + math.cos(math.pi * step / total))
+    return rate
+
+
+def _weights(model: Model) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+
+def _seed_torch(seed: int, purpose: str, index: int) -> None:
+    torch.manual_seed(int(stream(seed, purpose, index).integers(2**63)))
+
+
+def _line(entry: dict[str, Any]) -> str:
+    return json.dumps(entry) + "\n"
+
+
+def _rewrite_metrics(folder: RunFolder, progress: Progress) -> None:
+    write_atomic(folder.metrics, "".join(_line(entry) for entry in progress.history))
+
+
+def _append_metrics(folder: RunFolder, progress: Progress) -> None:
+    with disk_errors(folder.metrics), open(folder.metrics, "a", encoding="utf-8") as file:
+        file.write(_line(progress.history[-1]))
+
+
+@contextmanager
+def stop_flag() -> Iterator[Callable[[], bool]]:
+    """While the block runs, the first Ctrl-C or SIGTERM only raises a flag, so that a step ends whole.
+
+    A second one interrupts at once. Outside the main thread signals are left alone.
+    """
+    asked = False
+
+    def ask(number: int, _frame: object) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,85 @@
+"""Train a model on a record file, into a run folder; or go on with one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from qtomo.errors import InputError
+from qtomo.records import RecordFile, split
+from qtomo.training.config import RecordsConfig, RunConfig, TrainingConfig, parse_settings
+from qtomo.training.loop import Report, fit, pick_device
+from qtomo.training.run import Run, RunFolder
+
+__all__ = ["resume", "train"]
+
+
+def train(
+    records: str | os.PathLike[str],
+    folder: str | os.PathLike[str],
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+    overwrite: bool = False,
+    report: Report | None = None,
+) -> Run:
+    """Train a model on a record file; everything it leaves is in the run folder.
+
+    Args:
+        records: the record file.
+        folder: the run folder, which must not exist.
+        settings: sections `model` (with `family`) and `training`; the default is a GRU. See
+            `qtomo.training.config` for the options.
+        overwrite: replace an existing run.
+        report: called as report(progress, total_steps) after each step.
+
+    Raises:
+        InputError: bad records or settings, or an existing folder.
+        KeyboardInterrupt: stopped by Ctrl-C or SIGTERM; `resume(folder)` goes on.
+    """
+    checked = parse_settings(settings or {})
+    training = TrainingConfig(**checked["training"])
+    pick_device(training.device)
+    with RecordFile(records) as file:
+        if training.n_validation(file.n_records) >= file.n_records:
+            raise InputError(
+                f"{file.path}: {file.n_records} records, expected more than the "
+                f"{training.n_validation(file.n_records)} kept for validation"
+            )
+        config = RunConfig(
+            records=RecordsConfig(
+                file=os.path.relpath(file.path, folder),
+                sha256=file.sha256,
+                n_records=file.n_records,
+                n_sites=file.n_sites,
+                n_outcomes=file.n_outcomes,
+            ),
+            model=checked["model"],
+            training=training,
+        )
+        file.check()
+    RunFolder(Path(folder)).create(config, overwrite)
+    return resume(folder, report=report)
+
+
+def resume(
+    folder: str | os.PathLike[str], records: str | os.PathLike[str] | None = None, report: Report | None = None
+) -> Run:
+    """Go on with a run from its last checkpoint; a finished one is returned as it is.
+
+    Args:
+        folder: the run folder.
+        records: where the run's record file is now, if it has moved.
+        report: called as report(progress, total_steps) after each step.
+
+    Raises:
+        InputError: not a run folder, damaged files, or other records.
+        KeyboardInterrupt: stopped by Ctrl-C or SIGTERM; the state has been saved.
+    """
+    run = Run(folder)
+    config = run.config.training
+    with run.open_records(records) as file:
+        outcomes = file.load()
+    for_training, for_validation = split(len(outcomes), config.n_validation(len(outcomes)), config.seed)
+    fit(run.new_model(), outcomes[for_training], outcomes[for_validation], config, run.folder, report)
+    return Run(folder)
