@@ -1,3 +1,60 @@
-"""qtomo: which state are the qubits in? Simulate records, learn their distribution, judge the state."""
+"""qtomo: which state are the qubits in? Simulate measurement records, learn them, judge the state.
+
+The names below are loaded when first used, so that `import qtomo` is quick.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from qtomo.analysis import Estimate, Evaluation, estimate_observables, evaluate, pauli
+    from qtomo.errors import InputError
+    from qtomo.povm import POVM, named_povm
+    from qtomo.records import RecordFile, Target, simulate_tfim, write_records
+    from qtomo.states import MPS, TFIM, BornDistribution, ground_state
+    from qtomo.training import Run, resume, sample_records, train
+
+_HOMES = {
+    "errors": ("InputError",),
+    "povm": ("POVM", "named_povm"),
+    "states": ("MPS", "TFIM", "BornDistribution", "ground_state"),
+    "records": ("RecordFile", "Target", "simulate_tfim", "write_records"),
+    "training": ("Run", "resume", "sample_records", "train"),
+    "analysis": ("Estimate", "Evaluation", "estimate_observables", "evaluate", "pauli"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "MPS",
+    "POVM",
+    "TFIM",
+    "BornDistribution",
+    "Estimate",
+    "Evaluation",
+    "InputError",
+    "RecordFile",
+    "Run",
+    "Target",
+    "estimate_observables",
+    "evaluate",
+    "ground_state",
+    "named_povm",
+    "pauli",
+    "resume",
+    "sample_records",
+    "simulate_tfim",
+    "train",
+    "write_records",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'qtomo' has no attribute '{name}'")
+    return getattr(importlib.import_module(f"qtomo.{_HOME_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -6,9 +6,11 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from qtomo import __version__
 from qtomo.analysis.divergences import (
@@ -125,8 +127,6 @@ class Evaluation:
         return "\n\n".join([*(str(table) for table in self.tables()), "\n".join(f"• {c}" for c in self.claims)])
 
     def _repr_html_(self) -> str:
-        from html import escape
-
         items = "".join(f"<li>{escape(claim)}</li>" for claim in self.claims)
         return "".join(table._repr_html_() for table in self.tables()) + f"<ul>{items}</ul>"
 
@@ -142,7 +142,7 @@ def evaluate(
 ) -> Evaluation:
     """Judge a run against the exact target of its records, with k-gram baselines and observables.
 
-    Divergences use `n_samples` fresh records of the target and as many of each distribution, or exact
+    Divergences use `n_samples` fresh records of the target and of the model (a quarter for a k-gram), or exact
     sums where there are at most 4**10 possible records. Nothing is judged on records that were trained on.
 
     Args:
@@ -169,12 +169,13 @@ def evaluate(
     say("counting k-grams")
     family = str(run.config.model["family"])
     models: dict[str, Distribution] = {
-        f"{order}-gram": KGram(training, povm.n_outcomes, order)
-        for order in BASELINE_ORDERS
-        if order < file.n_sites
+        f"{order}-gram": KGram(training, povm.n_outcomes, order) for order in BASELINE_ORDERS if order < file.n_sites
     }
     models[family] = run.model
-    drawn = {name: model.sample(n_samples, stream(seed, f"evaluate {name}")) for name, model in models.items()}
+    drawn = {
+        name: model.sample(n_samples if name == family else n_samples // 4, stream(seed, f"evaluate {name}"))
+        for name, model in models.items()
+    }
     losses = {
         name: sample_mean(-model.log_prob(validation), level, f"mean over held-out records{_caveat(model)}")
         for name, model in models.items()
@@ -277,8 +278,6 @@ def _claims(evaluation: Evaluation) -> list[str]:
 
 def _expected_largest(n: int) -> float:
     """Median of the largest |z| among n independent standard normal ones."""
-    from scipy import stats
-
     return float(stats.norm.ppf((1 + 0.5 ** (1 / n)) / 2))
 
 

@@ -2,7 +2,15 @@
 
 from qtomo.records.reader import RecordFile, split
 from qtomo.records.schema import Target
-from qtomo.records.simulate import simulate_tfim
+from qtomo.records.simulate import Progress, draw_blocks, simulate_tfim
 from qtomo.records.writer import write_records
 
-__all__ = ["RecordFile", "Target", "simulate_tfim", "split", "write_records"]
+__all__ = [
+    "Progress",
+    "RecordFile",
+    "Target",
+    "draw_blocks",
+    "simulate_tfim",
+    "split",
+    "write_records",
+]

@@ -17,6 +17,7 @@ from qtomo.distribution import Outcomes
 from qtomo.errors import InputError
 from qtomo.povm import POVM
 from qtomo.records.schema import FORMAT, LOST, VERSION, Target
+from qtomo.seeds import stream
 
 __all__ = ["RecordFile", "split"]
 
@@ -129,7 +130,7 @@ class RecordFile:
     def _checked_blocks(self) -> Iterator[Outcomes]:
         digest = hashlib.sha256()
         for block in self.blocks():
-            digest.update(np.ascontiguousarray(block))
+            digest.update(np.ascontiguousarray(block).data)
             yield block
         if digest.hexdigest() != self.sha256:
             raise self._error(
@@ -225,8 +226,6 @@ def split(n_records: int, n_validation: int, seed: int) -> tuple[NDArray[np.int6
     Raises:
         InputError: fewer than one record would be left for training.
     """
-    from qtomo.seeds import stream
-
     if not 0 <= n_validation < n_records:
         raise InputError(f"{n_validation} validation records of {n_records}, expected at least one left to train on")
     order = stream(seed, "split").permutation(n_records)

@@ -73,4 +73,6 @@ class Target:
         """One line for tables and `info`."""
         p = dict(self.parameters)
         family = p.pop("family", "state")
-        return f"{family}: " + ", ".join(f"{k} {np.format_float_positional(v, trim='0') if isinstance(v, float) else v}" for k, v in p.items())
+        return f"{family}: " + ", ".join(
+            f"{k} {np.format_float_positional(v, trim='0') if isinstance(v, float) else v}" for k, v in p.items()
+        )

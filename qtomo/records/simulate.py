@@ -15,11 +15,12 @@ from qtomo.records.writer import write_records
 from qtomo.seeds import stream
 from qtomo.states import TFIM, BornDistribution, ground_state
 
-__all__ = ["draw_blocks", "simulate_tfim"]
+__all__ = ["Progress", "draw_blocks", "simulate_tfim"]
 
 #: Records a random stream. Block b is a function of (seed, b) alone, whoever draws it and when.
 BLOCK = 8192
 
+#: Called as progress(done, total).
 Progress = Callable[[int, int], None]
 
 

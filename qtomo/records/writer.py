@@ -78,7 +78,7 @@ def write_records(
             start = outcomes.shape[0]
             outcomes.resize(start + len(block), axis=0)
             outcomes[start:] = block
-            digest.update(np.ascontiguousarray(block, dtype=np.uint8))
+            digest.update(np.ascontiguousarray(block, dtype=np.uint8).data)
         file.attrs["sha256"] = digest.hexdigest()
     return path
 

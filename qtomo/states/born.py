@@ -146,9 +146,7 @@ class _SiteWalker:
         )  # (sub-outcome, re/im, s)
         self.labels = torch.tensor(labels, dtype=torch.uint8, device=device)
 
-    def step(
-        self, vectors: torch.Tensor, uniforms: torch.Tensor, parts: int
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def step(self, vectors: torch.Tensor, uniforms: torch.Tensor, parts: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Draw this site's outcome: (2, rows, left) vectors, real then imaginary, to label and next vectors."""
         rows = vectors.shape[1]
         if parts == 1:

@@ -169,9 +169,7 @@ class MPS:
 
     def variance(self, mpo: MPO) -> float:
         """<W^2> - <W>^2, zero for an eigenstate; rounding leaves about 1e-15 of <W>^2."""
-        squares = [
-            np.einsum("abij,cdjk->acbdik", w, w).reshape(w.shape[0] ** 2, w.shape[1] ** 2, 2, 2) for w in mpo
-        ]
+        squares = [np.einsum("abij,cdjk->acbdik", w, w).reshape(w.shape[0] ** 2, w.shape[1] ** 2, 2, 2) for w in mpo]
         return float((self.mpo_expectation(squares) - self.mpo_expectation(mpo) ** 2).real)
 
     def schmidt_values(self) -> list[NDArray[np.float64]]:
@@ -186,9 +184,7 @@ class MPS:
         over cuts: 1 - |<self|state>|**2 is at most about that (Schollwoeck 2011, arXiv 1008.3477, 4.5).
         """
         tensors, values = _svd_sweep(self.tensors, bond_dim, weight)
-        discarded = sum(
-            float(np.sum(s[t.shape[2] :] ** 2)) for s, t in zip(values, tensors[:-1], strict=True)
-        )
+        discarded = sum(float(np.sum(s[t.shape[2] :] ** 2)) for s, t in zip(values, tensors[:-1], strict=True))
         return MPS(tensors), discarded
 
 

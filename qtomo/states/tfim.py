@@ -90,8 +90,8 @@ class FreeFermions:
     """
 
     def __init__(self, model: TFIM, parity: int | None = None) -> None:
-        matrix = np.diag([float(model.field)] * model.n_sites)
-        matrix += np.diag([float(model.coupling)] * (model.n_sites - 1), 1)
+        n = model.n_sites
+        matrix = np.asarray(model.field * np.eye(n) + model.coupling * np.eye(n, k=1))
         u, s, vt = np.linalg.svd(matrix)
         natural = _ground_parity(model)
         excited = parity is not None and parity != natural
@@ -152,12 +152,12 @@ def ground_state(model: TFIM, parity: int | None = None) -> MPS:
 
 def _diagonalise(model: TFIM, parity: int) -> MPS:
     """One or two qubits, which DMRG does not take: the lowest vector of H with the other parity lifted."""
-    n, x, z, identity = model.n_sites, PAULIS["X"].real, PAULIS["Z"].real, np.eye(2)
-    if n == 1:
-        hamiltonian, flip = -model.field * x, x
-    else:
-        hamiltonian = -model.coupling * np.kron(z, z) - model.field * (np.kron(x, identity) + np.kron(identity, x))
-        flip = np.kron(x, x)
+    n, x, z = model.n_sites, PAULIS["X"].real, PAULIS["Z"].real
+    one, two = (
+        -model.field * x,
+        -model.coupling * np.kron(z, z) - model.field * (np.kron(x, np.eye(2)) + np.kron(np.eye(2), x)),
+    )
+    hamiltonian, flip = (one, x) if n == 1 else (two, np.kron(x, x))
     scale = abs(model.coupling) + abs(model.field)
     return MPS.from_statevector(np.linalg.eigh(hamiltonian - 10 * scale * parity * flip)[1][:, 0])
 

@@ -71,9 +71,11 @@ def fit(
         while not progress.finished:
             order = torch.from_numpy(stream(config.seed, "order", progress.epoch).permutation(len(rows))).to(device)
             model.train()
-            for batch in order.split(config.batch_size)[progress.batches :]:
+            for batch in torch.split(order, config.batch_size)[progress.batches :]:
                 _seed_torch(config.seed, "step", progress.step)
-                _step(model, rows[batch].long(), optimizer, _learning_rate(config, progress.step, total), config, progress)
+                _step(
+                    model, rows[batch].long(), optimizer, _learning_rate(config, progress.step, total), config, progress
+                )
                 if report:
                     report(progress, total)
                 if stopped():
@@ -97,7 +99,7 @@ def validation_loss(model: Model, outcomes: Tensor) -> tuple[float, float]:
     """Mean loss in nats a record and its standard error, from the spread over chunks."""
     model.eval()
     with torch.no_grad():
-        chunks = outcomes.split(_VALIDATION_CHUNK)
+        chunks = torch.split(outcomes, _VALIDATION_CHUNK)
         losses = np.array([model.loss(chunk.long()).item() for chunk in chunks])
     weights = np.array([len(chunk) for chunk in chunks]) / len(outcomes)
     mean = float(weights @ losses)

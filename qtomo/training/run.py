@@ -11,8 +11,10 @@ from pathlib import Path
 import torch
 
 from qtomo.errors import InputError
+from qtomo.files import disk_errors, write_atomic
 from qtomo.models import Model, build_model
 from qtomo.records import RecordFile
+from qtomo.seeds import stream
 from qtomo.training.checkpoint import Progress, load_weights
 from qtomo.training.config import RunConfig
 
@@ -65,8 +67,6 @@ class RunFolder:
             shutil.rmtree(self.path)
         if not self.path.absolute().parent.is_dir():
             raise InputError(f"{self.path}: its folder does not exist")
-        from qtomo.files import disk_errors, write_atomic
-
         with disk_errors(self.path):
             self.checkpoint.parent.mkdir(parents=True)
         write_atomic(self.config, config.save_text())
@@ -113,8 +113,6 @@ class Run:
 
     def new_model(self) -> Model:
         """The model as it is before training, drawn by the run's seed."""
-        from qtomo.seeds import stream
-
         with torch.random.fork_rng():
             torch.manual_seed(int(stream(self.config.training.seed, "weights").integers(2**63)))
             records = self.config.records

@@ -1,0 +1,72 @@
+"""Options and output that commands share."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import rich_click as click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+__all__ = ["json_option", "overwrite_option", "print_json", "progress_bar", "records_option", "say", "seed_option"]
+
+
+class Update(Protocol):
+    """Say how far a work is."""
+
+    def __call__(self, done: int, total: int, note: str = "") -> None:
+        """`done` of `total`, with a few words."""
+
+
+_LINE_SECONDS = 10.0  # between plain progress lines where there is no terminal
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+overwrite_option = click.option("--overwrite", is_flag=True, help="Replace what is there under that name.")
+seed_option = click.option(
+    "--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Seed of every random number."
+)
+records_option = click.option(
+    "--records", "records_file", type=click.Path(), help="Where the run's record file is now, if it has moved."
+)
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """One JSON object on standard output."""
+    click.echo(json.dumps(value))
+
+
+def say(line: str) -> None:
+    """A line of log, on standard error."""
+    click.echo(line, err=True)
+
+
+@contextmanager
+def progress_bar(label: str) -> Iterator[Update]:
+    """Progress on standard error: a bar on a terminal, a plain line every few seconds elsewhere.
+
+    Gives a function update(done, total, note).
+    """
+    if sys.stderr.isatty():
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, TextColumn("{task.fields[note]}"), console=Console(stderr=True)) as bar:
+            task = bar.add_task(label, note="")
+
+            def draw(done: int, total: int, note: str = "") -> None:
+                bar.update(task, completed=done, total=total, note=note)
+
+            yield draw
+        return
+    last = time.monotonic()
+
+    def line(done: int, total: int, note: str = "") -> None:
+        nonlocal last
+        if done == total or time.monotonic() - last > _LINE_SECONDS:
+            last = time.monotonic()
+            say(f"{label}: {done:,} of {total:,} {note}".rstrip())
+
+    yield line

@@ -1,0 +1,58 @@
+"""`qtomo demo`: the main job, end to end, at fifty qubits."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import rich_click as click
+
+from qtomo.analysis import evaluate
+from qtomo.errors import InputError
+from qtomo.records import simulate_tfim
+from qtomo.report.figures import summary_figure
+from qtomo.states import TFIM
+from qtomo.training import read_settings
+
+from .common import json_option, overwrite_option, print_json, progress_bar, say
+from .train import run_training
+
+__all__ = ["command"]
+
+_VALIDATION = 5_000
+
+
+@click.command("demo")
+@click.option("--output", type=click.Path(path_type=Path), default=Path("demo"), show_default=True, help="Folder.")
+@click.option("--qubits", type=int, default=50, show_default=True, help="Number of qubits N.")
+@click.option("--records", type=int, default=100_000, show_default=True, help="Training records.")
+@click.option("--preset", default="gru", show_default=True, help="Training preset.")
+@click.option("--epochs", type=int, default=4, show_default=True, help="Passes over the records.")
+@overwrite_option
+@json_option
+def command(output: Path, qubits: int, records: int, preset: str, epochs: int, overwrite: bool, as_json: bool) -> None:
+    """Simulate the critical Ising chain, train on its records, and judge the model.
+
+    Example: qtomo demo --output demo
+    """
+    started = time.monotonic()
+    if output.exists() and not output.is_dir():
+        raise InputError(f"{output}: is a file, expected a folder")
+    settings = [f"training.epochs={epochs}", f"training.validation_records={_VALIDATION}"]
+    checked = read_settings(preset, None, settings)
+    model = TFIM(qubits)
+    output.mkdir(parents=True, exist_ok=True)
+    record_file, run_folder, figure = output / "tfim.h5", output / "run", output / "demo.png"
+    say(f"[1/3] {records + _VALIDATION:,} Pauli-4 records of the critical Ising chain of {qubits} qubits (J = h = 1)")
+    with progress_bar("records") as update:
+        simulate_tfim(model, records + _VALIDATION, record_file, "pauli4", 7, overwrite, update)
+    say(f"[2/3] training on {records:,} of them, {_VALIDATION:,} held out")
+    run = run_training(run_folder, record_file, checked, overwrite)
+    say("[3/3] judging against the exact state")
+    evaluation = evaluate(run, say=say)
+    summary_figure(run, evaluation, figure)
+    seconds = time.monotonic() - started
+    if as_json:
+        print_json({**evaluation.to_dict(), "figure": str(figure), "seconds": seconds})
+        return
+    click.echo(f"\n{evaluation}\n\nfigure: {figure}   ({seconds:.0f} s in all)")

@@ -1,0 +1,78 @@
+"""The command group, and what every command shares: errors as one line, exit codes, Ctrl-C."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import rich_click as click
+
+from qtomo import __version__
+from qtomo.errors import InputError
+
+__all__ = ["main"]
+
+#: Subcommands by name: the module that holds `command`, loaded when it is asked for.
+COMMANDS = {
+    "simulate": "simulate",
+    "info": "info",
+    "train": "train",
+    "sample": "sample",
+    "evaluate": "evaluate",
+    "demo": "demo",
+}
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+
+class _Commands(click.RichGroup):
+    """Loads a command's module, and with it torch, only when that command is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f".{COMMANDS[name]}", __package__).command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        from qtomo.config import near_miss
+
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            ctx.fail(f"no command '{args[0]}'{near_miss(args[0], list(COMMANDS))}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="qtomo")
+def cli() -> None:
+    """Quantum state tomography of many qubits: simulate records, learn them, judge the state.
+
+    Example: qtomo simulate tfim --qubits 50 --records 100000 --output tfim.h5
+    """
+
+
+def main() -> None:
+    """Run the command; a user's mistake is one line on standard error and exit code 2."""
+    try:
+        cli(standalone_mode=False)
+    except InputError as error:
+        _fail(str(error), BAD_INPUT)
+    except click.ClickException as error:
+        hint = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "qtomo"
+        _fail(f"{error.format_message()} (see {hint} --help)", BAD_INPUT)
+    except (KeyboardInterrupt, click.Abort) as error:
+        _fail(str(error) or "interrupted; nothing half written is left", INTERRUPTED)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(INTERRUPTED)
+
+
+def _fail(message: str, code: int) -> None:
+    click.echo(f"qtomo: {' '.join(message.split())}", err=True)
+    sys.exit(code)

@@ -1,0 +1,48 @@
+"""Records drawn from a trained model, as a record file like any other."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from qtomo.errors import InputError
+from qtomo.files import check_absent
+from qtomo.records import Progress, draw_blocks, write_records
+from qtomo.training.run import Run
+
+__all__ = ["sample_records"]
+
+
+def sample_records(
+    run: Run | str | os.PathLike[str],
+    n_records: int,
+    output: str | os.PathLike[str],
+    records: str | os.PathLike[str] | None = None,
+    seed: int = 0,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Path:
+    """Draw records from a run's model into a record file, with the POVM and target of its training records.
+
+    Args:
+        run: a run, or its folder.
+        n_records: how many.
+        output: the file to write.
+        records: where the run's record file is now, if it has moved.
+        seed: of the sampling.
+        overwrite: replace an existing file.
+        progress: called as progress(done, total) after each block.
+
+    Raises:
+        InputError: fewer than one record, a damaged run, or an output that exists or cannot be written.
+    """
+    if n_records < 1:
+        raise InputError(f"number of records is {n_records}, expected at least 1")
+    check_absent(output, overwrite)
+    run = run if isinstance(run, Run) else Run(run)
+    with run.open_records(records) as file:
+        povm, target = file.povm, file.target
+    blocks = draw_blocks(run.model, n_records, seed, "sample", progress)
+    command = f"qtomo sample {run.folder.path.name} --records {n_records} --seed {seed}"
+    n_sites = run.config.records.n_sites
+    return write_records(output, blocks, n_sites, povm, target=target, seed=seed, command=command, overwrite=overwrite)

@@ -1,0 +1,28 @@
+"""Small records and a small trained run, made once a session."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from qtomo import TFIM, Run, simulate_tfim, train
+
+SMALL = {"model": {"family": "gru", "hidden_size": 12}, "training": {"epochs": 2, "batch_size": 100, "seed": 3}}
+
+
+@pytest.fixture(autouse=True)
+def _same_torch_randomness():
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def small_records(tmp_path_factory) -> Path:
+    """3,000 Pauli-4 records of the critical chain of 5 qubits."""
+    path = tmp_path_factory.mktemp("records") / "tfim5.h5"
+    return simulate_tfim(TFIM(5), 3000, path, seed=11)
+
+
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory, small_records) -> Run:
+    """A GRU trained on them for two short epochs."""
+    return train(small_records, tmp_path_factory.mktemp("runs") / "run", SMALL)
