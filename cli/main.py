@@ -67,7 +67,8 @@ def main() -> None:
         hint = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "qtomo"
         _fail(f"{error.format_message()} (see {hint} --help)", BAD_INPUT)
     except (KeyboardInterrupt, click.Abort) as error:
-        _fail(str(error) or "interrupted; nothing half written is left", INTERRUPTED)
+        why = error.__cause__ or error  # click keeps what was said in the cause
+        _fail(str(why) or "interrupted; nothing half written is left", INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(INTERRUPTED)

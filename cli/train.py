@@ -77,4 +77,4 @@ def run_training(
                 return resume(folder, records_file, report)
             return train(records, folder, settings, overwrite, report)
         except KeyboardInterrupt:
-            raise KeyboardInterrupt(f"stopped and saved; go on with: qtomo train --resume {folder}") from None
+            raise click.Abort(f"stopped and saved; go on with: qtomo train --resume {folder}") from None

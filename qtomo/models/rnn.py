@@ -30,6 +30,9 @@ class RNNConfig(Config):
     dropout: float = Field(0.0, ge=0, lt=1)
     #: Learn the state before site 0, which is zero otherwise.
     learned_start: bool = True
+    #: Size of a learned vector a site, fed beside the previous outcome: an open chain is not the same
+    #: everywhere, and without it the network cannot know where the chain ends.
+    site_size: int = Field(8, ge=0)
     #: Size of a learned constant fed at every site beside the previous outcome, as the 2018 recipe does.
     latent_size: int = Field(0, ge=0)
 
@@ -43,7 +46,7 @@ class _RNN(Model):
     def __init__(self, n_sites: int, n_outcomes: int, config: RNNConfig) -> None:
         super().__init__(n_sites, n_outcomes, config)
         self.rnn = self._cell(
-            n_outcomes + config.latent_size,
+            n_outcomes + config.site_size + config.latent_size,
             config.hidden_size,
             config.layers,
             batch_first=True,
@@ -51,7 +54,8 @@ class _RNN(Model):
         )
         self.head = nn.Linear(config.hidden_size, n_outcomes)
         shape = (self._states, config.layers, 1, config.hidden_size)
-        self.start = nn.Parameter(torch.zeros(shape), requires_grad=config.learned_start)
+        self.start = nn.Parameter(torch.zeros(shape)) if config.learned_start else None
+        self.sites = nn.Parameter(0.1 * torch.randn(n_sites, config.site_size)) if config.site_size else None
         self.latent = nn.Parameter(0.1 * torch.randn(config.latent_size)) if config.latent_size else None
 
     def loss(self, outcomes: Tensor) -> Tensor:
@@ -66,34 +70,39 @@ class _RNN(Model):
 
     def _logits(self, outcomes: Tensor) -> Tensor:
         """(batch, n_sites) outcomes to (batch, n_sites, n_outcomes), site i given the sites before it."""
-        before = self._encode(outcomes[:, :-1])
-        first = self._features(before.new_zeros(len(outcomes), 1, self.n_outcomes))
-        hidden, _ = self.rnn(torch.cat([first, before], dim=1), self._start(len(outcomes)))
+        one_hot = functional.one_hot(outcomes[:, :-1], self.n_outcomes).to(self.head.weight.dtype)
+        before = functional.pad(one_hot, (0, 0, 1, 0))  # nothing comes before site 0
+        hidden, _ = self.rnn(self._features(before, 0), self._start(len(outcomes)))
         logits: Tensor = self.head(hidden)
         return logits
 
-    def _encode(self, outcomes: Tensor) -> Tensor:
-        return self._features(functional.one_hot(outcomes, self.n_outcomes).to(self.head.weight.dtype))
-
-    def _features(self, one_hot: Tensor) -> Tensor:
-        if self.latent is None:
-            return one_hot
-        return torch.cat([one_hot, self.latent.expand(*one_hot.shape[:2], -1)], dim=2)
+    def _features(self, before: Tensor, first_site: int) -> Tensor:
+        """What the cell reads at each site from `first_site` on: (batch, sites, features)."""
+        batch, sites, _ = before.shape
+        features = [before]
+        if self.sites is not None:
+            features.append(self.sites[first_site : first_site + sites].expand(batch, -1, -1))
+        if self.latent is not None:
+            features.append(self.latent.expand(batch, sites, -1))
+        return torch.cat(features, dim=2)
 
     def _start(self, batch: int) -> Any:
+        """The cell's state before site 0, as torch wants it; None is zero."""
+        if self.start is None:
+            return None
         start = self.start.expand(-1, -1, batch, -1).contiguous()
         return start[0] if self._states == 1 else (start[0], start[1])
 
     def _sample(self, n: int, generator: torch.Generator) -> Tensor:
         state = self._start(n)
-        feed = self._features(self.head.weight.new_zeros(n, 1, self.n_outcomes))
+        before = self.head.weight.new_zeros(n, 1, self.n_outcomes)
         drawn = []
-        for _ in range(self.n_sites):
-            hidden, state = self.rnn(feed, state)
+        for site in range(self.n_sites):
+            hidden, state = self.rnn(self._features(before, site), state)
             probabilities = torch.softmax(self.head(hidden[:, 0]), dim=-1)
             outcome = torch.multinomial(probabilities, 1, generator=generator)
             drawn.append(outcome)
-            feed = self._encode(outcome)
+            before = functional.one_hot(outcome, self.n_outcomes).to(before.dtype)
         return torch.cat(drawn, dim=1)
 
 

@@ -23,7 +23,14 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "gru": {"model": {"family": "gru"}},
     "lstm": {"model": {"family": "lstm"}},
     "carrasquilla2018": {
-        "model": {"family": "gru", "hidden_size": 100, "layers": 3, "learned_start": False, "latent_size": 100},
+        "model": {
+            "family": "gru",
+            "hidden_size": 100,
+            "layers": 3,
+            "learned_start": False,
+            "site_size": 0,
+            "latent_size": 100,
+        },
         "training": {
             "learning_rate": 1e-3,
             "schedule": "constant",

@@ -29,7 +29,8 @@ __all__ = ["Report", "fit"]
 #: Called as report(progress, total_steps) after each step.
 Report = Callable[[Progress, int], None]
 
-_VALIDATION_CHUNK = 256
+_VALIDATION_CHUNKS = 20  # at least, for the standard error
+_LARGEST_CHUNK = 256
 
 
 def fit(
@@ -99,7 +100,8 @@ def validation_loss(model: Model, outcomes: Tensor) -> tuple[float, float]:
     """Mean loss in nats a record and its standard error, from the spread over chunks."""
     model.eval()
     with torch.no_grad():
-        chunks = torch.split(outcomes, _VALIDATION_CHUNK)
+        size = min(_LARGEST_CHUNK, math.ceil(len(outcomes) / _VALIDATION_CHUNKS))
+        chunks = torch.split(outcomes, size)
         losses = np.array([model.loss(chunk.long()).item() for chunk in chunks])
     weights = np.array([len(chunk) for chunk in chunks]) / len(outcomes)
     mean = float(weights @ losses)

@@ -1,0 +1,215 @@
+"""Record files: what goes in comes out, and whatever is wrong with a file is told in one line."""
+
+import shutil
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from qtomo import TFIM, RecordFile, Target, named_povm, simulate_tfim, write_records
+from qtomo.errors import InputError
+from qtomo.records import split
+from qtomo.records.schema import LOST
+from qtomo.states import ground_state
+
+PAULI4 = named_povm("pauli4")
+
+
+def some_outcomes(rows: int = 1000, n_sites: int = 5) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 4, (rows, n_sites), dtype=np.uint8)
+
+
+def test_what_goes_in_comes_out(tmp_path):
+    outcomes, model = some_outcomes(), TFIM(5, 1.0, 0.5)
+    state = ground_state(model)
+    path = write_records(
+        tmp_path / "a.h5", iter([outcomes[:300], outcomes[300:]]), 5, PAULI4, Target.tfim(model, state), seed=3
+    )
+    with RecordFile(path) as file:
+        assert (file.load() == outcomes).all()
+        assert (file.n_records, file.n_sites, file.n_outcomes, file.seed) == (1000, 5, 4, 3)
+        assert np.array_equal(file.povm.elements, PAULI4.elements)
+        assert file.povm.name == "pauli4"
+        assert file.target.model == model
+        assert abs(file.target.state().overlap(state)) == pytest.approx(1, abs=1e-12)
+
+
+def test_a_target_without_tensors_is_computed(tmp_path):
+    model = TFIM(4, 1.0, 0.8)
+    path = write_records(tmp_path / "a.h5", [some_outcomes(10, 4)], 4, PAULI4, Target.tfim(model))
+    with RecordFile(path) as file:
+        assert abs(file.target.state().overlap(ground_state(model))) == pytest.approx(1)
+
+
+def test_same_seed_same_bytes_and_another_seed_others(tmp_path):
+    paths = [tmp_path / name for name in "abc"]
+    for path, seed in zip(paths, (1, 1, 2), strict=True):
+        simulate_tfim(TFIM(6), 20_000, path, seed=seed)
+    first, second, other = (path.read_bytes() for path in paths)
+    assert first == second
+    assert first != other
+
+
+def test_first_records_do_not_depend_on_how_many_follow(tmp_path):
+    few, many = (RecordFile(simulate_tfim(TFIM(4), n, tmp_path / str(n), seed=1)).load() for n in (9000, 30_000))
+    assert (many[:8192] == few[:8192]).all()
+
+
+def test_an_interrupted_write_leaves_nothing(tmp_path):
+    def blocks():
+        yield some_outcomes()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_records(tmp_path / "a.h5", blocks(), 5, PAULI4)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_overwrite_keeps_the_old_file(tmp_path):
+    path = write_records(tmp_path / "a.h5", [some_outcomes()], 5, PAULI4)
+    before = path.read_bytes()
+
+    def blocks():
+        yield some_outcomes()
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(InputError, match=r"a\.h5: cannot be written, no space left on the disk"):
+        write_records(path, blocks(), 5, PAULI4, overwrite=True)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_existing_file_is_kept(tmp_path):
+    path = write_records(tmp_path / "a.h5", [some_outcomes()], 5, PAULI4)
+    with pytest.raises(InputError, match=r"a\.h5: exists already"):
+        write_records(path, [some_outcomes()], 5, PAULI4)
+    write_records(path, [some_outcomes(7)], 5, PAULI4, overwrite=True)
+    assert RecordFile(path).n_records == 7
+
+
+@pytest.fixture
+def good(tmp_path, small_records) -> Path:
+    return Path(shutil.copy(small_records, tmp_path / "rec.h5"))
+
+
+def edit(path: Path, change) -> None:
+    with h5py.File(path, "r+") as file:
+        change(file)
+
+
+def replace(file: h5py.File, name: str, data, **options) -> None:
+    attributes = dict(file[name].attrs)
+    del file[name]
+    file.create_dataset(name, data=data, **options).attrs.update(attributes)
+
+
+def flip_a_byte(path: Path) -> None:
+    with h5py.File(path) as file:
+        place = file["outcomes"].id.get_chunk_info(0).byte_offset + 200
+    raw = bytearray(path.read_bytes())
+    raw[place] ^= 0x10
+    path.write_bytes(bytes(raw))
+
+
+def change_an_outcome(file: h5py.File) -> None:
+    file["outcomes"][17, 2] = (file["outcomes"][17, 2] + 1) % 4
+
+
+def set_outcome(value: int):
+    def change(file: h5py.File) -> None:
+        file["outcomes"][17, 2] = value
+
+    return change
+
+
+def external_link(file: h5py.File) -> None:
+    del file["outcomes"]
+    file["outcomes"] = h5py.ExternalLink("/etc/passwd", "/x")
+
+
+def external_storage(file: h5py.File) -> None:
+    del file["outcomes"]
+    file.create_dataset("outcomes", shape=(3, 5), dtype="u1", external=[("/etc/hostname", 0, 15)])
+
+
+def virtual(file: h5py.File) -> None:
+    del file["outcomes"]
+    layout = h5py.VirtualLayout(shape=(3, 5), dtype="u1")
+    layout[:] = h5py.VirtualSource("other.h5", "outcomes", shape=(3, 5))
+    file.create_virtual_dataset("outcomes", layout)
+
+
+FAULTS = {
+    "other kind": (lambda f: f.attrs.__setitem__("format", "keras"), "another kind .*'keras'.* expected format"),
+    "no format": (lambda f: f.attrs.__delitem__("format"), "another kind .*no attribute 'format'"),
+    "version": (lambda f: f.attrs.__setitem__("version", 9), "version 9, this qtomo reads version 1"),
+    "changed outcome": (change_an_outcome, "/outcomes: SHA-256 .* the data were changed"),
+    "outcome out of range": (set_outcome(4), "/outcomes, row 17, site 2: outcome 4, expected 0 to 3"),
+    "lost outcome": (set_outcome(LOST), "/outcomes, row 17, site 2: outcome lost"),
+    "missing outcomes": (lambda f: f.__delitem__("outcomes"), "/outcomes: missing"),
+    "missing POVM": (lambda f: f.__delitem__("povm"), "/povm: missing"),
+    "wrong type": (lambda f: replace(f, "outcomes", np.zeros((5, 5))), "data of type float64, expected uint8"),
+    "wrong rank": (lambda f: replace(f, "outcomes", np.zeros(5, "u1")), "/outcomes: 1 dimensions, expected 2"),
+    "incomplete POVM": (
+        lambda f: replace(f, "povm/elements", PAULI4.elements * 0.9),
+        "/povm/elements: POVM 'pauli4': elements do not sum to the identity",
+    ),
+    "POVM of other sites": (
+        lambda f: replace(f, "povm/elements", np.stack([PAULI4.elements] * 3)),
+        "/povm/elements: .* given for 3 sites, asked for 5",
+    ),
+    "external link": (external_link, "/outcomes: a link that may point elsewhere"),
+    "soft link": (lambda f: f.__setitem__("target/tensors/0", h5py.SoftLink("/outcomes")), "/target/tensors/0: a link"),
+    "external storage": (external_storage, "/outcomes: stored outside this file"),
+    "virtual": (virtual, "/outcomes: stored outside this file"),
+    "group for dataset": (lambda f: (f.__delitem__("outcomes"), f.create_group("outcomes")), "found a group"),
+    "target of other size": (lambda f: f["target"].attrs.__setitem__("n_sites", 9), "state of 9 sites, expected 5"),
+    "target not finite": (lambda f: f["target"].attrs.__setitem__("field", np.nan), "/target: field is nan"),
+    "target attribute": (lambda f: f["target"].attrs.__setitem__("field", [1.0, 2.0]), "damaged record file"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_is_told_with_its_place(good, name):
+    change, message = FAULTS[name]
+    if name == "soft link":
+        edit(good, lambda f: f.__delitem__("target/tensors/0"))
+    edit(good, change)
+    with pytest.raises(InputError, match=rf"rec\.h5: .*{message}"), RecordFile(good) as file:
+        file.load()
+
+
+def test_a_flipped_byte_is_noticed(good):
+    flip_a_byte(good)
+    with pytest.raises(InputError, match=r"rec\.h5: /outcomes"), RecordFile(good) as file:
+        file.check()
+
+
+@pytest.mark.parametrize("keep", [0.1, 0.5, 0.95])
+def test_a_truncated_file_is_noticed(good, keep):
+    raw = good.read_bytes()
+    good.write_bytes(raw[: int(keep * len(raw))])
+    with pytest.raises(InputError, match=r"rec\.h5: (damaged or truncated HDF5|damaged record)"):
+        RecordFile(good)
+
+
+def test_files_that_are_not_there_or_not_hdf5(tmp_path):
+    with pytest.raises(InputError, match=r"none\.h5: no such file"):
+        RecordFile(tmp_path / "none.h5")
+    with pytest.raises(InputError, match="a directory, expected a record file"):
+        RecordFile(tmp_path)
+    (tmp_path / "text.h5").write_text("hello")
+    with pytest.raises(InputError, match=r"text\.h5: not an HDF5 file"):
+        RecordFile(tmp_path / "text.h5")
+
+
+def test_splits_never_overlap_and_leave_nothing_out():
+    training, validation = split(1000, 137, seed=5)
+    assert len(validation) == 137
+    assert sorted([*training, *validation]) == list(range(1000))
+    again = split(1000, 137, seed=5)
+    assert (again[1] == validation).all()
+    assert (split(1000, 137, seed=6)[1] != validation).any()
+    with pytest.raises(InputError, match="5 validation records of 5"):
+        split(5, 5, seed=0)

@@ -1,0 +1,73 @@
+"""Settings: presets, files and assignments in that order, and errors that name the near miss."""
+
+import pytest
+
+from qtomo.errors import InputError
+from qtomo.training import PRESETS, read_settings
+from qtomo.training.config import RunConfig
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_presets_are_complete(preset):
+    settings = read_settings(preset)
+    assert settings["model"]["family"] in ("gru", "lstm")
+    assert settings["training"]["epochs"] >= 1
+
+
+def test_later_settings_win(tmp_path):
+    file = tmp_path / "my.toml"
+    file.write_text("[model]\nhidden_size = 7\nlayers = 2\n[training]\nepochs = 3\n")
+    settings = read_settings("gru", file, ["training.epochs=5", "model.layers = 1", "training.schedule=constant"])
+    assert settings["model"]["hidden_size"] == 7
+    assert settings["model"]["layers"] == 1
+    assert settings["training"]["epochs"] == 5
+    assert settings["training"]["schedule"] == "constant"
+
+
+def test_another_family_starts_from_its_own_defaults():
+    settings = read_settings("carrasquilla2018", None, ["model.family=lstm"])
+    assert settings["model"]["layers"] == 1
+    assert settings["training"]["batch_size"] == 500
+
+
+@pytest.mark.parametrize(
+    ("assignments", "fault"),
+    [
+        (["training.epoch=5"], r"--set \[training\]: unknown option 'epoch'; did you mean 'epochs'"),
+        (["model.hiddensize=5"], r"--set \[model\]: unknown option 'hiddensize'; did you mean 'hidden_size'"),
+        (["trainig.epochs=5"], "--set: unknown section 'trainig'; did you mean 'training'"),
+        (["training.epochs=-1"], "epochs = -1: input should be greater than"),
+        (["training.learning_rate=nan"], "learning_rate = nan"),
+        (["training.epochs=many"], "epochs = 'many'"),
+        (["epochs=5"], "expected section.option=value"),
+        (["training.schedule=cosin"], "schedule = 'cosin'"),
+    ],
+)
+def test_wrong_assignments(assignments, fault):
+    with pytest.raises(InputError, match=fault):
+        read_settings("gru", None, assignments)
+
+
+def test_wrong_presets_and_files(tmp_path):
+    with pytest.raises(InputError, match="unknown preset 'gruu'; did you mean 'gru'"):
+        read_settings("gruu")
+    with pytest.raises(InputError, match="no such file"):
+        read_settings("gru", tmp_path / "none.toml")
+    (tmp_path / "bad.toml").write_text("epochs = ")
+    with pytest.raises(InputError, match=r"bad\.toml: not a readable TOML file"):
+        read_settings("gru", tmp_path / "bad.toml")
+    (tmp_path / "flat.toml").write_text("training = 5")
+    with pytest.raises(InputError, match=r"training = 5, expected a section"):
+        read_settings("gru", tmp_path / "flat.toml")
+
+
+def test_a_run_s_config_is_read_back(small_run, tmp_path):
+    config = RunConfig.load(small_run.folder.config)
+    assert config == small_run.config
+    copy = tmp_path / "config.toml"
+    copy.write_text(small_run.folder.config.read_text().replace("[training]", "[training]\nepochss = 3"))
+    with pytest.raises(InputError, match="unknown option 'epochss'; did you mean 'epochs'"):
+        RunConfig.load(copy)
+    copy.write_text("[records]\n")
+    with pytest.raises(InputError, match=r"no section \[model\]"):
+        RunConfig.load(copy)

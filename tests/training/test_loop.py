@@ -1,0 +1,175 @@
+"""Training: it learns, the same seed gives the same weights, and a killed run ends like an unbroken one."""
+
+import json
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from qtomo import Run, resume, train
+from qtomo.errors import InputError
+from tests.conftest import SMALL
+
+
+def weights(run: Run) -> dict[str, torch.Tensor]:
+    return load_file(run.folder.checkpoint)
+
+
+def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def changed(**training: object) -> dict[str, dict[str, object]]:
+    return {"model": SMALL["model"], "training": {**SMALL["training"], **training}}
+
+
+def test_it_learns_and_tells_how(small_run):
+    history = small_run.progress.history
+    assert [entry["epoch"] for entry in history] == [1, 2]
+    assert history[1]["validation_loss"] < history[0]["train_loss"]
+    assert all(entry["validation_loss_error"] > 0 for entry in history)
+    lines = [json.loads(line) for line in small_run.folder.metrics.read_text().splitlines()]
+    assert lines == history
+    assert small_run.progress.finished
+
+
+def test_same_seed_same_weights(small_run, small_records, tmp_path):
+    again = train(small_records, tmp_path / "again", SMALL)
+    assert same(weights(again), weights(small_run))
+    other = train(small_records, tmp_path / "other", changed(seed=4))
+    assert not same(weights(other), weights(small_run))
+
+
+def test_a_run_leaves_torch_s_generator_alone(small_records, tmp_path):
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    train(small_records, tmp_path / "run", SMALL)
+    assert torch.equal(torch.rand(3), expected)
+
+
+class _Stop(Exception):
+    pass
+
+
+def test_stopped_in_the_middle_of_an_epoch_it_goes_on_to_the_same_weights(small_run, small_records, tmp_path):
+    settings = changed(checkpoint_seconds=1e-9)
+
+    def stop_at(step):
+        def report(progress, _total):
+            if progress.step == step:
+                raise _Stop
+
+        return report
+
+    with pytest.raises(_Stop):
+        train(small_records, tmp_path / "run", settings, report=stop_at(12))
+    with pytest.raises(_Stop):
+        resume(tmp_path / "run", report=stop_at(37))
+    assert same(weights(resume(tmp_path / "run")), weights(small_run))
+
+
+SCRIPT = "import sys, qtomo_cli; sys.argv = ['qtomo', *sys.argv[1:]]; qtomo_cli.main()"
+
+
+def start_training(records, folder, *options: str) -> subprocess.Popen:
+    command = [sys.executable, "-c", SCRIPT, "train", *options]
+    if "--resume" not in options:
+        command += [str(records), "--output", str(folder)]
+        for section, values in changed(epochs=12, checkpoint_seconds=0.01).items():
+            command += [word for name, value in values.items() for word in ("--set", f"{section}.{name}={value}")]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for(path, process) -> None:
+    while not path.exists():
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.005)
+
+
+@pytest.mark.parametrize("moment", range(3))
+def test_killed_at_a_random_moment_it_goes_on_to_the_same_weights(moment, small_records, tmp_path):
+    unbroken = train(small_records, tmp_path / "unbroken", changed(epochs=12))
+    folder = tmp_path / "run"
+    process = start_training(small_records, folder)
+    wait_for(folder / "checkpoint" / "latest.safetensors", process)
+    time.sleep(random.Random(moment).uniform(0, 1.0))
+    process.kill()
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL, "the run ended before it was killed"
+    finished = resume(folder)
+    assert same(weights(finished), weights(unbroken))
+    assert finished.progress.epoch == 12
+    epochs = [json.loads(line)["epoch"] for line in finished.folder.metrics.read_text().splitlines()]
+    assert epochs == list(range(1, 13))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_saves_and_says_how_to_go_on(number, small_records, tmp_path):
+    folder = tmp_path / "run"
+    process = start_training(small_records, folder)
+    wait_for(folder / "checkpoint" / "latest.safetensors", process)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.strip().splitlines()[-1] == f"qtomo: stopped and saved; go on with: qtomo train --resume {folder}"
+    assert not Run(folder).progress.finished
+    again = start_training(None, None, "--resume", str(folder))
+    output, errors = again.communicate(timeout=120)
+    assert again.returncode == 0, errors
+    assert "12 epochs, finished" in output
+
+
+def test_early_stopping_keeps_the_best(small_records, tmp_path):
+    run = train(
+        small_records, tmp_path / "run", changed(epochs=50, patience=2, learning_rate=0.05, schedule="constant")
+    )
+    losses = [entry["validation_loss"] for entry in run.progress.history]
+    assert len(losses) < 50
+    assert run.progress.best_epoch == losses.index(min(losses)) + 1 == len(losses) - 2
+    with run.open_records() as file:
+        assert -run.model.log_prob(file.load()).mean() < max(losses)
+
+
+def test_a_loss_that_explodes_is_told(small_records, tmp_path):
+    with pytest.raises(InputError, match=r"the loss is (nan|inf) at step .* lower training\.learning_rate"):
+        train(small_records, tmp_path / "run", changed(learning_rate=1e30, gradient_clip=0.0, warmup_steps=0))
+
+
+def test_an_existing_run_is_kept(small_run, small_records, tmp_path):
+    with pytest.raises(InputError, match="exists already; go on with --resume, or replace it with --overwrite"):
+        train(small_records, small_run.folder.path, SMALL)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("x")
+    with pytest.raises(InputError, match="not a run folder"):
+        train(small_records, tmp_path / "mine", SMALL, overwrite=True)
+    assert (tmp_path / "mine" / "thesis.tex").exists()
+
+
+def test_damaged_and_foreign_checkpoints(small_run, tmp_path):
+    folder = shutil.copytree(small_run.folder.path, tmp_path / "run")
+    checkpoint = folder / "checkpoint" / "latest.safetensors"
+    whole = checkpoint.read_bytes()
+    checkpoint.write_bytes(whole[:-100])
+    with pytest.raises(InputError, match="damaged checkpoint"):
+        _ = Run(folder).model
+    checkpoint.write_bytes(whole)
+    config = folder / "config.toml"
+    config.write_text(config.read_text().replace("hidden_size = 12", "hidden_size = 13"))
+    with pytest.raises(InputError, match="checkpoint of another model"):
+        _ = Run(folder).model
+    checkpoint.unlink()
+    with pytest.raises(InputError, match="no such file, expected the checkpoint"):
+        _ = Run(folder).model
+
+
+def test_too_few_records_for_validation(small_records, tmp_path):
+    with pytest.raises(InputError, match="3000 records, expected more than the 3000 kept for validation"):
+        train(small_records, tmp_path / "run", changed(validation_records=3000))
+    assert list(tmp_path.iterdir()) == []
