@@ -63,7 +63,7 @@ def compare_by_sampling(
     at_target = target_at_target - model_at_target
     at_model = target_at_model - model_at_model
     pairs = min(len(at_target), len(at_model))
-    ratios = np.stack([at_target[:pairs], at_model[:pairs]])
+    ratios = np.clip(np.stack([at_target[:pairs], at_model[:pairs]]), -700, 700)  # exp stays finite
 
     def bounded(integrand: NDArray[np.float64], what: str) -> Estimate:
         means = np.clip(integrand.mean(axis=0), 0.0, 1.0)  # one record of each: independent pairs
@@ -72,7 +72,7 @@ def compare_by_sampling(
 
     overlap = 1 / np.cosh(ratios / 2)  # 2 sqrt(PQ)/(P + Q)
     distance = np.abs(np.tanh(ratios / 2))  # |P - Q|/(P + Q)
-    share = 1 / (1 + np.exp(-np.clip(ratios, -700, 700)))  # P/(P + Q)
+    share = 1 / (1 + np.exp(-ratios))  # P/(P + Q)
     js = 1 + (_xlogx(share) + _xlogx(1 - share)) / math.log(2)
     return {
         "kl_target_model": kl_divergence(target_at_target, model_at_target, "exact", level),

@@ -51,8 +51,9 @@ class Evaluation:
         run: the run folder.
         target: the exact state, in words; empty where the records name none.
         family: the model's family.
-        divergences: by distribution (k-grams, then the model), by divergence; see `compare_by_sampling`.
-            `validation_loss` is the mean negative log-likelihood of the held-out records.
+        divergences: by distribution (the exact target, k-grams, the model), by divergence; see
+            `compare_by_sampling`. `validation_loss` is the mean negative log-likelihood of the held-out
+            records, the same ones for all.
         gain: nats a record by which the model is better than the best k-gram on the same records.
         observables: by source ("exact", "records", "model"), by name.
         claims: what the data support, in sentences.
@@ -188,6 +189,8 @@ def evaluate(
     if target is not None:
         say("the exact target")
         born = BornDistribution(target.state(), povm, tolerance=TOLERANCE)
+        at_target = sample_mean(-born.log_prob(validation), level, "mean over held-out records")
+        divergences = {"exact": {"validation_loss": at_target}, **divergences}
         found, gain = _compare(born, models, drawn, seed, level, say)
         for name, estimates in found.items():
             divergences[name].update(estimates)

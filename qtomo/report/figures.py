@@ -76,25 +76,32 @@ def _pairs(evaluation: Evaluation) -> list[tuple[int, str]]:
 
 
 def _training_curve(axes: Axes, run: Run, evaluation: Evaluation) -> None:
+    """Held-out loss by epoch; where the target is known, minus the exact loss of the same records.
+
+    That difference estimates KL(target||model). Near the target ln P/Q has a variance of twice its mean
+    (both are half a Fisher form to leading order), from which the error bars come.
+    """
     from matplotlib.ticker import MaxNLocator
 
     history = run.progress.history
     epochs = [entry["epoch"] for entry in history]
-    for key, colour, marker, label in (
-        ("train", _RECORDS, "s", "training (mean over the epoch)"),
-        ("validation", _MODEL, "o", "held out"),
-    ):
-        values = [entry[f"{key}_loss"] for entry in history]
-        errors = [1.96 * (entry[f"{key}_loss_error"] or math.nan) for entry in history]
-        axes.errorbar(epochs, values, yerr=errors, color=colour, marker=marker, markersize=4, capsize=2, label=label)
-    best = min(
-        (found["validation_loss"].value for name, found in evaluation.divergences.items() if name.endswith("-gram")),
-        default=None,
+    losses = np.array([entry["validation_loss"] for entry in history])
+    errors = np.array([entry["validation_loss_error"] or math.nan for entry in history])
+    floor = evaluation.divergences.get("exact", {}).get("validation_loss")
+    grams = [found["validation_loss"].value for name, found in evaluation.divergences.items() if name.endswith("-gram")]
+    if floor is not None:
+        losses, grams = losses - floor.value, [loss - floor.value for loss in grams]
+        errors = np.sqrt(2 * np.clip(losses, 0, None) / floor.n_records)
+        axes.set_yscale("log", nonpositive="mask")
+        axes.set_ylabel("held-out loss − exact loss ≈ KL(target‖model)\n(nats a record)")
+    else:
+        axes.set_ylabel("held-out loss (nats a record)")
+    axes.errorbar(
+        epochs, losses, yerr=1.96 * errors, color=_MODEL, marker="o", markersize=4, capsize=2, label=evaluation.family
     )
-    if best is not None:
-        axes.axhline(best, color="0.4", linestyle=":", label="best k-gram, held out")
+    if grams:
+        axes.axhline(min(grams), color="0.4", linestyle=":", label="best k-gram")
     axes.set_xlabel("epoch")
-    axes.set_ylabel("loss (nats a record)")
     axes.set_title("Training curve, with 95 % intervals", fontsize=11)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False)

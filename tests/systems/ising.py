@@ -20,6 +20,12 @@ def hamiltonian(model: TFIM) -> qutip.Qobj:
     return sum(terms[1:], terms[0])
 
 
+def pauli_product(text: str, n_sites: int) -> qutip.Qobj:
+    """Such as "Z0 Z4"."""
+    matrices = {"X": qutip.sigmax(), "Y": qutip.sigmay(), "Z": qutip.sigmaz()}
+    return operator({int(word[1:]): matrices[word[0]] for word in text.split()}, n_sites)
+
+
 def parity(n_sites: int) -> qutip.Qobj:
     return operator(dict.fromkeys(range(n_sites), qutip.sigmax()), n_sites)
 
