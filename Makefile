@@ -29,5 +29,8 @@ lint: install
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+bench: install
+	$(BIN)/python benchmarks/records.py
+
 clean:
 	rm -rf $(VENV) build demo

@@ -37,12 +37,9 @@ def disk_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        code = error.errno
-        if code is None:  # h5py gives some of HDF5's failures as text alone
-            code = next((c for c in (*_FULL, errno.EACCES) if f"errno = {c}," in str(error)), None)
-        if code in _FULL:
+        if error.errno in _FULL:
             raise InputError(f"{path}: cannot be written, no space left on the disk") from error
-        if code in (errno.EACCES, errno.EPERM, errno.EROFS):
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise InputError(f"{path}: cannot be written, permission denied") from error
         raise
 

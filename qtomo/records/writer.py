@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 
 from qtomo import __version__
 from qtomo.distribution import Outcomes
+from qtomo.errors import InputError
 from qtomo.files import atomic_output, check_absent
 from qtomo.povm import POVM
-from qtomo.records.schema import FORMAT, VERSION, Target
+from qtomo.records.schema import FORMAT, LOST, VERSION, Target
 
 __all__ = ["write_records"]
 
 _CHUNK_BYTES = 2**18
+_LIBRARY = ("earliest", "v110")  # versions of HDF5 that can read the file
 
 
 def write_records(
@@ -48,10 +52,11 @@ def write_records(
 
     Raises:
         InputError: the path exists and `overwrite` is false, its folder does not exist or may not be
-            written, or the disk is full.
+            written, the disk is full, or blocks that do not fit the sites or the POVM.
     """
     path = check_absent(path, overwrite)
-    with atomic_output(path) as partial, _open(partial) as file:
+    povm.site_elements(n_sites)
+    with atomic_output(path) as partial, _Disk(partial) as disk, h5py.File(disk, "w", libver=_LIBRARY) as file:
         file.attrs["format"] = FORMAT
         file.attrs["version"] = VERSION
         file.attrs["creator"] = f"qtomo {__version__}"
@@ -75,26 +80,65 @@ def write_records(
         )
         digest = hashlib.sha256()
         for block in blocks:
+            _check_block(block, n_sites, povm.n_outcomes)
             start = outcomes.shape[0]
             outcomes.resize(start + len(block), axis=0)
             outcomes[start:] = block
             digest.update(np.ascontiguousarray(block, dtype=np.uint8).data)
+            disk.check()
         file.attrs["sha256"] = digest.hexdigest()
     return path
 
 
-class _open(h5py.File):  # type: ignore[misc]
-    """An HDF5 file whose failed write does not hide its cause behind the failure to close it."""
+def _check_block(block: Outcomes, n_sites: int, n_outcomes: int) -> None:
+    if block.ndim != 2 or block.shape[1] != n_sites or block.dtype != np.uint8:
+        raise InputError(f"a block of outcomes is {block.dtype} {block.shape}, expected uint8 (rows, {n_sites})")
+    wrong = (block >= n_outcomes) & (block != LOST)
+    if wrong.any():
+        row, site = np.argwhere(wrong)[0]
+        raise InputError(
+            f"row {row} of a block, site {site}: outcome {block[row, site]}, expected 0 to {n_outcomes - 1}, "
+            f"or {LOST} where lost"
+        )
+
+
+class _Disk(io.FileIO):
+    """A file that keeps its first failed write for `check`, and for its closing, to raise.
+
+    HDF5 cannot close a file that it cannot write and may take the process down with it; so it is told
+    that all went well, and what follows a failed write is dropped.
+    """
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path, "w", libver=("earliest", "v110"))
+        super().__init__(path, "w+")
+        self._error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        rest = memoryview(data).cast("B")
+        size = len(rest)
+        while len(rest) and self._error is None:
+            try:
+                rest = rest[super().write(rest) :]
+            except OSError as error:
+                self._error = error
+        return size
+
+    def truncate(self, size: int | None = None) -> int:
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self._error = self._error or error
+            return size or 0
+
+    def check(self) -> None:
+        """Raise the first failure, if there was one."""
+        if self._error is not None:
+            raise self._error
 
     def __exit__(self, *exception: object) -> None:
-        try:
-            super().__exit__(*exception)
-        except (OSError, RuntimeError):
-            if exception[0] is None:
-                raise
+        super().__exit__(*exception)  # type: ignore[arg-type]
+        if exception[0] is None:
+            self.check()
 
 
 def _write_target(file: h5py.File, target: Target) -> None:

@@ -58,18 +58,25 @@ class RunFolder:
             InputError: it exists and `overwrite` is false, or what exists is not a run folder.
         """
         if self.path.exists():
-            if self.path.is_dir() and not any(self.path.iterdir()):
-                overwrite = True
-            elif not self.config.is_file():
+            empty = self.path.is_dir() and not any(self.path.iterdir())
+            if not empty and not self.config.is_file():
                 raise InputError(f"{self.path}: exists and is not a run folder (no config.toml); choose another name")
-            if not overwrite:
+            if not empty and not overwrite:
                 raise InputError(f"{self.path}: exists already; go on with --resume, or replace it with --overwrite")
-            shutil.rmtree(self.path)
         if not self.path.absolute().parent.is_dir():
             raise InputError(f"{self.path}: its folder does not exist")
-        with disk_errors(self.path):
-            self.checkpoint.parent.mkdir(parents=True)
-        write_atomic(self.config, config.save_text())
+        fresh = RunFolder(self.path.with_name(f".{self.path.name}.partial"))
+        shutil.rmtree(fresh.path, ignore_errors=True)
+        try:
+            with disk_errors(self.path):
+                fresh.checkpoint.parent.mkdir(parents=True)
+                write_atomic(fresh.config, config.save_text())
+                if self.path.exists():
+                    shutil.rmtree(self.path)
+                fresh.path.rename(self.path)
+        except BaseException:
+            shutil.rmtree(fresh.path, ignore_errors=True)
+            raise
 
 
 class Run:

@@ -80,6 +80,20 @@ def test_a_failed_overwrite_keeps_the_old_file(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize(
+    ("block", "fault"),
+    [
+        (np.zeros((3, 4), np.uint8), r"uint8 \(3, 4\), expected uint8 \(rows, 5\)"),
+        (np.zeros((3, 5)), r"float64 \(3, 5\), expected uint8"),
+        (np.full((3, 5), 4, np.uint8), "row 0 of a block, site 0: outcome 4, expected 0 to 3"),
+    ],
+)
+def test_blocks_that_do_not_fit_are_refused(tmp_path, block, fault):
+    with pytest.raises(InputError, match=fault):
+        write_records(tmp_path / "a.h5", [some_outcomes(), block], 5, PAULI4)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_existing_file_is_kept(tmp_path):
     path = write_records(tmp_path / "a.h5", [some_outcomes()], 5, PAULI4)
     with pytest.raises(InputError, match=r"a\.h5: exists already"):

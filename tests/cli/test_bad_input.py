@@ -1,0 +1,224 @@
+"""Bad input: one clear line, exit code 2, and nothing left behind."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from qtomo import POVM, TFIM, simulate_tfim, write_records
+from qtomo.errors import InputError
+from qtomo.povm import named_povm
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() if p.is_file() else b"" for p in folder.rglob("*")}
+
+
+@pytest.fixture
+def refused(qtomo, tmp_path):
+    """Call a command in vain: exit code 2, one line, and the folder as it was."""
+
+    def call(*arguments: object) -> str:
+        before = contents(tmp_path)
+        result = qtomo(*arguments)
+        assert result.code == 2, result
+        assert result.output == ""
+        assert result.errors.startswith("qtomo: ")
+        assert len(result.errors.strip().splitlines()) == 1
+        assert contents(tmp_path) == before
+        return result.errors.strip()
+
+    return call
+
+
+@pytest.fixture
+def copied(tmp_path, small_records) -> Path:
+    return Path(shutil.copy(small_records, tmp_path / "rec.h5"))
+
+
+def test_missing(refused, tmp_path):
+    path = tmp_path / "none.h5"
+    for command in (("info", path), ("train", path, "--output", tmp_path / "run")):
+        assert refused(*command) == f"qtomo: {path}: no such file, expected a record file"
+    assert "no such run folder" in refused("evaluate", tmp_path / "run")
+
+
+def spoil_text(path: Path) -> None:
+    path.write_text("a,b\n1,2\n")
+
+
+def spoil_kind(path: Path) -> None:
+    with h5py.File(path, "w") as file:
+        file["weights"] = np.zeros(3)
+
+
+def spoil_length(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-2000])
+
+
+def spoil_byte(path: Path) -> None:
+    with h5py.File(path) as file:
+        place = file["outcomes"].id.get_chunk_info(0).byte_offset + 300
+    raw = bytearray(path.read_bytes())
+    raw[place] ^= 1
+    path.write_bytes(bytes(raw))
+
+
+def spoil_outcome(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        file["outcomes"][17, 2] = 7
+
+
+def spoil_povm(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        file["povm/elements"][...] *= 0.9
+
+
+SPOILS = {
+    spoil_text: "not an HDF5 file",
+    spoil_kind: "another kind",
+    spoil_length: "damaged or truncated",
+    spoil_byte: "/outcomes",
+    spoil_outcome: "/outcomes, row 17, site 2: outcome 7, expected 0 to 3",
+    spoil_povm: "elements do not sum to the identity",
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILS, ids=lambda spoil: spoil.__name__)
+def test_spoiled_records(refused, copied, tmp_path, spoil):
+    spoil(copied)
+    for command in (("info", copied), ("train", copied, "--output", tmp_path / "run")):
+        message = refused(*command)
+        assert message.startswith(f"qtomo: {copied}: ")
+        assert SPOILS[spoil] in message
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--set", "model.hidden_sise=3"), "unknown option 'hidden_sise'; did you mean 'hidden_size'?"),
+        (("--set", "trainig.epochs=3"), "unknown section 'trainig'; did you mean 'training'?"),
+        (("--set", "training.epochs=none"), "[training]: epochs = 'none'"),
+        (("--set", "epochs"), "expected section.option=value"),
+        (("--preset", "gruu"), "unknown preset 'gruu'; did you mean 'gru'?"),
+        (("--config", "none.toml"), "none.toml: no such file, expected a TOML file"),
+    ],
+)
+def test_settings(refused, copied, tmp_path, options, words):
+    assert words in refused("train", copied, "--output", tmp_path / "run", *options)
+
+
+def test_a_config_file_is_named(refused, copied, tmp_path):
+    config = tmp_path / "my.toml"
+    config.write_text("[training]\nlearning_rat = 0.1\n")
+    message = refused("train", copied, "--output", tmp_path / "run", "--config", config)
+    assert f"{config} [training]: unknown option 'learning_rat'; did you mean 'learning_rate'?" in message
+
+
+def test_records_of_another_run(refused, small_run, tmp_path):
+    others = {
+        "n.h5": simulate_tfim(TFIM(4), 50, tmp_path / "n.h5"),
+        "k.h5": simulate_tfim(TFIM(5), 50, tmp_path / "k.h5", "pauli6"),
+        "other.h5": simulate_tfim(TFIM(5), 50, tmp_path / "other.h5"),
+    }
+    words = {
+        "n.h5": "records of 4 sites and 4 outcomes, expected 5 sites and 4 outcomes",
+        "k.h5": "records of 5 sites and 6 outcomes, expected 5 sites and 4 outcomes",
+        "other.h5": "other records than those",
+    }
+    for name, path in others.items():
+        assert words[name] in refused("evaluate", small_run.folder.path, "--records", path)
+        assert words[name] in refused("train", "--resume", small_run.folder.path, "--records", path)
+
+
+def test_output_that_exists(refused, qtomo, copied, small_run, tmp_path):
+    for command in (
+        ("simulate", "tfim", "--qubits", 4, "--output", copied),
+        ("sample", small_run.folder.path, "--output", copied),
+    ):
+        assert "exists already; give --overwrite" in refused(*command)
+    run = Path(shutil.copytree(small_run.folder.path, tmp_path / "run"))
+    assert "replace it with --overwrite" in refused("train", copied, "--output", run)
+    assert qtomo("simulate", "tfim", "--qubits", 4, "--records", 9, "--output", copied, "--overwrite").code == 0
+
+
+def test_output_in_no_folder(refused, small_records, tmp_path):
+    nowhere = tmp_path / "no" / "where"
+    assert "its folder does not exist" in refused("simulate", "tfim", "--qubits", 4, "--output", nowhere)
+    assert "its folder does not exist" in refused("train", small_records, "--output", nowhere)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--qubits", 0), "number of qubits is 0, expected at least 1"),
+        (("--qubits", -3), "number of qubits is -3, expected at least 1"),
+        (("--qubits", "many"), "'many' is not a valid integer"),
+        (("--qubits", 4, "--field", "nan"), "field is nan, expected"),
+        (("--qubits", 4, "--coupling", "inf"), "coupling is inf, expected"),
+        (("--qubits", 4, "--records", 0), "number of records is 0, expected at least 1"),
+        (("--qubits", 4, "--povm", "pauli5"), "pauli5"),
+        (("--qubits", 4, "--seed", -1), "-1 is not in the range"),
+        (("--qbits", 4), "No such option"),
+        ((), "Missing option"),
+    ],
+)
+def test_physics(refused, tmp_path, options, words):
+    assert words in refused("simulate", "tfim", *options, "--output", tmp_path / "a.h5")
+
+
+def test_commands(refused):
+    assert "no command 'trian'; did you mean 'train'?" in refused("trian")
+    assert "expected RECORDS and --output RUN, or --resume RUN" in refused("train")
+    assert "--resume goes on with a run's own settings" in refused("train", "a.h5", "--resume", "run")
+
+
+LIMITED = """
+import resource, sys, qtomo_cli
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)
+sys.argv = ["qtomo", *sys.argv[2:]]
+qtomo_cli.main()
+"""
+
+
+def call_on_a_full_disk(limit: int, *arguments: object) -> subprocess.CompletedProcess:
+    """Writing beyond `limit` bytes fails, as it does on a full disk."""
+    command = [sys.executable, "-c", LIMITED, str(limit), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.mark.parametrize("limit", [100, 3_000, 30_000])
+def test_no_space_for_records(tmp_path, limit):
+    path = tmp_path / "a.h5"
+    result = call_on_a_full_disk(limit, "simulate", "tfim", "--qubits", 6, "--records", 90_000, "--output", path)
+    assert result.returncode == 2
+    assert result.stderr.strip().splitlines()[-1] == f"qtomo: {path}: cannot be written, no space left on the disk"
+    assert "Traceback" not in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_space_for_a_run(small_records, tmp_path):
+    result = call_on_a_full_disk(10, "train", small_records, "--output", tmp_path / "run")
+    assert result.returncode == 2
+    assert "no space left on the disk" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_space_for_a_checkpoint_keeps_the_run(small_records, tmp_path):
+    settings = ("--set", "model.hidden_size=12", "--set", "training.epochs=1")
+    result = call_on_a_full_disk(2_000, "train", small_records, "--output", tmp_path / "run", *settings)
+    assert result.returncode == 2
+    assert "no space left on the disk" in result.stderr
+    assert sorted(p.name for p in tmp_path.rglob("*") if p.is_file()) == ["config.toml", "metrics.jsonl"]
+
+
+def test_a_measurement_for_other_sites(tmp_path):
+    elements = np.stack([named_povm("pauli4").elements] * 3)
+    with pytest.raises(InputError, match="given for 3 sites, asked for 4"):
+        write_records(tmp_path / "a.h5", [np.zeros((2, 4), np.uint8)], 4, POVM(elements, "three"))
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,106 @@
+"""Every command does its work, says so, and prints one JSON object when asked."""
+
+import json
+import re
+
+import pytest
+import torch
+from qtomo_cli.main import COMMANDS
+from safetensors.torch import load_file
+
+from qtomo import RecordFile
+
+SIMULATE = ("simulate", "tfim", "--qubits", 4, "--records", 600, "--seed", 7)
+TRAIN = ("--set", "model.hidden_size=6", "--set", "training.epochs=1")
+
+
+@pytest.fixture
+def made(qtomo, tmp_path):
+    records, run = tmp_path / "tfim.h5", tmp_path / "run"
+    assert qtomo(*SIMULATE, "--output", records).code == 0
+    assert qtomo("train", records, "--output", run, *TRAIN).code == 0
+    return records, run
+
+
+def test_the_whole_line(qtomo, made, tmp_path):
+    records, run = made
+    info = qtomo("info", records)
+    assert "600" in info.output
+    assert "(holds)" in info.output
+    assert "gru" in qtomo("info", run).output
+    assert qtomo("sample", run, "--records", 50, "--output", tmp_path / "drawn.h5").code == 0
+    assert RecordFile(tmp_path / "drawn.h5").n_records == 50
+    verdict = qtomo("evaluate", run, "--samples", 200)
+    assert "KL(target‖model)" in verdict.output
+    assert "scoring" in verdict.errors
+
+
+def test_json_is_one_object_and_nothing_else(qtomo, made, tmp_path):
+    records, run = made
+    commands = [
+        (*SIMULATE, "--output", tmp_path / "again.h5"),
+        ("info", records),
+        ("info", run),
+        ("train", records, "--output", tmp_path / "run2", *TRAIN),
+        ("train", "--resume", tmp_path / "run2"),
+        ("sample", run, "--records", 20, "--output", tmp_path / "drawn.h5"),
+        ("evaluate", run, "--samples", 100),
+    ]
+    for command in commands:
+        result = qtomo(*command, "--json")
+        assert result.code == 0, result.errors
+        assert isinstance(json.loads(result.output), dict)
+
+
+def test_same_seed_same_bytes(qtomo, made, tmp_path):
+    records, run = made
+    assert qtomo(*SIMULATE, "--output", tmp_path / "again.h5").code == 0
+    assert (tmp_path / "again.h5").read_bytes() == records.read_bytes()
+    assert qtomo("train", tmp_path / "again.h5", "--output", tmp_path / "run2", *TRAIN).code == 0
+    weights = [load_file(folder / "checkpoint" / "latest.safetensors") for folder in (run, tmp_path / "run2")]
+    assert all(torch.equal(tensor, weights[1][name]) for name, tensor in weights[0].items())
+
+
+def test_the_command_kept_in_a_file_makes_it_again(qtomo, made, tmp_path):
+    records, _ = made
+    with RecordFile(records) as file:
+        words = file.command.split()
+    assert qtomo(*words[1:], "--output", tmp_path / "again.h5").code == 0
+    assert (tmp_path / "again.h5").read_bytes() == records.read_bytes()
+
+
+def test_a_moved_record_file_is_named(qtomo, made, tmp_path):
+    records, run = made
+    (tmp_path / "elsewhere").mkdir()
+    moved = records.rename(tmp_path / "elsewhere" / "renamed.h5")
+    missing = qtomo("evaluate", run)
+    assert missing.code == 2
+    assert "no such file" in missing.errors
+    assert qtomo("evaluate", run, "--records", moved, "--samples", 100).code == 0
+
+
+def test_a_small_demo(qtomo, tmp_path):
+    result = qtomo("demo", "--qubits", 4, "--records", 400, "--epochs", 1, "--output", tmp_path / "demo")
+    assert result.code == 0, result.errors
+    assert "F_c [95 % interval]" in result.output
+    assert (tmp_path / "demo" / "demo.png").read_bytes().startswith(b"\x89PNG")
+    again = qtomo("demo", "--qubits", 4, "--records", 400, "--epochs", 1, "--output", tmp_path / "demo")
+    assert again.code == 2
+    assert "exists already" in again.errors
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_has_an_example(qtomo, name):
+    result = qtomo(name, "--help")
+    assert result.code == 0
+    assert re.search(rf"Example: qtomo {name} ", result.output)
+
+
+def test_a_degenerate_ground_state_is_told(qtomo, tmp_path):
+    result = qtomo("simulate", "tfim", "--qubits", 6, "--field", 0, "--records", 10, "--output", tmp_path / "a.h5")
+    assert result.code == 0
+    assert "degenerate" in result.errors
+
+
+def test_version(qtomo):
+    assert qtomo("--version").output.startswith("qtomo, version")

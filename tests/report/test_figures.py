@@ -1,0 +1,25 @@
+"""Figures are drawn with and without a target."""
+
+import numpy as np
+
+from qtomo import RecordFile, evaluate, train, write_records
+from qtomo.report.figures import summary_figure
+from tests.conftest import SMALL
+
+
+def ink(path) -> float:
+    """Share of a picture that is not white."""
+    from matplotlib.image import imread
+
+    return float((imread(path)[..., :3].min(axis=2) < 0.9).mean())
+
+
+def test_with_and_without_a_target(small_run, small_records, tmp_path):
+    summary_figure(small_run, evaluate(small_run, n_samples=500), tmp_path / "target.png")
+    with RecordFile(small_records) as file:
+        path = write_records(tmp_path / "lab.h5", [file.load()], 5, file.povm)
+    run = train(path, tmp_path / "run", SMALL)
+    summary_figure(run, evaluate(run, n_samples=500), tmp_path / "lab.png")
+    pictures = [tmp_path / "target.png", tmp_path / "lab.png"]
+    assert all(0.01 < ink(picture) < 0.3 for picture in pictures)
+    assert not np.array_equal(*(picture.read_bytes() for picture in pictures))
