@@ -246,7 +246,7 @@ def _compare(
         if model.likelihood != "exact":
             found[name] = {"kl_target_model": kl_divergence(target_at_target, scores[name], model.likelihood, level)}
             continue
-        say(f"scoring {len(fresh):,} records of {name}")
+        say(f"scoring {len(drawn[name]):,} records of {name}")
         found[name] = compare_by_sampling(
             target_at_target, scores[name], target.log_prob(drawn[name]), model.log_prob(drawn[name]), level
         )

@@ -227,3 +227,11 @@ def test_splits_never_overlap_and_leave_nothing_out():
     assert (split(1000, 137, seed=6)[1] != validation).any()
     with pytest.raises(InputError, match="5 validation records of 5"):
         split(5, 5, seed=0)
+
+
+def test_the_shipped_records_can_be_read():
+    """Files of version 1 stay readable."""
+    with RecordFile(Path(__file__).parents[2] / "data" / "tfim10.h5") as file:
+        assert file.load().shape == (5000, 10)
+        assert file.target.model == TFIM(10)
+        assert abs(file.target.state().overlap(ground_state(TFIM(10)))) == pytest.approx(1, abs=1e-9)
