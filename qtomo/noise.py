@@ -84,7 +84,7 @@ def noisy(povm: POVM, kraus: ArrayLike, n_sites: int, sites: Sequence[int] | Non
         raise InputError(f"Kraus operators do not preserve the trace: the sum of K†K is off 1 by {excess:.3g}")
 
     def pulled_back(elements: NDArray[np.complex128]) -> NDArray[np.complex128]:
-        moved = np.einsum("kji,...ajl,klm->...aim", operators.conj(), elements, operators)
+        moved: NDArray[np.complex128] = np.einsum("kji,...ajl,klm->...aim", operators.conj(), elements, operators)
         return 0.5 * (moved + moved.conj().swapaxes(-1, -2))  # Hermitian to the last bit
 
     return _changed(povm, pulled_back, n_sites, sites)
