@@ -9,7 +9,7 @@ import rich_click as click
 
 from qtomo.analysis import evaluate
 from qtomo.errors import InputError
-from qtomo.records import simulate_tfim
+from qtomo.records import simulate
 from qtomo.report.figures import summary_figure
 from qtomo.states import TFIM
 from qtomo.training import read_settings
@@ -45,7 +45,7 @@ def command(output: Path, qubits: int, records: int, preset: str, epochs: int, o
     record_file, run_folder, figure = output / "tfim.h5", output / "run", output / "demo.png"
     say(f"[1/3] {records + _VALIDATION:,} Pauli-4 records of the critical Ising chain of {qubits} qubits (J = h = 1)")
     with progress_bar("records") as update:
-        simulate_tfim(model, records + _VALIDATION, record_file, "pauli4", 7, overwrite, update)
+        simulate(model, records + _VALIDATION, record_file, seed=7, overwrite=overwrite, progress=update)
     say(f"[2/3] training on {records:,} of them, {_VALIDATION:,} held out")
     run = run_training(run_folder, record_file, checked, overwrite)
     say("[3/3] judging against the exact state")

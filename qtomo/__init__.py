@@ -12,31 +12,48 @@ if TYPE_CHECKING:
     from qtomo.analysis import Estimate, Evaluation, estimate_observables, evaluate, pauli
     from qtomo.errors import InputError
     from qtomo.povm import POVM, named_povm
-    from qtomo.records import RecordFile, Target, simulate_tfim, write_records
-    from qtomo.states import MPS, TFIM, BornDistribution, ground_state
+    from qtomo.records import RecordFile, Target, simulate, write_records
+    from qtomo.states import GHZ, MPS, TFIM, XXZ, BornDistribution, Cluster, Product, RandomMPS, W, ground_state
     from qtomo.training import Run, resume, sample_records, train
 
 _HOMES = {
     "errors": ("InputError",),
     "povm": ("POVM", "named_povm"),
-    "states": ("MPS", "TFIM", "BornDistribution", "ground_state"),
-    "records": ("RecordFile", "Target", "simulate_tfim", "write_records"),
+    "states": (
+        "GHZ",
+        "MPS",
+        "TFIM",
+        "XXZ",
+        "BornDistribution",
+        "Cluster",
+        "Product",
+        "RandomMPS",
+        "W",
+        "ground_state",
+    ),
+    "records": ("RecordFile", "Target", "simulate", "write_records"),
     "training": ("Run", "resume", "sample_records", "train"),
     "analysis": ("Estimate", "Evaluation", "estimate_observables", "evaluate", "pauli"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "GHZ",
     "MPS",
     "POVM",
     "TFIM",
+    "XXZ",
     "BornDistribution",
+    "Cluster",
     "Estimate",
     "Evaluation",
     "InputError",
+    "Product",
+    "RandomMPS",
     "RecordFile",
     "Run",
     "Target",
+    "W",
     "estimate_observables",
     "evaluate",
     "ground_state",
@@ -44,7 +61,7 @@ __all__ = [
     "pauli",
     "resume",
     "sample_records",
-    "simulate_tfim",
+    "simulate",
     "train",
     "write_records",
 ]

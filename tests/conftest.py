@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from qtomo import TFIM, Run, simulate_tfim, train
+from qtomo import TFIM, Run, simulate, train
 
 SMALL = {"model": {"family": "gru", "hidden_size": 12}, "training": {"epochs": 2, "batch_size": 100, "seed": 3}}
 
@@ -19,7 +19,7 @@ def _same_torch_randomness():
 def small_records(tmp_path_factory) -> Path:
     """3,000 Pauli-4 records of the critical chain of 5 qubits."""
     path = tmp_path_factory.mktemp("records") / "tfim5.h5"
-    return simulate_tfim(TFIM(5), 3000, path, seed=11)
+    return simulate(TFIM(5), 3000, path, seed=11)
 
 
 @pytest.fixture(scope="session")

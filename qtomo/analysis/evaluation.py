@@ -21,7 +21,7 @@ from qtomo.analysis.divergences import (
     log_prob_table,
 )
 from qtomo.analysis.estimate import Estimate, exact, sample_mean
-from qtomo.analysis.observables import estimate_observables, exact_value, tfim_observables
+from qtomo.analysis.observables import chain_observables, estimate_observables, exact_value
 from qtomo.analysis.table import Table
 from qtomo.distribution import Distribution, Outcomes
 from qtomo.errors import InputError
@@ -29,7 +29,7 @@ from qtomo.files import write_atomic
 from qtomo.models import KGram
 from qtomo.records import split
 from qtomo.seeds import stream
-from qtomo.states import TFIM, BornDistribution
+from qtomo.states import BornDistribution
 from qtomo.training import Run
 
 __all__ = ["Evaluation", "evaluate"]
@@ -197,10 +197,8 @@ def evaluate(
     observables: dict[str, Estimates] = {}
     if povm.is_complete:
         say("observables")
-        model_of_chain = target.model if target is not None else None
-        wanted = tfim_observables(model_of_chain or TFIM(file.n_sites))
-        if model_of_chain is None:
-            wanted = wanted[1:]  # no Hamiltonian, no energy
+        system = target.system if target is not None else None
+        wanted = chain_observables(file.n_sites, system.terms() if system is not None else ())
         if target is not None:
             observables["exact"] = {o.name: exact(exact_value(o, born.state)) for o in wanted}
         observables["records"] = estimate_observables(wanted, training, povm, level)

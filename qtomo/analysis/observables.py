@@ -17,9 +17,9 @@ from qtomo.analysis.estimate import Estimate, mean_of_moments
 from qtomo.distribution import Outcomes
 from qtomo.errors import InputError
 from qtomo.povm import PAULIS, POVM
-from qtomo.states import MPS, TFIM
+from qtomo.states import MPS, Terms
 
-__all__ = ["Observable", "estimate_observables", "exact_value", "pauli", "tfim_observables"]
+__all__ = ["Observable", "chain_observables", "estimate_observables", "exact_value", "pauli"]
 
 
 _CHUNK = 16384  # records looked up at once
@@ -64,23 +64,21 @@ def pauli(text: str) -> Observable:
     return Observable(text, ((1.0, product),))
 
 
-def tfim_observables(model: TFIM) -> list[Observable]:
-    """What one asks of an Ising chain, in the order: energy per site, mean <X>, every <X_i>, neighbours and
-    mid-chain correlators <Z_m Z_j>. Longitudinal magnetisation <Z> comes last and is zero by parity.
+def chain_observables(n_sites: int, terms: Terms = ()) -> list[Observable]:
+    """What one asks of a chain, in the order: energy per site (where `terms` give the Hamiltonian), mean <X>,
+    every <X_i>, <Z_i Z_j> of neighbours and from mid-chain to every site, and mean <Z>.
     """
-    n = model.n_sites
-    bonds = [(-model.coupling / n, {i: "Z", i + 1: "Z"}) for i in range(n - 1)]
-    fields = [(-model.field / n, {i: "X"}) for i in range(n)]
-    middle = n // 2
-    pairs = [(i, i + 1) for i in range(n - 1)] + [
-        (min(middle, j), max(middle, j)) for j in range(n) if abs(j - middle) > 1
+    middle = n_sites // 2
+    pairs = [(i, i + 1) for i in range(n_sites - 1)] + [
+        (min(middle, j), max(middle, j)) for j in range(n_sites) if abs(j - middle) > 1
     ]
+    energy = [Observable("energy per site", tuple((c / n_sites, product) for c, product in terms))] if terms else []
     return [
-        Observable("energy per site", tuple(bonds + fields)),
-        Observable("mean X", tuple((1 / n, {i: "X"}) for i in range(n))),
-        *(pauli(f"X{i}") for i in range(n)),
+        *energy,
+        Observable("mean X", tuple((1 / n_sites, {i: "X"}) for i in range(n_sites))),
+        *(pauli(f"X{i}") for i in range(n_sites)),
         *(pauli(f"Z{i} Z{j}") for i, j in pairs),
-        Observable("mean Z", tuple((1 / n, {i: "Z"}) for i in range(n))),
+        Observable("mean Z", tuple((1 / n_sites, {i: "Z"}) for i in range(n_sites))),
     ]
 
 

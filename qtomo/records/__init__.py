@@ -2,7 +2,7 @@
 
 from qtomo.records.reader import RecordFile, split
 from qtomo.records.schema import Target
-from qtomo.records.simulate import Progress, draw_blocks, simulate_tfim
+from qtomo.records.simulation import Progress, draw_blocks, option_name, simulate
 from qtomo.records.writer import write_records
 
 __all__ = [
@@ -10,7 +10,8 @@ __all__ = [
     "RecordFile",
     "Target",
     "draw_blocks",
-    "simulate_tfim",
+    "option_name",
+    "simulate",
     "split",
     "write_records",
 ]

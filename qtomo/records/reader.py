@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from qtomo.distribution import Outcomes
 from qtomo.errors import InputError
 from qtomo.povm import POVM
-from qtomo.records.schema import FORMAT, LOST, VERSION, Target
+from qtomo.records.schema import FORMAT, LOST, VERSION, Parameter, Target
 from qtomo.seeds import stream
 
 __all__ = ["RecordFile", "split"]
@@ -179,7 +179,7 @@ class RecordFile:
         if parameters.get("n_sites", self.n_sites) != self.n_sites:
             raise self._error(f"/target: state of {parameters['n_sites']} sites, expected {self.n_sites}")
         try:
-            _ = target.model
+            _ = target.system
         except InputError as error:
             raise self._error(f"/target: {error}") from None
         return target
@@ -238,11 +238,13 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _plain(value: Any) -> str | int | float:
+def _plain(value: Any) -> Parameter:
     if isinstance(value, (str, bytes)):
         return _text(value)
     if isinstance(value, np.generic) and isinstance(value.item(), (int, float)):
         return value.item()  # type: ignore[no-any-return]
+    if isinstance(value, np.ndarray) and value.ndim == 1 and value.dtype.kind == "f":
+        return tuple(value.tolist())
     raise ValueError(f"attribute of type {type(value).__name__} in /target")
 
 

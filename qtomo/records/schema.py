@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,14 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtomo.errors import InputError
-from qtomo.states import MPS, TFIM, ground_state
+from qtomo.states import MPS, System, build_system
 
-__all__ = ["FORMAT", "LOST", "VERSION", "Target"]
+__all__ = ["FORMAT", "LOST", "VERSION", "Parameter", "Target"]
 
 FORMAT = "qtomo-records"
 VERSION = 1
 #: The outcome of a qubit whose measurement was lost.
 LOST = 255
+
+
+#: What an attribute of `/target` may be.
+Parameter = str | int | float | tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -29,50 +34,53 @@ class Target:
         tensors: the exact state's MPS tensors, where known.
     """
 
-    parameters: dict[str, str | int | float]
+    parameters: dict[str, Parameter]
     tensors: tuple[NDArray[Any], ...] | None = None
 
     @classmethod
-    def tfim(cls, model: TFIM, state: MPS | None = None) -> Target:
-        """A transverse-field Ising ground state, with its tensors where they were computed."""
-        parameters: dict[str, str | int | float] = {
-            "family": "tfim",
-            "n_sites": model.n_sites,
-            "coupling": float(model.coupling),
-            "field": float(model.field),
-            "boundary": "open",
-        }
+    def of(cls, system: System | MPS, state: MPS | None = None) -> Target:
+        """A system, with its state where that has been computed; or a state that nothing else is known of."""
+        if isinstance(system, MPS):
+            return cls({"family": "state", "n_sites": system.n_sites}, system.tensors)
+        parameters: dict[str, Parameter] = {"family": system.family, **_fields(system)}
+        if system.terms():
+            parameters["boundary"] = "open"
         return cls(parameters, state.tensors if state else None)
 
     @property
-    def model(self) -> TFIM | None:
-        """The Hamiltonian, where the target is a transverse-field Ising chain."""
-        p = self.parameters
-        if p.get("family") != "tfim":
-            return None
-        if p.get("boundary", "open") != "open":
-            raise InputError(f"target: boundary is '{p['boundary']}', expected 'open'")
-        try:
-            return TFIM(int(p["n_sites"]), float(p["coupling"]), float(p["field"]))
-        except KeyError as error:
-            raise InputError(f"target: a TFIM target needs {error}, found only {sorted(p)}") from None
+    def system(self) -> System | None:
+        """The system by its parameters; None for a state that is known by its tensors alone.
+
+        Raises:
+            InputError: a parameter missing, unknown or out of range.
+        """
+        return build_system(self.parameters)
 
     def state(self) -> MPS:
-        """The exact state: the stored tensors, or the ground state computed anew.
+        """The exact state: the stored tensors, or computed anew.
 
         Raises:
             InputError: the target has neither tensors nor parameters of a known family.
         """
         if self.tensors is not None:
             return MPS(self.tensors)
-        if self.model is not None:
-            return ground_state(self.model)
-        raise InputError(f"target of family '{self.parameters.get('family')}' carries no state: no tensors stored")
+        system = self.system
+        if system is None:
+            raise InputError(f"target of family '{self.parameters.get('family')}' carries no state: no tensors stored")
+        return system.state()
 
     def describe(self) -> str:
         """One line for tables and `info`."""
         p = dict(self.parameters)
         family = p.pop("family", "state")
-        return f"{family}: " + ", ".join(
-            f"{k} {np.format_float_positional(v, trim='0') if isinstance(v, float) else v}" for k, v in p.items()
-        )
+        return f"{family}: " + ", ".join(f"{name} {_short(value)}" for name, value in p.items())
+
+
+def _fields(system: System) -> dict[str, Any]:
+    return {field.name: getattr(system, field.name) for field in dataclasses.fields(system)}  # type: ignore[arg-type]
+
+
+def _short(value: Parameter) -> str:
+    if isinstance(value, tuple):
+        return f"{_short(min(value))} to {_short(max(value))}"
+    return np.format_float_positional(value, precision=6, trim="0") if isinstance(value, float) else str(value)

@@ -1,22 +1,22 @@
-"""The 1D transverse-field Ising model, H = -J sum Z_i Z_{i+1} - h sum X_i, open ends.
+"""The 1D transverse-field Ising model, H = -sum J_i Z_i Z_{i+1} - sum h_i X_i, open ends.
 
-Its ground state comes from DMRG (through TeNPy); energies, gap and correlators come from free
-fermions, independently of DMRG, so each checks the other.
+Its ground state comes from DMRG; energies, gap and correlators come from free fermions, independently of
+DMRG, so each checks the other.
 """
 
 from __future__ import annotations
 
-import logging
 import math
-import warnings
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qtomo.errors import InputError
 from qtomo.povm import PAULIS
+from qtomo.states.dmrg import SMALLEST, Terms, lowest_vector, run_dmrg
 from qtomo.states.mps import MPO, MPS
 
 __all__ = ["TFIM", "FreeFermions", "ground_state"]
@@ -32,25 +32,35 @@ class TFIM:
 
     Args:
         n_sites: N, number of qubits.
-        coupling: J.
-        field: h.
+        coupling: J, one number or N - 1 of them, one a bond.
+        field: h, one number or N of them, one a site.
 
     Raises:
-        InputError: no qubit, a parameter that is not finite, or J = h = 0.
+        InputError: no qubit, a parameter that is not finite or not one a bond or site, or J = h = 0.
     """
 
+    family: ClassVar[str] = "tfim"
     n_sites: int
-    coupling: float = 1.0
-    field: float = 1.0
+    coupling: float | tuple[float, ...] = 1.0
+    field: float | tuple[float, ...] = 1.0
 
     def __post_init__(self) -> None:
         if self.n_sites < 1:
             raise InputError(f"number of qubits is {self.n_sites}, expected at least 1")
-        for name, value in (("coupling", self.coupling), ("field", self.field)):
-            if not math.isfinite(value):
-                raise InputError(f"{name} is {value}, expected a finite number")
-        if self.field == 0 and (self.coupling == 0 or self.n_sites == 1):
+        for name, count in (("coupling", self.n_sites - 1), ("field", self.n_sites)):
+            object.__setattr__(self, name, _numbers(getattr(self, name), name, count))
+        if not (self.fields.any() or self.couplings.any()):
             raise InputError("the Hamiltonian is zero: give a coupling or a field")
+
+    @property
+    def couplings(self) -> NDArray[np.float64]:
+        """J of each bond, (N - 1,)."""
+        return np.broadcast_to(np.asarray(self.coupling, dtype=np.float64), (self.n_sites - 1,))
+
+    @property
+    def fields(self) -> NDArray[np.float64]:
+        """h of each site, (N,)."""
+        return np.broadcast_to(np.asarray(self.field, dtype=np.float64), (self.n_sites,))
 
     @cached_property
     def free_fermions(self) -> FreeFermions:
@@ -63,24 +73,49 @@ class TFIM:
 
         So it is for long chains with |h| < |J|. The parities +1 and -1 of `ground_state` span that space.
         """
-        return self.free_fermions.gap < 1e-9 * max(abs(self.coupling), abs(self.field))
+        scale = max(np.abs(self.couplings).max(initial=0), np.abs(self.fields).max())
+        return bool(self.free_fermions.gap < 1e-9 * scale)
+
+    def terms(self) -> Terms:
+        """The Hamiltonian as Pauli products."""
+        bonds = [(-float(j), {i: "Z", i + 1: "Z"}) for i, j in enumerate(self.couplings)]
+        return (*bonds, *((-float(h), {i: "X"}) for i, h in enumerate(self.fields)))
+
+    def state(self) -> MPS:
+        """The ground state; see `ground_state`."""
+        return ground_state(self)
 
     def mpo(self) -> MPO:
         """H as a matrix-product operator of bond dimension 3."""
         identity, x, z = (PAULIS[p].real for p in "IXZ")
-        w = np.zeros((3, 3, 2, 2))
-        w[0, 0] = w[2, 2] = identity
-        w[0, 1], w[1, 2] = -self.coupling * z, z
-        w[0, 2] = -self.field * x
-        if self.n_sites == 1:
-            return [w[:1, 2:]]
-        return [w[:1], *[w] * (self.n_sites - 2), w[:, 2:]]
+        tensors = []
+        for coupling, field in zip([*self.couplings, 0.0], self.fields, strict=True):
+            w = np.zeros((3, 3, 2, 2))
+            w[0, 0] = w[2, 2] = identity
+            w[0, 1], w[1, 2] = -coupling * z, z
+            w[0, 2] = -field * x
+            tensors.append(w)
+        tensors[0] = tensors[0][:1]
+        tensors[-1] = tensors[-1][:, 2:]
+        return tensors
+
+
+def _numbers(value: object, name: str, count: int) -> float | tuple[float, ...]:
+    """One finite number, or a tuple of `count` of them."""
+    array = np.asarray(value, dtype=np.float64)
+    if array.ndim and array.shape != (count,):
+        raise InputError(f"{name} has {array.size} values, expected one, or {count}")
+    wrong = np.flatnonzero(~np.isfinite(array))
+    if len(wrong):
+        place = f" {wrong[0]}" if array.ndim else ""
+        raise InputError(f"{name}{place} is {array.flat[wrong[0]]}, expected a finite number")
+    return tuple(array.tolist()) if array.ndim else float(array)
 
 
 class FreeFermions:
     """Exact properties of the lowest state of one parity (Lieb, Schultz, Mattis 1961; Pfeuty 1970).
 
-    With M the matrix of h on the diagonal and J above it, M = U S V^T gives modes of energy 2 S_k and
+    With M the matrix of the h_i on the diagonal and the J_i above it, M = U S V^T gives modes of energy 2 S_k and
     the ground energy -sum S_k; G = U V^T gives every correlator below.
 
     Args:
@@ -91,7 +126,9 @@ class FreeFermions:
 
     def __init__(self, model: TFIM, parity: int | None = None) -> None:
         n = model.n_sites
-        matrix = np.asarray(model.field * np.eye(n) + model.coupling * np.eye(n, k=1))
+        matrix = np.zeros((n, n))
+        matrix[np.arange(n), np.arange(n)] = model.fields
+        matrix[np.arange(n - 1), np.arange(1, n)] = model.couplings
         u, s, vt = np.linalg.svd(matrix)
         natural = _ground_parity(model)
         excited = parity is not None and parity != natural
@@ -120,12 +157,12 @@ class FreeFermions:
 
 
 def _ground_parity(model: TFIM) -> int:
-    """Eigenvalue of prod X in the ground state; +1 by choice where h = 0 makes both parities equal."""
-    return -1 if model.field < 0 and model.n_sites % 2 else 1
+    """Eigenvalue of prod X in the ground state; a field of zero counts as positive."""
+    return -1 if np.count_nonzero(model.fields < 0) % 2 else 1
 
 
 def ground_state(model: TFIM, parity: int | None = None) -> MPS:
-    """The lowest state of one parity, by two-site DMRG with prod X conserved (White 1992; TeNPy).
+    """The lowest state of one parity, by DMRG with prod X conserved.
 
     Fixing the parity matters: at h < J the two lowest states are degenerate and a mixture of them has
     almost the same energy but other correlators.
@@ -141,7 +178,7 @@ def ground_state(model: TFIM, parity: int | None = None) -> MPS:
     if parity not in (None, 1, -1):
         raise InputError(f"parity is {parity}, expected 1 or -1")
     parity = parity or _ground_parity(model)
-    state = _diagonalise(model, parity) if model.n_sites <= 2 else _dmrg(model, parity)
+    state = _diagonalise(model, parity) if model.n_sites <= SMALLEST else _dmrg(model, parity)
     state = state.truncate(weight=_WEIGHT)[0]
     expected = FreeFermions(model, parity).energy
     energy = state.mpo_expectation(model.mpo()).real
@@ -151,47 +188,19 @@ def ground_state(model: TFIM, parity: int | None = None) -> MPS:
 
 
 def _diagonalise(model: TFIM, parity: int) -> MPS:
-    """One or two qubits, which DMRG does not take: the lowest vector of H with the other parity lifted."""
-    n, x, z = model.n_sites, PAULIS["X"].real, PAULIS["Z"].real
-    one, two = (
-        -model.field * x,
-        -model.coupling * np.kron(z, z) - model.field * (np.kron(x, np.eye(2)) + np.kron(np.eye(2), x)),
-    )
-    hamiltonian, flip = (one, x) if n == 1 else (two, np.kron(x, x))
-    scale = abs(model.coupling) + abs(model.field)
-    return MPS.from_statevector(np.linalg.eigh(hamiltonian - 10 * scale * parity * flip)[1][:, 0])
+    """The lowest state of H with the other parity lifted out of the way."""
+    scale = float(np.abs(model.couplings).sum() + np.abs(model.fields).sum())
+    lift = (-10 * scale * parity, dict.fromkeys(range(model.n_sites), "X"))
+    return lowest_vector([*model.terms(), lift], model.n_sites)
 
 
 def _dmrg(model: TFIM, parity: int) -> MPS:
-    """TeNPy's ground state of the rotated chain, -J sum X X - h sum Z, rotated back by Hadamards."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from tenpy.algorithms.dmrg import TwoSiteDMRGEngine
-        from tenpy.models.tf_ising import TFIChain
-        from tenpy.networks.mps import MPS as TenpyMPS
+    """TeNPy's ground state of the rotated chain, -sum J X X - sum h Z, rotated back by Hadamards."""
+    from tenpy.models.tf_ising import TFIChain
 
-        logging.getLogger("tenpy").setLevel(logging.ERROR)
-        chain = TFIChain(
-            {"L": model.n_sites, "J": model.coupling, "g": model.field, "bc_MPS": "finite", "conserve": "parity"}
-        )
-        along, against = ("up", "down") if model.field >= 0 else ("down", "up")
-        start = [along] * model.n_sites
-        if parity != _ground_parity(model):
-            start[model.n_sites // 2] = against
-        psi = TenpyMPS.from_product_state(chain.lat.mps_sites(), start, bc="finite")
-        options = {
-            "trunc_params": {"chi_max": 200, "svd_min": 1e-8},
-            "mixer": True,
-            "mixer_params": {"amplitude": 1e-4, "decay": 2.0, "disable_after": 4},
-            "max_E_err": 1e-12,
-            "max_S_err": 1e-7,
-            "max_sweeps": 60,
-        }
-        TwoSiteDMRGEngine(psi, chain, options).run()
-    tensors = []
-    for index in range(model.n_sites):
-        site = psi.sites[index]
-        array = psi.get_B(index, form="B").itranspose(["vL", "p", "vR"]).to_ndarray()
-        in_z = array[:, [site.state_index("up"), site.state_index("down")], :]
-        tensors.append(np.einsum("st,atb->asb", _HADAMARD, in_z))
-    return MPS(tensors)
+    start = ["up" if field >= 0 else "down" for field in model.fields]
+    if parity != _ground_parity(model):
+        flipped = int(np.abs(model.fields).argmin()) if np.ptp(model.fields) else model.n_sites // 2
+        start[flipped] = "up" if start[flipped] == "down" else "down"
+    options = {"L": model.n_sites, "J": model.couplings, "g": model.fields, "conserve": "parity"}
+    return run_dmrg(TFIChain, options, start, _HADAMARD)

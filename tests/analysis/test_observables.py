@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from qtomo import TFIM, BornDistribution, estimate_observables, ground_state, named_povm, pauli
-from qtomo.analysis.observables import exact_value, tfim_observables
+from qtomo.analysis.observables import chain_observables, exact_value
 from qtomo.errors import InputError
 from qtomo.povm import POVM
 from tests.systems import ising
@@ -25,14 +25,14 @@ def test_a_pauli_product_equals_qutip(state, text):
 
 
 def test_the_energy_is_that_of_free_fermions(state):
-    energy = tfim_observables(MODEL)[0]
+    energy = chain_observables(5, MODEL.terms())[0]
     assert exact_value(energy, state) == pytest.approx(MODEL.free_fermions.energy / 5, abs=1e-10)
 
 
 @pytest.mark.parametrize("povm", ["pauli4", "pauli6", "tetrahedral"])
 def test_records_estimate_every_observable_without_bias(state, povm):
     records = BornDistribution(state, povm).sample(200_000, np.random.default_rng(7))
-    wanted = [*tfim_observables(MODEL), pauli("X1 Y2 Z3"), pauli("Y0 Y1")]
+    wanted = [*chain_observables(5, MODEL.terms()), pauli("X1 Y2 Z3"), pauli("Y0 Y1")]
     found = estimate_observables(wanted, records, named_povm(povm))
     scores = [found[o.name].z_score(exact_value(o, state)) for o in wanted]
     assert np.abs(scores).max() < 4.5

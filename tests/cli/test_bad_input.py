@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from qtomo import POVM, TFIM, simulate_tfim, write_records
+from qtomo import POVM, TFIM, simulate, write_records
 from qtomo.errors import InputError
 from qtomo.povm import named_povm
 
@@ -121,9 +121,9 @@ def test_a_config_file_is_named(refused, copied, tmp_path):
 
 def test_records_of_another_run(refused, small_run, tmp_path):
     others = {
-        "n.h5": simulate_tfim(TFIM(4), 50, tmp_path / "n.h5"),
-        "k.h5": simulate_tfim(TFIM(5), 50, tmp_path / "k.h5", "pauli6"),
-        "other.h5": simulate_tfim(TFIM(5), 50, tmp_path / "other.h5"),
+        "n.h5": simulate(TFIM(4), 50, tmp_path / "n.h5"),
+        "k.h5": simulate(TFIM(5), 50, tmp_path / "k.h5", "pauli6"),
+        "other.h5": simulate(TFIM(5), 50, tmp_path / "other.h5"),
     }
     words = {
         "n.h5": "records of 4 sites and 4 outcomes, expected 5 sites and 4 outcomes",
@@ -163,6 +163,9 @@ def test_output_in_no_folder(refused, small_records, tmp_path):
         (("--qubits", 4, "--records", 0), "number of records is 0, expected at least 1"),
         (("--qubits", 4, "--povm", "pauli5"), "pauli5"),
         (("--qubits", 4, "--seed", -1), "-1 is not in the range"),
+        (("--qubits", 4, "--field", "1,x,2,3"), "'1,x,2,3' is not a number"),
+        (("--qubits", 4, "--noise", "dephasing:2"), "dephasing: probability is 2.0, expected 0 to 1"),
+        (("--qubits", 4, "--noise", "dephsing:0.1"), "unknown channel 'dephsing'; did you mean 'dephasing'?"),
         (("--qbits", 4), "No such option"),
         ((), "Missing option"),
     ],

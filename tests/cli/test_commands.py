@@ -8,7 +8,8 @@ import torch
 from qtomo_cli.main import COMMANDS
 from safetensors.torch import load_file
 
-from qtomo import RecordFile
+from qtomo import TFIM, RecordFile
+from qtomo.states import SYSTEMS
 
 SIMULATE = ("simulate", "tfim", "--qubits", 4, "--records", 600, "--seed", 7)
 TRAIN = ("--set", "model.hidden_size=6", "--set", "training.epochs=1")
@@ -94,6 +95,33 @@ def test_help_has_an_example(qtomo, name):
     result = qtomo(name, "--help")
     assert result.code == 0
     assert re.search(rf"Example: qtomo {name} ", result.output)
+
+
+@pytest.mark.parametrize("family", SYSTEMS)
+def test_every_system_is_simulated(qtomo, family, tmp_path):
+    assert f"Example: qtomo simulate {family} " in " ".join(qtomo("simulate", family, "--help").output.split())
+    path, again = tmp_path / "a.h5", tmp_path / "b.h5"
+    noise = ("--noise", "depolarizing:0.1@0,2", "--noise", "dephasing:0.05")
+    result = qtomo("simulate", family, "--qubits", 4, "--records", 50, *noise, "--output", path)
+    assert result.code == 0, result.errors
+    with RecordFile(path) as file:
+        assert file.povm.name == "pauli4 after dephasing:0.05 after depolarizing:0.1@0,2"
+        assert file.povm.elements.shape == (4, 4, 2, 2)
+        assert file.target.system == SYSTEMS[family](4)
+        words = file.command.split()
+    assert qtomo(*words[1:], "--output", again).code == 0
+    assert again.read_bytes() == path.read_bytes()
+
+
+def test_a_disordered_chain(qtomo, tmp_path):
+    path = tmp_path / "a.h5"
+    chain = ("--qubits", 3, "--coupling", "1,0.5", "--field", "1.0,-0.5,2", "--records", 50)
+    assert qtomo("simulate", "tfim", *chain, "--output", path).code == 0
+    with RecordFile(path) as file:
+        assert file.target.system == TFIM(3, (1.0, 0.5), (1.0, -0.5, 2.0))
+        assert "coupling 0.5 to 1.0" in file.target.describe()
+    wrong = qtomo("simulate", "tfim", "--qubits", 4, "--coupling", "1,0.5", "--output", tmp_path / "b.h5")
+    assert "coupling has 2 values, expected one, or 3" in wrong.errors
 
 
 def test_a_degenerate_ground_state_is_told(qtomo, tmp_path):

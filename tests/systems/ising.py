@@ -15,8 +15,8 @@ def operator(letters: dict[int, qutip.Qobj], n_sites: int) -> qutip.Qobj:
 
 def hamiltonian(model: TFIM) -> qutip.Qobj:
     n = model.n_sites
-    terms = [-model.field * operator({i: qutip.sigmax()}, n) for i in range(n)]
-    terms += [-model.coupling * operator({i: qutip.sigmaz(), i + 1: qutip.sigmaz()}, n) for i in range(n - 1)]
+    terms = [-h * operator({i: qutip.sigmax()}, n) for i, h in enumerate(model.fields)]
+    terms += [-j * operator({i: qutip.sigmaz(), i + 1: qutip.sigmaz()}, n) for i, j in enumerate(model.couplings)]
     return sum(terms[1:], terms[0])
 
 

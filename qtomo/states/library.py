@@ -1,0 +1,190 @@
+"""States by name: textbook states in closed form, random matrix-product states, and chains solved by DMRG."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+
+from qtomo.config import near_miss
+from qtomo.errors import InputError
+from qtomo.seeds import stream
+from qtomo.states.dmrg import Terms
+from qtomo.states.mps import MPS
+from qtomo.states.tfim import TFIM
+from qtomo.states.xxz import XXZ
+
+__all__ = ["GHZ", "SYSTEMS", "Cluster", "Product", "RandomMPS", "System", "W", "build_system"]
+
+
+class System(Protocol):
+    """A state given by a few numbers; a frozen dataclass, whose fields the file and the command line carry."""
+
+    family: ClassVar[str]
+    """What files and commands call it."""
+
+    @property
+    def n_sites(self) -> int:
+        """N, the number of qubits."""
+
+    def state(self) -> MPS:
+        """The state."""
+
+    def terms(self) -> Terms:
+        """The Hamiltonian as Pauli products, empty where the state comes from none."""
+
+
+class _Textbook:
+    n_sites: int
+
+    def __post_init__(self) -> None:
+        if self.n_sites < 1:
+            raise InputError(f"number of qubits is {self.n_sites}, expected at least 1")
+
+    def terms(self) -> Terms:
+        """No Hamiltonian."""
+        return ()
+
+
+@dataclass(frozen=True)
+class GHZ(_Textbook):
+    """(|0...0> + |1...1>)/sqrt(2)."""
+
+    family: ClassVar[str] = "ghz"
+    n_sites: int
+
+    def state(self) -> MPS:
+        """Bond dimension 2."""
+        if self.n_sites == 1:
+            return MPS.product([np.ones(2)])
+        copy = np.zeros((2, 2, 2))
+        copy[0, 0, 0] = copy[1, 1, 1] = 1
+        return MPS([copy.sum(axis=0)[None], *[copy] * (self.n_sites - 2), copy.sum(axis=2)[:, :, None]])
+
+
+@dataclass(frozen=True)
+class W(_Textbook):
+    """(|10...0> + |01...0> + ... + |0...01>)/sqrt(N)."""
+
+    family: ClassVar[str] = "w"
+    n_sites: int
+
+    def state(self) -> MPS:
+        """Bond dimension 2: the bond says whether the one has been placed."""
+        tensor = np.zeros((2, 2, 2))
+        tensor[0, 0, 0] = tensor[1, 0, 1] = tensor[0, 1, 1] = 1
+        if self.n_sites == 1:
+            return MPS([tensor[:1, :, 1:]])
+        return MPS([tensor[:1], *[tensor] * (self.n_sites - 2), tensor[:, :, 1:]])
+
+
+@dataclass(frozen=True)
+class Cluster(_Textbook):
+    """The linear cluster state: controlled phases between neighbours of |+...+> (Briegel, Raussendorf 2001)."""
+
+    family: ClassVar[str] = "cluster"
+    n_sites: int
+
+    def state(self) -> MPS:
+        """Bond dimension 2: the bond carries the qubit to its left."""
+        tensor = np.zeros((2, 2, 2))
+        for left in (0, 1):
+            for s in (0, 1):
+                tensor[left, s, s] = (-1) ** (left * s)
+        if self.n_sites == 1:
+            return MPS.product([np.ones(2)])
+        return MPS([tensor[:1], *[tensor] * (self.n_sites - 2), tensor.sum(axis=2)[:, :, None]])
+
+
+@dataclass(frozen=True)
+class Product(_Textbook):
+    """Every qubit at the same point of the Bloch sphere.
+
+    Args:
+        n_sites: N.
+        theta: angle from |0> towards |1>, in radians.
+        phi: azimuth, in radians.
+    """
+
+    family: ClassVar[str] = "product"
+    n_sites: int
+    theta: float = math.pi / 2
+    phi: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("theta", "phi"):
+            if not math.isfinite(getattr(self, name)):
+                raise InputError(f"{name} is {getattr(self, name)}, expected a finite number")
+
+    def state(self) -> MPS:
+        """Bond dimension 1."""
+        vector = np.array([math.cos(self.theta / 2), math.sin(self.theta / 2) * np.exp(1j * self.phi)])
+        return MPS.product([vector] * self.n_sites)
+
+
+@dataclass(frozen=True)
+class RandomMPS(_Textbook):
+    """A matrix-product state of independent complex Gaussian tensors.
+
+    Args:
+        n_sites: N.
+        bond_dim: largest bond dimension.
+        state_seed: of the tensors.
+    """
+
+    family: ClassVar[str] = "random"
+    n_sites: int
+    bond_dim: int = 8
+    state_seed: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 1 <= self.bond_dim <= 1024:
+            raise InputError(f"bond dimension is {self.bond_dim}, expected 1 to 1024")
+        if self.state_seed < 0:
+            raise InputError(f"state_seed is {self.state_seed}, expected 0 or more")
+
+    def state(self) -> MPS:
+        """Bonds as large as asked for, where the ends of the chain allow."""
+        rng = stream(self.state_seed, "random state")
+        cuts = [min(c, self.n_sites - c, 30) for c in range(self.n_sites + 1)]
+        bonds = [min(self.bond_dim, 2**c) for c in cuts]
+        shapes = [(left, 2, right) for left, right in itertools.pairwise(bonds)]
+        return MPS([rng.normal(size=shape) + 1j * rng.normal(size=shape) for shape in shapes])
+
+
+#: Every system by name: the only list there is.
+SYSTEMS: dict[str, type[Any]] = {system.family: system for system in (TFIM, XXZ, GHZ, W, Cluster, Product, RandomMPS)}
+
+
+def build_system(parameters: Mapping[str, Any]) -> System | None:
+    """The system that a target's parameters name; None for a state that is known by its tensors alone.
+
+    Raises:
+        InputError: a parameter missing or unknown, or one out of range.
+    """
+    values = dict(parameters)
+    system = SYSTEMS.get(values.pop("family", ""))
+    if system is None:
+        return None
+    if values.pop("boundary", "open") != "open":
+        raise InputError(f"boundary is '{parameters['boundary']}', expected 'open'")
+    known = {field.name: field for field in dataclasses.fields(system)}
+    for name in values:
+        if name not in known:
+            raise InputError(f"unknown parameter '{name}'{near_miss(name, list(known))}")
+    for name, field in known.items():
+        if name not in values and field.default is dataclasses.MISSING:
+            raise InputError(f"no parameter '{name}'")
+        if isinstance(values.get(name), str):
+            raise InputError(f"{name} is '{values[name]}', expected a number")
+        if field.type == "int" and not isinstance(values.get(name, 0), int):
+            raise InputError(f"{name} is {values[name]}, expected a whole number")
+    built: System = system(**values)
+    return built

@@ -1,0 +1,61 @@
+"""The antiferromagnetic XXZ chain, H = J sum (X X + Y Y + D Z Z) over neighbours, open ends; Heisenberg at D = 1."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from qtomo.errors import InputError
+from qtomo.states.dmrg import SMALLEST, Terms, lowest_vector, run_dmrg
+from qtomo.states.mps import MPS
+
+__all__ = ["XXZ"]
+
+#: Schmidt weight a cut that the ground state leaves out.
+_WEIGHT = 1e-13
+
+
+@dataclass(frozen=True)
+class XXZ:
+    """The model's parameters. N is even, so that the ground state is unique and has as many 0 as 1.
+
+    Args:
+        n_sites: N, even.
+        coupling: J > 0.
+        anisotropy: D > -1; 1 is the Heisenberg chain. At D >> 1 the gap closes with N.
+
+    Raises:
+        InputError: parameters outside these ranges.
+    """
+
+    family: ClassVar[str] = "xxz"
+    n_sites: int
+    coupling: float = 1.0
+    anisotropy: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.n_sites < 2 or self.n_sites % 2:
+            raise InputError(f"number of qubits is {self.n_sites}, expected an even number for an XXZ chain")
+        if not (math.isfinite(self.coupling) and self.coupling > 0):
+            raise InputError(f"coupling is {self.coupling}, expected a positive number (antiferromagnetic)")
+        if not (math.isfinite(self.anisotropy) and self.anisotropy > -1):
+            raise InputError(f"anisotropy is {self.anisotropy}, expected more than -1 (below, it is a ferromagnet)")
+
+    def terms(self) -> Terms:
+        """The Hamiltonian as Pauli products."""
+        strength = {"X": self.coupling, "Y": self.coupling, "Z": self.coupling * self.anisotropy}
+        return tuple((s, {i: p, i + 1: p}) for i in range(self.n_sites - 1) for p, s in strength.items())
+
+    def state(self) -> MPS:
+        """The ground state, by DMRG with the number of ones conserved."""
+        if self.n_sites <= SMALLEST:
+            return lowest_vector(self.terms(), self.n_sites)
+        from tenpy.models.xxz_chain import XXZChain
+
+        # TeNPy's spins are half the Pauli matrices.
+        options = {"L": self.n_sites, "Jxx": 4 * self.coupling, "Jz": 4 * self.coupling * self.anisotropy, "hz": 0.0}
+        state = run_dmrg(XXZChain, options, ["up", "down"] * (self.n_sites // 2), np.eye(2))
+        return state.truncate(weight=_WEIGHT)[0]

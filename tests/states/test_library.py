@@ -1,0 +1,137 @@
+"""Named states against QuTiP, closed forms, and a Hamiltonian written out."""
+
+import numpy as np
+import pytest
+import qutip
+
+from qtomo.errors import InputError
+from qtomo.povm import PAULIS
+from qtomo.states import (
+    GHZ,
+    SYSTEMS,
+    TFIM,
+    XXZ,
+    BornDistribution,
+    Cluster,
+    FreeFermions,
+    Product,
+    RandomMPS,
+    W,
+    build_system,
+    ground_state,
+)
+from tests.systems import ising
+
+
+def overlap(state, ket: qutip.Qobj) -> float:
+    return abs(state.to_qutip().overlap(ket))
+
+
+@pytest.mark.parametrize("n_sites", [2, 3, 5])
+def test_textbook_states_equal_qutip(n_sites):
+    assert overlap(GHZ(n_sites).state(), qutip.ghz_state(n_sites)) == pytest.approx(1, abs=1e-12)
+    assert overlap(W(n_sites).state(), qutip.w_state(n_sites)) == pytest.approx(1, abs=1e-12)
+    vector = (qutip.basis(2, 0) * np.cos(0.35) + np.exp(0.4j) * np.sin(0.35) * qutip.basis(2, 1)).unit()
+    product = qutip.tensor([vector] * n_sites)
+    assert overlap(Product(n_sites, 0.7, 0.4).state(), product) == pytest.approx(1, abs=1e-12)
+
+
+@pytest.mark.parametrize("n_sites", [1, 2, 3, 6])
+def test_the_cluster_state_is_fixed_by_its_stabilisers(n_sites):
+    state = Cluster(n_sites).state()
+    for site in range(n_sites):
+        neighbours = {j: PAULIS["Z"] for j in (site - 1, site + 1) if 0 <= j < n_sites}
+        assert state.expectation({site: PAULIS["X"], **neighbours}).real == pytest.approx(1, abs=1e-12)
+
+
+@pytest.mark.parametrize("system", [GHZ, W, Cluster])
+def test_one_qubit(system):
+    assert system(1).state().n_sites == 1
+
+
+def test_a_hundred_qubits():
+    """GHZ and W correlators of a hundred qubits, exact and from records."""
+    ghz, w = GHZ(100).state(), W(100).state()
+    pair = {3: PAULIS["Z"], 96: PAULIS["Z"]}
+    assert ghz.expectation(pair).real == pytest.approx(1, abs=1e-12)
+    assert w.expectation(pair).real == pytest.approx(1 - 4 / 100, abs=1e-12)
+    hop = {3: PAULIS["X"], 96: PAULIS["X"]}
+    assert w.expectation(hop).real == pytest.approx(2 / 100, abs=1e-12)
+    assert ghz.expectation(hop).real == pytest.approx(0, abs=1e-12)
+    from qtomo.analysis.observables import estimate_observables, pauli
+
+    for state, expected in ((ghz, {"Z3 Z96": 1, "Z50": 0}), (w, {"Z3 Z96": 0.96, "Z50": 0.98})):
+        born = BornDistribution(state, "pauli4")
+        records = born.sample(20_000, np.random.default_rng(5))
+        found = estimate_observables([pauli(text) for text in expected], records, born.povm)
+        assert all(abs(found[text].z_score(value)) < 4.5 for text, value in expected.items())
+
+
+def test_random_states_are_reproducible_and_as_wide_as_asked():
+    one, same, other = (RandomMPS(9, 4, seed).state() for seed in (1, 1, 2))
+    assert one.overlap(same) == pytest.approx(1)
+    assert abs(one.overlap(other)) < 0.9
+    assert one.bond_dims == (2, 4, 4, 4, 4, 4, 4, 2)
+
+
+@pytest.mark.parametrize(("n_sites", "anisotropy"), [(2, 1.0), (4, 1.0), (6, 0.3), (8, 2.0)])
+def test_xxz_against_qutip(n_sites, anisotropy):
+    system = XXZ(n_sites, 0.7, anisotropy)
+    hamiltonian = sum(
+        (c * ising.pauli_product(" ".join(f"{p}{i}" for i, p in term.items()), n_sites) for c, term in system.terms()),
+        0 * ising.pauli_product("Z0", n_sites),
+    )
+    energy, ket = hamiltonian.groundstate()
+    state = system.state()
+    assert overlap(state, ket) == pytest.approx(1, abs=1e-8)
+    found = (state.to_qutip().dag() * hamiltonian * state.to_qutip()).real
+    assert found == pytest.approx(energy, abs=1e-9)
+
+
+DISORDERED = TFIM(7, (1.0, -0.5, 0.8, 1.2, 0.3, 0.9), (0.4, -1.1, 0.7, 0.9, 1.3, 0.2, 0.6))
+
+
+@pytest.mark.parametrize("sector", [1, -1])
+def test_disorder_against_qutip(sector):
+    energy, ket = ising.lowest_state(DISORDERED, sector)
+    assert FreeFermions(DISORDERED, sector).energy == pytest.approx(energy, abs=1e-9)
+    assert overlap(ground_state(DISORDERED, sector), ket) == pytest.approx(1, abs=1e-8)
+
+
+def test_disordered_correlators_against_free_fermions():
+    rng = np.random.default_rng(3)
+    model = TFIM(40, tuple(rng.uniform(0.5, 1.5, 39)), tuple(rng.uniform(0.8, 2, 40)))
+    state, oracle = model.state(), model.free_fermions
+    for i in range(0, 39, 3):
+        assert state.expectation({i: PAULIS["X"]}).real == pytest.approx(oracle.x(i), abs=1e-6)
+        assert state.expectation({i: PAULIS["Z"], 39: PAULIS["Z"]}).real == pytest.approx(oracle.zz(i, 39), abs=1e-6)
+
+
+@pytest.mark.parametrize("family", SYSTEMS)
+def test_every_system_comes_back_from_its_parameters(family):
+    import dataclasses
+
+    system = SYSTEMS[family](6)
+    assert build_system({"family": family, **dataclasses.asdict(system)}) == system
+    assert system.state().n_sites == 6
+    terms = system.terms()
+    if terms:
+        energy = sum(c * system.state().expectation({i: PAULIS[p] for i, p in t.items()}).real for c, t in terms)
+        assert energy < -5
+
+
+def test_parameters_that_name_no_system():
+    assert build_system({"family": "cat"}) is None
+    for parameters, fault in (
+        ({"family": "ghz"}, "no parameter 'n_sites'"),
+        ({"family": "ghz", "n_sites": 3, "n_site": 3}, "unknown parameter 'n_site'; did you mean 'n_sites'"),
+        ({"family": "tfim", "n_sites": 3, "boundary": "periodic"}, "boundary is 'periodic', expected 'open'"),
+        ({"family": "tfim", "n_sites": "3"}, "n_sites is '3', expected a number"),
+        ({"family": "xxz", "n_sites": 5}, "number of qubits is 5, expected an even number"),
+        ({"family": "tfim", "n_sites": 5, "coupling": [1, 2]}, "coupling has 2 values, expected one, or 4"),
+        ({"family": "tfim", "n_sites": 3, "field": [1, np.nan, 2]}, "field 1 is nan, expected a finite number"),
+        ({"family": "random", "n_sites": 3, "bond_dim": 0}, "bond dimension is 0, expected 1 to 1024"),
+        ({"family": "product", "n_sites": 3, "theta": np.inf}, "theta is inf"),
+    ):
+        with pytest.raises(InputError, match=fault):
+            build_system(parameters)
