@@ -34,10 +34,11 @@ def command(path: str, as_json: bool) -> None:
 
 def _file_summary(path: str) -> dict[str, Any]:
     with RecordFile(path) as file:
-        file.check()
+        n_lost = file.check()
         return {
             "file": str(file.path),
             "records": file.n_records,
+            "lost outcomes": n_lost,
             "qubits": file.n_sites,
             "outcomes": file.n_outcomes,
             "povm": file.povm.name + ("" if file.povm.is_complete else " (not informationally complete)"),

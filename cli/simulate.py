@@ -59,6 +59,7 @@ def _run(
     family: str,
     povm: str,
     noise: tuple[str, ...],
+    loss: float,
     records: int,
     seed: int,
     output: str,
@@ -71,7 +72,7 @@ def _run(
         gap = system.free_fermions.gap
         say(f"note: the two lowest states are degenerate (gap {gap:.1e}); this is the one of even parity")
     with progress_bar("records") as update:
-        path = simulate(system, records, output, povm, seed, noise, overwrite, update)
+        path = simulate(system, records, output, povm, seed, noise, loss, overwrite, update)
     with RecordFile(path) as file:
         summary = {
             "file": str(path),
@@ -101,6 +102,7 @@ def _subcommand(family: str, system: type[Any]) -> click.Command:
             metavar="NAME:PROBABILITY[@SITES]",
             help=f"Channel before the measurement, as often as needed: {', '.join(NOISES)}.",
         ),
+        click.option("--loss", type=float, default=0.0, show_default=True, help="Probability that an outcome is lost."),
         click.option("--records", type=int, default=100_000, show_default=True, help="Number of records."),
         seed_option,
         click.option("--output", type=click.Path(), required=True, help="Record file to write."),

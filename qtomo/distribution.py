@@ -12,10 +12,13 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Distribution", "Likelihood", "Outcomes", "enumerate_outcomes"]
+__all__ = ["LOST", "Distribution", "Likelihood", "Outcomes", "enumerate_outcomes"]
 
 #: Records as (n_records, n_sites) integers below `n_outcomes`.
 Outcomes = NDArray[np.uint8]
+
+#: The outcome of a qubit whose measurement was lost: an atom gone, a readout dropped.
+LOST = 255
 
 #: What `log_prob` returns: the log-probability, a lower bound on it, a noisy estimate, or nothing.
 Likelihood = Literal["exact", "lower_bound", "estimate", "none"]

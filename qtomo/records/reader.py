@@ -13,10 +13,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from qtomo.distribution import Outcomes
+from qtomo.distribution import LOST, Outcomes
 from qtomo.errors import InputError
 from qtomo.povm import POVM
-from qtomo.records.schema import FORMAT, LOST, VERSION, Parameter, Target
+from qtomo.records.schema import FORMAT, VERSION, Parameter, Target
 from qtomo.seeds import stream
 
 __all__ = ["RecordFile", "split"]
@@ -101,28 +101,33 @@ class RecordFile:
                 )
             yield block
 
-    def check(self) -> None:
-        """Read every outcome once and hold it against the file's POVM and SHA-256.
+    def check(self) -> int:
+        """Read every outcome once, hold it against the file's POVM and SHA-256, and count the lost ones.
 
         Raises:
             InputError: an outcome out of range, unreadable rows, or another checksum.
         """
-        for _ in self._checked_blocks():
-            pass
+        return sum(int(np.count_nonzero(block == LOST)) for block in self._checked_blocks())
 
-    def load(self) -> Outcomes:
+    def load(self, lost: bool = False) -> Outcomes:
         """All outcomes, checked, as uint8 (n_records, n_sites): one byte an outcome in memory.
 
+        Args:
+            lost: whether lost outcomes, 255, are welcome.
+
         Raises:
-            InputError: as `check`; or a lost outcome, which a complete record does not have.
+            InputError: as `check`; or a lost outcome that is not welcome.
         """
         out = np.empty((self.n_records, self.n_sites), dtype=np.uint8)
         first = 0
         for block in self._checked_blocks():
-            lost = np.argwhere(block == LOST)
-            if len(lost):
-                row, site = lost[0]
-                raise self._error(f"/outcomes, row {first + row}, site {site}: outcome lost, expected whole records")
+            gone = np.argwhere(block == LOST)
+            if len(gone) and not lost:
+                row, site = gone[0]
+                raise self._error(
+                    f"/outcomes, row {first + row}, site {site}: outcome lost, expected whole records, "
+                    "the only ones that models learn from"
+                )
             out[first : first + len(block)] = block
             first += len(block)
         return out

@@ -12,12 +12,10 @@ from numpy.typing import NDArray
 from qtomo.errors import InputError
 from qtomo.states import MPS, System, build_system
 
-__all__ = ["FORMAT", "LOST", "VERSION", "Parameter", "Target"]
+__all__ = ["FORMAT", "VERSION", "Parameter", "Target"]
 
 FORMAT = "qtomo-records"
 VERSION = 1
-#: The outcome of a qubit whose measurement was lost.
-LOST = 255
 
 
 #: What an attribute of `/target` may be.

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from qtomo.distribution import Distribution, Outcomes
+from qtomo.distribution import LOST, Distribution, Outcomes
 from qtomo.errors import InputError
 from qtomo.files import check_absent
 from qtomo.noise import parse_noise
@@ -47,6 +47,7 @@ def simulate(
     povm: POVM | str = "pauli4",
     seed: int = 0,
     noise: Sequence[str] = (),
+    loss: float = 0.0,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Path:
@@ -62,6 +63,7 @@ def simulate(
         seed: of all randomness.
         noise: channels before the measurement, as `qtomo.noise.parse_noise` reads them; they become part
             of the file's POVM.
+        loss: probability that an outcome is lost, independently of all else.
         overwrite: replace an existing file.
         progress: called as progress(done, total).
 
@@ -73,13 +75,17 @@ def simulate(
         raise InputError(f"number of records is {n_records}, expected at least 1")
     if seed < 0:
         raise InputError(f"seed is {seed}, expected 0 or more")
+    if not 0 <= loss < 1:
+        raise InputError(f"loss is {loss}, expected a probability of 0 to less than 1")
     check_absent(output, overwrite)
     clean = named_povm(povm) if isinstance(povm, str) else povm
     measured = parse_noise(clean, noise, system.n_sites)
     measured.site_elements(system.n_sites)
     state = system if isinstance(system, MPS) else system.state()
     blocks = draw_blocks(BornDistribution(state, measured), n_records, seed, "simulate", progress)
-    options = {"povm": clean.name, "records": n_records, "seed": seed}
+    if loss:
+        blocks = _lose(blocks, loss, seed)
+    options = {"povm": clean.name, "records": n_records, "seed": seed, **({"loss": loss} if loss else {})}
     words = [f"--{name} {value}" for name, value in options.items()] + [f"--noise {text}" for text in noise]
     return write_records(
         output,
@@ -91,6 +97,12 @@ def simulate(
         command=" ".join([_command(system), *words]) if isinstance(povm, str) else "",
         overwrite=overwrite,
     )
+
+
+def _lose(blocks: Iterator[Outcomes], probability: float, seed: int) -> Iterator[Outcomes]:
+    for index, block in enumerate(blocks):
+        block[stream(seed, "loss", index).random(block.shape) < probability] = LOST
+        yield block
 
 
 def option_name(field: str) -> str:

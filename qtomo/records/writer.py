@@ -13,11 +13,11 @@ import h5py
 import numpy as np
 
 from qtomo import __version__
-from qtomo.distribution import Outcomes
+from qtomo.distribution import LOST, Outcomes
 from qtomo.errors import InputError
 from qtomo.files import atomic_output, check_absent
 from qtomo.povm import POVM
-from qtomo.records.schema import FORMAT, LOST, VERSION, Target
+from qtomo.records.schema import FORMAT, VERSION, Target
 
 __all__ = ["write_records"]
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from qtomo.distribution import Outcomes
+from qtomo.distribution import LOST, Outcomes
 from qtomo.errors import InputError
 from qtomo.povm import POVM, named_povm
 from qtomo.states.mps import MPS
@@ -89,14 +89,17 @@ class BornDistribution:
     def log_prob(self, outcomes: Outcomes) -> NDArray[np.float64]:
         """ln P of each record, (batch, n_sites) to (batch,); -inf where P = 0.
 
+        An outcome that was lost, 255, is summed over exactly: P is that of the outcomes that are there.
+
         Raises:
             InputError: another number of sites, or an outcome that the POVM does not have.
         """
         outcomes = np.asarray(outcomes)
         if outcomes.ndim != 2 or outcomes.shape[1] != self.n_sites:
             raise InputError(f"records have shape {outcomes.shape}, expected (batch, {self.n_sites})")
-        if outcomes.size and outcomes.max() >= self.n_outcomes:
-            raise InputError(f"outcome {outcomes.max()} in records of a POVM with {self.n_outcomes} outcomes")
+        wrong = (outcomes >= self.n_outcomes) & (outcomes != LOST)
+        if wrong.any():
+            raise InputError(f"outcome {outcomes[wrong][0]} in records of a POVM with {self.n_outcomes} outcomes")
         if self._scorers is None:
             state = self.state.truncate(weight=self._cut_weight())[0] if self.tolerance else self.state
             pairs = zip(state.tensors, self._elements, strict=True)
@@ -105,7 +108,8 @@ class BornDistribution:
         chunk = max(16, _SCORE_BYTES // (32 * widest**2))
         out = np.empty(len(outcomes))
         for first in range(0, len(outcomes), chunk):
-            rows = torch.as_tensor(outcomes[first : first + chunk].astype(np.int64), device=self.device)
+            block = outcomes[first : first + chunk].astype(np.int64)
+            rows = torch.as_tensor(np.where(block == LOST, self.n_outcomes, block), device=self.device)
             out[first : first + chunk] = self._score(rows).cpu().numpy()
         return out
 
@@ -192,7 +196,8 @@ class _SiteScorer:
         ket = torch.tensor(tensor, dtype=self.dtype, device=device)
         self.ket = ket.reshape(self.left, 2 * self.right)
         self.bra = ket.conj().permute(1, 0, 2).reshape(2 * self.left, self.right).resolve_conj()
-        self.elements = torch.tensor(elements, device=device)
+        lost = elements.sum(axis=0)[None]  # the effect of an outcome that was lost: the identity
+        self.elements = torch.tensor(np.concatenate([elements, lost]), device=device)
         self.skew = elements[:, 0, 1].imag.any()
 
     def step(self, left: torch.Tensor, outcomes: torch.Tensor) -> torch.Tensor:

@@ -57,7 +57,7 @@ def train(
             model=checked["model"],
             training=training,
         )
-        file.check()
+        file.load()
     RunFolder(Path(folder)).create(config, overwrite)
     return resume(folder, report=report)
 

@@ -5,6 +5,7 @@ import pytest
 
 from qtomo import TFIM, BornDistribution, estimate_observables, ground_state, named_povm, pauli
 from qtomo.analysis.observables import chain_observables, exact_value
+from qtomo.distribution import LOST
 from qtomo.errors import InputError
 from qtomo.povm import POVM
 from tests.systems import ising
@@ -62,3 +63,26 @@ def test_a_measurement_that_is_not_complete_is_refused():
     halves = POVM(np.array([np.diag([1, 0]), np.diag([0, 1])], dtype=complex), "z only")
     with pytest.raises(InputError, match="not informationally complete"):
         estimate_observables([pauli("X0")], np.zeros((3, 5), np.uint8), halves)
+
+
+@pytest.mark.parametrize("loss", [0.05, 0.5])
+def test_records_with_losses_estimate_without_bias_and_with_right_errors(state, loss):
+    rng = np.random.default_rng(8)
+    wanted = chain_observables(5, MODEL.terms())
+    born = BornDistribution(state, "pauli4")
+    energies = []
+    for _ in range(100):
+        records = born.sample(2_000, rng)
+        records[rng.random(records.shape) < loss] = LOST
+        energies.append(estimate_observables(wanted[:1], records, born.povm)["energy per site"])
+    truth = exact_value(wanted[0], state)
+    scores = [energy.z_score(truth) for energy in energies]
+    assert abs(np.mean(scores)) < 4.5 / np.sqrt(100)
+    assert np.std(scores) == pytest.approx(1, abs=0.3)
+
+
+def test_a_product_that_no_record_has():
+    records = np.zeros((10, 5), np.uint8)
+    records[:, 2] = LOST
+    with pytest.raises(InputError, match="no record has all sites of 'Z1 Z2'"):
+        estimate_observables([pauli("Z1 Z2")], records, named_povm("pauli4"))

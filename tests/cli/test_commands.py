@@ -113,6 +113,17 @@ def test_every_system_is_simulated(qtomo, family, tmp_path):
     assert again.read_bytes() == path.read_bytes()
 
 
+def test_losses_are_kept_and_not_learned(qtomo, tmp_path):
+    path = tmp_path / "a.h5"
+    assert qtomo(*SIMULATE, "--loss", 0.1, "--output", path).code == 0
+    lost = json.loads(qtomo("info", path, "--json").output)["lost outcomes"]
+    assert 0.05 < lost / 2400 < 0.15
+    refused = qtomo("train", path, "--output", tmp_path / "run", *TRAIN)
+    assert refused.code == 2
+    assert "outcome lost, expected whole records, the only ones that models learn from" in refused.errors
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_disordered_chain(qtomo, tmp_path):
     path = tmp_path / "a.h5"
     chain = ("--qubits", 3, "--coupling", "1,0.5", "--field", "1.0,-0.5,2", "--records", 50)

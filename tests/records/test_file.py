@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from qtomo import TFIM, RecordFile, Target, named_povm, simulate, write_records
+from qtomo.distribution import LOST
 from qtomo.errors import InputError
 from qtomo.records import split
-from qtomo.records.schema import LOST
 from qtomo.states import ground_state
 
 PAULI4 = named_povm("pauli4")

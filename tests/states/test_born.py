@@ -4,13 +4,21 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from qtomo.distribution import enumerate_outcomes
+from qtomo.distribution import LOST, enumerate_outcomes
 from qtomo.errors import InputError
 from qtomo.povm import POVM, named_povm
 from qtomo.states import MPS, TFIM, BornDistribution, ground_state
 from tests.systems import ising
 
 FALSE_ALARM = 1e-7
+
+
+def test_lost_outcomes_are_summed_over():
+    state = random_state(4, real=False)
+    born = BornDistribution(state, "tetrahedral")
+    table = np.exp(born.log_prob(all_records(born))).reshape(4, 4, 4, 4)
+    found = np.exp(born.log_prob(np.array([[LOST, 1, LOST, 2], [0, LOST, 3, 1], [LOST] * 4], dtype=np.uint8)))
+    assert found == pytest.approx([table[:, 1, :, 2].sum(), table[0, :, 3, 1].sum(), 1], abs=1e-12)
 
 
 def random_state(n_sites: int, real: bool) -> MPS:
