@@ -30,6 +30,8 @@ lint: install
 	$(BIN)/lint-imports
 
 bench: install
+	$(BIN)/pip install --quiet -c constraints.txt -e ".[bench]"
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(BIN)/python -W ignore benchmarks/sampling.py
 	$(BIN)/python benchmarks/records.py
 
 clean:
