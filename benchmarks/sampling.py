@@ -1,8 +1,9 @@
 """Records a second from one matrix-product state: qtomo, quimb and TeNPy, one thread, paired runs.
 
-Run by `make bench`, which holds every library to one thread and installs quimb. The state is the critical chain of N qubits. qtomo draws Pauli-4 records; the peers
-draw outcomes of Z, which is less work, by their own samplers. Beside the rate stands the share of this machine's
-float32 matrix-multiply rate that qtomo's matrix products, and nothing else, amount to.
+Run by `make bench`, which holds every library to one thread and installs quimb. The state is the critical chain
+of N qubits. qtomo draws Pauli-4 records; the peers draw outcomes of Z, which is less work, by their own samplers.
+Beside the rate stands the share of this machine's float32 matrix-multiply rate that qtomo's matrix products, and
+nothing else, amount to.
 """
 
 from __future__ import annotations

@@ -21,7 +21,8 @@ from qtomo.states.mps import MPS
 
 __all__ = ["BornDistribution"]
 
-_SAMPLE_CHUNK = 512  # rows whose vectors stay in cache
+_TINY = 1e-30  # below any probability that float32 draws
+_SAMPLE_CHUNK = 4096  # rows at once: enough that the cost of a call does not count, few enough for the cache
 _SCORE_BYTES = 4 * 2**20  # of environments held at once, for the same reason
 
 
@@ -161,24 +162,24 @@ class _SiteWalker:
             both = flat.view(rows, 2, 2, self.right)
             re, im = both[:, 0], both[:, 1]
         re0, re1, im0, im1 = re[:, 0], re[:, 1], im[:, 0], im[:, 1]
-        rho = torch.stack(
-            [
-                (re0 * re0 + im0 * im0).sum(1),
-                (re1 * re1 + im1 * im1).sum(1),
-                (re0 * re1 + im0 * im1).sum(1),
-                (im0 * re1 - re0 * im1).sum(1),
-            ],
-            dim=1,
-        )
-        cumulative = (rho @ self.weights).clamp_min_(0).cumsum(1)
-        drawn = torch.searchsorted(cumulative, (uniforms * cumulative[:, -1])[:, None], right=True)[:, 0]
-        drawn = drawn.clamp_max_(self.weights.shape[1] - 1)
-        bra = self.bras[drawn]  # <v| = conj(v): (rows, re/im, s)
+        norms = (re.square() + im.square()).sum(2)
+        turned = im0 * re1
+        turned.addcmul_(re0, im1, value=-1)
+        level = re0 * re1
+        level.addcmul_(im0, im1)
+        rho = torch.stack([norms[:, 0], norms[:, 1], level.sum(1), turned.sum(1)], dim=1)
+        probabilities = (rho @ self.weights).clamp_min_(0)
+        cumulative = probabilities.cumsum(1)
+        drawn = torch.searchsorted(cumulative, (uniforms * cumulative[:, -1])[:, None], right=True)
+        drawn.clamp_max_(self.weights.shape[1] - 1)
+        scale = probabilities.gather(1, drawn).clamp_min_(_TINY).rsqrt_()  # the next vector's norm, known already
+        label = drawn[:, 0]
+        bra = self.bras[label] * scale[:, :, None]  # <v| = conj(v): (rows, re/im, s)
         a0, a1, b0, b1 = (bra[:, i, s, None] for i in (0, 1) for s in (0, 1))
-        new_re = a0 * re0 + b0 * im0 + a1 * re1 + b1 * im1
-        new_im = a0 * im0 - b0 * re0 + a1 * im1 - b1 * re1
-        norm = (new_re.square().sum(1) + new_im.square().sum(1)).rsqrt_()[:, None]
-        return self.labels[drawn], torch.stack([new_re * norm, new_im * norm])
+        new = torch.empty((2, rows, self.right), device=re.device)
+        torch.mul(re0, a0, out=new[0]).addcmul_(im0, b0).addcmul_(re1, a1).addcmul_(im1, b1)
+        torch.mul(im0, a0, out=new[1]).addcmul_(re0, b0, value=-1).addcmul_(im1, a1).addcmul_(re1, b1, value=-1)
+        return self.labels[label], new
 
 
 class _SiteScorer:
