@@ -23,7 +23,7 @@ def new_family(monkeypatch):
 
 
 def test_the_example_of_the_guide_trains_and_is_judged(new_family, small_records, tmp_path):
-    settings = {"model": {"family": new_family}, "training": {"epochs": 3, "learning_rate": 0.05}}
+    settings = {"model": {"family": new_family}, "training": {"epochs": 10, "learning_rate": 0.05, "warmup_steps": 0}}
     run = train(small_records, tmp_path / "run", settings)
     assert resume(tmp_path / "run").progress.finished
     sample_records(run, 100, tmp_path / "drawn.h5")
