@@ -9,17 +9,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from qtomo.bases import as_random_bases
 from qtomo.config import near_miss
 from qtomo.errors import InputError
 from qtomo.povm import PAULIS, POVM
 
-__all__ = ["NOISES", "amplitude_damping", "dephasing", "depolarizing", "noisy", "parse_noise", "with_confusion"]
+__all__ = [
+    "NOISES",
+    "amplitude_damping",
+    "dephasing",
+    "depolarizing",
+    "noisy",
+    "parse_noise",
+    "with_confusion",
+    "with_readout_error",
+]
 
 _TOLERANCE = 1e-9
+_READOUT = "readout"
 
 Kraus = NDArray[np.complex128]
 
@@ -87,7 +99,7 @@ def noisy(povm: POVM, kraus: ArrayLike, n_sites: int, sites: Sequence[int] | Non
         moved: NDArray[np.complex128] = np.einsum("kji,...ajl,klm->...aim", operators.conj(), elements, operators)
         return 0.5 * (moved + moved.conj().swapaxes(-1, -2))  # Hermitian to the last bit
 
-    return _changed(povm, pulled_back, n_sites, sites)
+    return povm.changed(pulled_back, n_sites, sites)
 
 
 def with_confusion(povm: POVM, confusion: ArrayLike, n_sites: int, sites: Sequence[int] | None = None) -> POVM:
@@ -106,47 +118,68 @@ def with_confusion(povm: POVM, confusion: ArrayLike, n_sites: int, sites: Sequen
     worst = int(np.abs(sums - 1).argmax())
     if abs(sums[worst] - 1) > _TOLERANCE:
         raise InputError(f"column {worst} of a confusion matrix sums to {sums[worst]:.6g}, expected 1")
-    return _changed(povm, lambda elements: np.einsum("ab,...bij->...aij", matrix, elements), n_sites, sites)
+    return povm.changed(lambda elements: np.einsum("ab,...bij->...aij", matrix, elements), n_sites, sites)
+
+
+def with_readout_error(
+    povm: POVM, zero_as_one: float, one_as_zero: float, n_sites: int, sites: Sequence[int] | None = None
+) -> POVM:
+    """The measurement that `povm` is when the bit is misread before it becomes an outcome.
+
+    Bit 0 of a basis is its outcome along the POVM's own pole: |0>, |+>, |+i> for Pauli-4 and Pauli-6.
+
+    Raises:
+        InputError: a probability outside [0, 1], or a POVM that measures no bit, such as SIC.
+    """
+    p0, p1 = (_probability(value, "readout") for value in (zero_as_one, one_as_zero))
+    flip = np.array([[1 - p0, p0], [p1, 1 - p1]])
+
+    def misread(elements: NDArray[np.complex128]) -> NDArray[np.complex128]:
+        return np.stack([_misread(site, flip, povm.name) for site in elements.reshape(-1, *elements.shape[-3:])])
+
+    if povm.n_sites is None and sites is None:
+        return POVM(misread(povm.elements)[0], povm.name)
+    return povm.changed(misread, n_sites, sites)
+
+
+def _misread(elements: NDArray[np.complex128], flip: NDArray[np.float64], name: str) -> NDArray[np.complex128]:
+    bases = as_random_bases(elements)
+    if bases is None:
+        raise InputError(f"readout error: POVM '{name}' measures no bit in a basis; give it as a confusion matrix")
+    return replace(bases, labels=np.einsum("sr,bra->bsa", flip, bases.labels)).elements()
 
 
 def parse_noise(povm: POVM, texts: Sequence[str], n_sites: int) -> POVM:
     """The measurement after channels written as NAME:PROBABILITY or NAME:PROBABILITY@SITE,SITE.
 
-    The first acts first on the state. The name of the result tells them all.
+    The first acts first on the state. `readout:P` or `readout:P0/P1` acts last, wherever it stands: 0 is read as 1
+    with probability P0, 1 as 0 with P1. The name of the result tells them all.
 
     Raises:
         InputError: an unknown name (tells the near miss), no probability, or a site outside the chain.
     """
-    for text in reversed(texts):
-        head, at, places = text.partition("@")
-        name, _, strength = head.partition(":")
-        if name not in NOISES:
-            raise InputError(f"noise '{text}': unknown channel '{name}'{near_miss(name, list(NOISES))}")
-        try:
-            probability = float(strength)
-            sites = [int(place) for place in places.split(",")] if at else None
-        except ValueError:
-            raise InputError(f"noise '{text}': expected NAME:PROBABILITY or NAME:PROBABILITY@SITE,SITE") from None
-        povm = noisy(povm, NOISES[name](probability), n_sites, sites)
-    return POVM(povm.elements, " after ".join([povm.name, *reversed(texts)])) if texts else povm
+    name = povm.name
+    for text in sorted(reversed(texts), key=lambda text: not text.startswith(_READOUT)):
+        povm = _with_noise(povm, text, n_sites)
+    return POVM(povm.elements, " after ".join([name, *reversed(texts)])) if texts else povm
 
 
-def _changed(
-    povm: POVM,
-    change: Callable[[NDArray[np.complex128]], NDArray[np.complex128]],
-    n_sites: int,
-    sites: Sequence[int] | None,
-) -> POVM:
-    """`povm` with the elements of some sites, or of all, changed."""
-    if sites is None:
-        return POVM(change(povm.elements), povm.name)
-    outside = [site for site in sites if not 0 <= site < n_sites]
-    if outside:
-        raise InputError(f"site {outside[0]} is outside a chain of {n_sites} qubits")
-    elements = povm.site_elements(n_sites).copy()
-    chosen = sorted(set(sites))
-    elements[chosen] = change(elements[chosen])
-    return POVM(elements, povm.name)
+def _with_noise(povm: POVM, text: str, n_sites: int) -> POVM:
+    head, at, places = text.partition("@")
+    name, _, strength = head.partition(":")
+    known = [*NOISES, _READOUT]
+    if name not in known:
+        raise InputError(f"noise '{text}': unknown channel '{name}'{near_miss(name, known)}")
+    try:
+        probabilities = [float(part) for part in strength.split("/")]
+        sites = [int(place) for place in places.split(",")] if at else None
+    except ValueError:
+        raise InputError(f"noise '{text}': expected NAME:PROBABILITY or NAME:PROBABILITY@SITE,SITE") from None
+    if len(probabilities) > (2 if name == _READOUT else 1):
+        raise InputError(f"noise '{text}': {len(probabilities)} probabilities, expected {'two' if name == _READOUT else 'one'}")
+    if name == _READOUT:
+        return with_readout_error(povm, probabilities[0], probabilities[-1], n_sites, sites)
+    return noisy(povm, NOISES[name](probabilities[0]), n_sites, sites)
 
 
 def _probability(value: float, name: str) -> float:

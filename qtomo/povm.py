@@ -7,7 +7,7 @@ site. The elements may be the same on each site, shape (K, 2, 2), or a site each
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from qtomo.errors import InputError
 
-__all__ = ["NAMED_POVMS", "PAULIS", "POVM", "named_povm"]
+__all__ = ["BASES", "NAMED_POVMS", "PAULIS", "POVM", "named_povm", "parse_axes"]
 
 #: Single-qubit Pauli matrices by letter, complex128 (2, 2), in the basis |0>, |1>.
 PAULIS: dict[str, NDArray[np.complex128]] = {
@@ -24,6 +24,9 @@ PAULIS: dict[str, NDArray[np.complex128]] = {
     "Y": np.array([[0, -1j], [1j, 0]], dtype=np.complex128),
     "Z": np.array([[1, 0], [0, -1]], dtype=np.complex128),
 }
+
+#: Letters of the bases that a shot's setting counts, 0, 1, 2.
+BASES = "XYZ"
 
 _TOLERANCE = 1e-9
 
@@ -82,6 +85,61 @@ class POVM:
         """Whether outcomes determine any one-qubit state (informational completeness) on each site."""
         frames = self.elements.reshape(-1, self.n_outcomes, 4)
         return all(np.linalg.matrix_rank(frame, tol=1e-7) == 4 for frame in frames)
+
+    @property
+    def measures_bases(self) -> bool:
+        """Whether element 2b + s is bit s in basis b of three equally likely ones, so that shots with settings fit."""
+        if self.n_outcomes != 6:
+            return False
+        pairs = self.elements.reshape(-1, 3, 2, 2, 2).sum(axis=2)
+        return bool(np.abs(pairs - np.eye(2) / 3).max() < _TOLERANCE)
+
+    def turned(self, axes: ArrayLike, n_sites: int | None = None, sites: Sequence[int] | None = None) -> POVM:
+        """The same measurement in another orientation: its X, Y and Z directions point along three new axes.
+
+        Args:
+            axes: three orthonormal Bloch vectors, (3, 3), a row each.
+            n_sites: N, needed where only some sites are turned.
+            sites: which; all where not given.
+
+        Raises:
+            InputError: axes that are not orthonormal, or a site outside the chain.
+        """
+        rotation = np.asarray(axes, dtype=np.float64)
+        if rotation.shape != (3, 3) or not np.abs(rotation @ rotation.T - np.eye(3)).max() < _TOLERANCE:
+            raise InputError(f"axes {np.round(rotation, 6).tolist()} are not three orthonormal vectors")
+        paulis = np.stack([PAULIS[p] for p in BASES])
+
+        def turn(elements: NDArray[np.complex128]) -> NDArray[np.complex128]:
+            traces = np.einsum("...ii->...", elements).real / 2
+            bloch = np.einsum("...ij,pji->...p", elements, paulis).real / 2 @ rotation
+            return traces[..., None, None] * PAULIS["I"] + np.einsum("...p,pij->...ij", bloch, paulis)
+
+        return self.changed(turn, n_sites, sites)
+
+    def changed(
+        self,
+        change: Callable[[NDArray[np.complex128]], NDArray[np.complex128]],
+        n_sites: int | None = None,
+        sites: Sequence[int] | None = None,
+    ) -> POVM:
+        """The POVM with the elements of some sites, or of all, put through a function of (..., K, 2, 2).
+
+        Raises:
+            InputError: a site outside the chain of `n_sites` qubits, or a result that is no POVM.
+        """
+        if sites is None:
+            return POVM(change(self.elements), self.name)
+        n_sites = n_sites if n_sites is not None else self.n_sites
+        if n_sites is None:
+            raise InputError("the number of qubits is needed to change the measurement of some of them")
+        outside = [site for site in sites if not 0 <= site < n_sites]
+        if outside:
+            raise InputError(f"site {outside[0]} is outside a chain of {n_sites} qubits")
+        elements = self.site_elements(n_sites).copy()
+        chosen = sorted(set(sites))
+        elements[chosen] = change(elements[chosen])
+        return POVM(elements, self.name)
 
     def duals(self) -> NDArray[np.complex128]:
         """Canonical dual operators D_a, with sum_a Tr(M_a rho) D_a = rho for every rho.
@@ -150,14 +208,28 @@ def _tetrahedral() -> NDArray[np.complex128]:
     return np.stack([_projector(*corner) for corner in corners]) / 2
 
 
+def _trine() -> NDArray[np.complex128]:
+    angles = 2 * np.pi * np.arange(3) / 3
+    return np.stack([_projector(np.sin(angle), 0, np.cos(angle)) for angle in angles]) * 2 / 3
+
+
+def _rebit() -> NDArray[np.complex128]:
+    poles = [(1, 0, 0), (-1, 0, 0), (0, 0, 1), (0, 0, -1)]
+    return np.stack([_projector(*pole) for pole in poles]) / 2
+
+
 #: The measurements known by name. Pauli-4: |0>, |+>, |+i> at weight 1/3, and the rest. Pauli-6: a
-#: uniformly random Pauli basis, outcome 2*basis + bit (X+, X-, Y+, Y-, Z+, Z-). Tetrahedral: the
+#: uniformly random Pauli basis, outcome 2*basis + bit (X+, X-, Y+, Y-, Z+, Z-). SIC, or tetrahedral: the
 #: symmetric informationally complete POVM with one corner at |0> (Carrasquilla et al. 2019,
-#: arXiv 1810.10584).
+#: arXiv 1810.10584). Trine (three real directions) and rebit (basis X or Z, at random) see real states only:
+#: they are not informationally complete for qubits.
 NAMED_POVMS: dict[str, Callable[[], NDArray[np.complex128]]] = {
     "pauli4": _pauli4,
     "pauli6": _pauli6,
+    "sic": _tetrahedral,
     "tetrahedral": _tetrahedral,
+    "trine": _trine,
+    "rebit": _rebit,
 }
 
 
@@ -170,3 +242,25 @@ def named_povm(name: str) -> POVM:
     if name not in NAMED_POVMS:
         raise InputError(f"no POVM is called '{name}'; known: {', '.join(NAMED_POVMS)}")
     return POVM(NAMED_POVMS[name](), name)
+
+
+def parse_axes(povm: POVM, texts: Sequence[str], n_sites: int) -> POVM:
+    """The measurement turned as written: three signed letters, or those @ some sites.
+
+    "-X,Y,Z" puts the X pole of a Pauli-4 at |->, everywhere; "-X,Y,Z@0,4" on sites 0 and 4.
+
+    Raises:
+        InputError: not three signed letters, each once, or a site outside the chain.
+    """
+    for text in texts:
+        letters, at, places = text.partition("@")
+        words = [word.strip().upper() for word in letters.split(",")]
+        if sorted(word.lstrip("+-") for word in words) != list(BASES) or any(len(word) > 2 for word in words):
+            raise InputError(f"axes '{text}': expected X, Y and Z once each with or without a sign, such as -X,Y,Z")
+        rows = [(-1.0 if word[0] == "-" else 1.0) * np.eye(3)[BASES.index(word[-1])] for word in words]
+        try:
+            sites = [int(place) for place in places.split(",")] if at else None
+        except ValueError:
+            raise InputError(f"axes '{text}': '{places}' is not a list of sites, such as 0,4") from None
+        povm = povm.turned(np.array(rows), n_sites, sites)
+    return POVM(povm.elements, f"{povm.name} along {' '.join(texts)}") if texts else povm

@@ -1,0 +1,168 @@
+"""Density matrices of a few qubits, and the exact distribution of their outcomes.
+
+Everything is real: rho is held as its 4**N expectations of Pauli products, an element as the 4 of its own, and a
+probability is their product. The chain is cut in two halves, so that scoring is one matrix product.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from qtomo.distribution import LOST, Outcomes
+from qtomo.errors import InputError
+from qtomo.povm import PAULIS
+
+if TYPE_CHECKING:
+    import qutip
+
+__all__ = ["LARGEST_DENSITY", "DenseEngine", "DensityMatrix"]
+
+#: Qubits of a density matrix at most: its 4**12 real numbers take 128 MiB.
+LARGEST_DENSITY = 12
+
+_TOLERANCE = 1e-8
+_BYTES = 2**24  # of half-chain products at once
+
+Reals = NDArray[np.float64]
+
+
+class DensityMatrix:
+    """A mixed state of up to 12 qubits, site 0 the leftmost factor.
+
+    Args:
+        matrix: complex (2**N, 2**N).
+
+    Raises:
+        InputError: another shape, more than 12 qubits, not Hermitian, not positive, or of trace other than 1.
+    """
+
+    def __init__(self, matrix: ArrayLike) -> None:
+        rho = np.array(matrix, dtype=np.complex128)
+        if rho.ndim != 2 or rho.shape[0] != rho.shape[1] or rho.shape[0] < 2 or rho.shape[0] & (rho.shape[0] - 1):
+            raise InputError(f"a density matrix has shape {rho.shape}, expected (2**N, 2**N)")
+        self.n_sites = int(rho.shape[0]).bit_length() - 1
+        if self.n_sites > LARGEST_DENSITY:
+            raise InputError(f"a density matrix of {self.n_sites} qubits is too large, expected at most {LARGEST_DENSITY}")
+        if not np.isfinite(rho).all():
+            raise InputError("a density matrix holds entries that are not finite numbers")
+        excess = float(np.abs(rho - rho.conj().T).max())
+        if excess > _TOLERANCE:
+            raise InputError(f"a density matrix is not Hermitian (off by {excess:.3g})")
+        trace = float(np.trace(rho).real)
+        if abs(trace - 1) > _TOLERANCE:
+            raise InputError(f"a density matrix has trace {trace:.9g}, expected 1")
+        smallest = float(np.linalg.eigvalsh(rho)[0])
+        if smallest < -_TOLERANCE:
+            raise InputError(f"a density matrix is not positive (eigenvalue {smallest:.3g})")
+        rho.setflags(write=False)
+        #: complex128 (2**N, 2**N)
+        self.matrix: NDArray[np.complex128] = rho
+
+    def __repr__(self) -> str:
+        return f"DensityMatrix({self.n_sites} qubits, purity {np.vdot(self.matrix, self.matrix).real:.4f})"
+
+    @classmethod
+    def from_qutip(cls, rho: qutip.Qobj) -> DensityMatrix:
+        """The state of a QuTiP density matrix of qubits.
+
+        Raises:
+            InputError: not an operator of qubits, or not a state.
+        """
+        if not rho.isoper or set(rho.dims[0]) != {2}:
+            raise InputError(f"QuTiP object of type '{rho.type}' with dims {rho.dims}, expected an operator of qubits")
+        return cls(rho.full())
+
+    @functools.cached_property
+    def pauli_values(self) -> Reals:
+        """<P_0 x ... x P_N-1> for all products of I, X, Y, Z, shape (4,) * N."""
+        n = self.n_sites
+        frame = np.stack([PAULIS[p] for p in "IXYZ"]).transpose(0, 2, 1).reshape(4, 4)  # (p, row * column) of rho
+        values = self.matrix.reshape((2,) * (2 * n)).transpose([k for i in range(n) for k in (i, n + i)])
+        values = values.reshape((4,) * n)
+        for _ in range(n):
+            values = np.tensordot(values, frame, axes=((0,), (1,)))
+        return np.ascontiguousarray(values.real)
+
+    def expectation(self, operators: Mapping[int, NDArray[np.complex128]]) -> complex:
+        """Expectation of a product of one-qubit operators by site.
+
+        Raises:
+            InputError: a site outside the state.
+        """
+        outside = [site for site in operators if not 0 <= site < self.n_sites]
+        if outside:
+            raise InputError(f"site {outside[0]} is outside a state of {self.n_sites} qubits")
+        values: NDArray[np.generic] = self.pauli_values
+        for site in range(self.n_sites):
+            operator = operators.get(site, PAULIS["I"])
+            values = np.tensordot(np.array([np.trace(operator @ PAULIS[p]) / 2 for p in "IXYZ"]), values, axes=1)
+        return complex(values)
+
+
+class DenseEngine:
+    """Scores and samples a density matrix measured by any elements, complex (n_sites, K, 2, 2)."""
+
+    def __init__(self, state: DensityMatrix, elements: NDArray[np.complex128], device: torch.device) -> None:
+        effects = np.concatenate([elements, elements.sum(axis=1, keepdims=True)], axis=1)
+        coefficients = np.einsum("naij,pji->nap", effects, np.stack([PAULIS[p] for p in "IXYZ"])).real / 2
+        self._effects = torch.tensor(coefficients, device=device)  # (site, K + 1, 4), the last for a lost outcome
+        self._half = state.n_sites // 2
+        self._state = torch.tensor(state.pauli_values, device=device).reshape(4**self._half, -1)
+        self._device = device
+
+    def log_prob(self, outcomes: Outcomes) -> Reals:
+        """(batch, n_sites) outcomes, 255 where lost, to (batch,)."""
+        n_outcomes = self._effects.shape[1] - 1
+        out = np.empty(len(outcomes))
+        for part in self._chunks(len(outcomes)):
+            labels = torch.as_tensor(np.where(outcomes[part] == LOST, n_outcomes, outcomes[part]).astype(np.int64))
+            labels = labels.to(self._device)
+            left = self._products(labels[:, : self._half], 0)
+            right = self._products(labels[:, self._half :], self._half)
+            probability = torch.einsum("bp,bp->b", left @ self._state, right).clamp_min(0)
+            out[part] = torch.log(probability).cpu().numpy()
+        return out
+
+    def sample(self, n: int, generator: np.random.Generator) -> Outcomes:
+        """`n` records, uint8 (n, n_sites)."""
+        n_sites = len(self._effects)
+        out = np.empty((n, n_sites), dtype=np.uint8)
+        for part in self._chunks(n):
+            rows = len(range(*part.indices(n)))
+            uniforms = torch.from_numpy(generator.random((n_sites, rows))).to(self._device)
+            alone = self._state[:, 0].expand(rows, -1)  # the left half with the right one traced out
+            left = self._draw(alone, uniforms[: self._half], 0)
+            given = self._products(left, 0) @ self._state
+            right = self._draw(given, uniforms[self._half :], self._half)
+            out[part] = torch.cat([left, right], dim=1).to(torch.uint8).cpu().numpy()
+        return out
+
+    def _chunks(self, n: int) -> list[slice]:
+        rows = max(16, _BYTES // (8 * self._state.shape[1]))
+        return [slice(first, min(n, first + rows)) for first in range(0, n, rows)]
+
+    def _products(self, labels: torch.Tensor, first: int) -> torch.Tensor:
+        """Pauli coefficients of the product of effects of some sites: (batch, sites) to (batch, 4**sites)."""
+        product = torch.ones((len(labels), 1), dtype=torch.float64, device=self._device)
+        for site in range(labels.shape[1]):
+            effect = self._effects[first + site][labels[:, site]]
+            product = (product[:, :, None] * effect[:, None, :]).flatten(1)
+        return product
+
+    def _draw(self, values: torch.Tensor, uniforms: torch.Tensor, first: int) -> torch.Tensor:
+        """Outcomes of the sites from `first` on, one after another, of states given as Pauli values (batch, 4**m)."""
+        labels = []
+        for site, uniform in enumerate(uniforms):
+            split = values.reshape(len(values), 4, -1)
+            effects = self._effects[first + site]
+            cumulative = (split[:, :, 0] @ effects[:-1].T).clamp_min(0).cumsum(1)
+            label = (uniform[:, None] * cumulative[:, -1:] >= cumulative).sum(1).clamp_max(len(effects) - 2)
+            values = torch.einsum("bp,bpr->br", effects[label], split)
+            labels.append(label)
+        return torch.stack(labels, dim=1) if labels else torch.empty((len(values), 0), dtype=torch.int64)

@@ -1,0 +1,135 @@
+"""Exact log-probabilities of records of a matrix-product state, grouped by outcome so that all is matrix products.
+
+The (bond, bond) environment of each record, L' = sum_ts M_ts A_t^dagger L A_s for an outcome with element M, is
+carried along the chain (Schollwoeck 2011, arXiv 1008.3477, section 4.2). Environments lie as (bra, record, ket),
+so that both sides of one outcome's records are multiplied without moving them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from qtomo.distribution import LOST, Outcomes
+
+__all__ = ["Scorer"]
+
+_BYTES = 4 * 2**20  # of environments at once: enough for long matrix products, few enough for the cache
+_RESCALE = 4  # sites between rescalings
+
+
+class Scorer:
+    """ln P of records of a state measured by any elements, in float64 (or complex128 for complex tensors).
+
+    Args:
+        tensors: of the state, any gauge, real or complex.
+        elements: complex (n_sites, K, 2, 2).
+        device: where to work.
+    """
+
+    def __init__(
+        self, tensors: Sequence[NDArray[np.generic]], elements: NDArray[np.complex128], device: torch.device
+    ) -> None:
+        self._dtype = torch.complex128 if np.iscomplexobj(tensors[0]) else torch.float64
+        self._device = device
+        self._n_outcomes = elements.shape[1]
+        lost = elements.sum(axis=1, keepdims=True)  # the effect of an outcome that was lost: the identity
+        effects = np.concatenate([elements, lost], axis=1)
+        self._sites = [
+            [_Effect(tensor, effect, self._dtype, device) for effect in site]
+            for tensor, site in zip(tensors, effects, strict=True)
+        ]
+        #: Largest bond dimension.
+        self.bond_dim = max(max(tensor.shape[0], tensor.shape[2]) for tensor in tensors)
+
+    def log_prob(self, outcomes: Outcomes) -> NDArray[np.float64]:
+        """(batch, n_sites) outcomes, 255 where lost, to (batch,)."""
+        chunk = max(64, _BYTES // (self._dtype.itemsize * self.bond_dim**2))
+        out = np.empty(len(outcomes))
+        for first in range(0, len(outcomes), chunk):
+            block = outcomes[first : first + chunk].T
+            out[first : first + chunk] = self._score(np.where(block == LOST, self._n_outcomes, block))
+        return out
+
+    def _score(self, outcomes: NDArray[np.integer]) -> NDArray[np.float64]:
+        n_sites, rows = outcomes.shape
+        # At each site the records stand sorted by outcome.
+        order = np.argsort(outcomes.astype(np.uint8), axis=1, kind="stable")
+        place = np.empty_like(order)
+        np.put_along_axis(place, order, np.arange(rows)[None], axis=1)
+        environment = torch.ones((1, rows, 1), dtype=self._dtype, device=self._device)
+        log_prob = torch.zeros(rows, dtype=torch.float64, device=self._device)
+        for site, effects in enumerate(self._sites):
+            turn = order[site] if site == 0 else place[site - 1][order[site]]
+            environment = environment.index_select(1, torch.from_numpy(turn).to(self._device))
+            counts = np.bincount(outcomes[site], minlength=len(effects)).tolist()
+            right = effects[0].right
+            closed = torch.empty((right, rows, right), dtype=self._dtype, device=self._device)
+            first = 0
+            for effect, count in zip(effects, counts, strict=True):
+                if count:
+                    part = slice(first, first + count)
+                    effect.close(environment[:, part], closed[:, part])
+                first += count
+            environment = closed
+            if site % _RESCALE == _RESCALE - 1 or site == n_sites - 1:
+                scale = environment.abs().amax(dim=(0, 2))
+                log_prob[torch.from_numpy(order[site]).to(self._device)] += torch.log(scale)
+                environment = environment / scale.clamp_min(torch.finfo(torch.float64).tiny)[None, :, None]
+        return log_prob.cpu().numpy()
+
+
+class _Effect:
+    """One site and one effect M: environments to the next site's.
+
+    L' is the sum over the terms of M = sum_k |u_k><w_k| of (sum_t u_kt A_t)^dagger L (sum_s w_ks A_s): one term
+    where the rank is one, two otherwise.
+
+    For a real tensor the Hermitian L = R + iI (R symmetric, I antisymmetric) is carried as the one real matrix
+    K = R + I. With M = S + i y e (S real symmetric, e antisymmetric, e_01 = 1) the next one is
+    K' = sum S_ts A_t^T K A_s - y (sum e_ts A_t^T K A_s)^T, half the work of complex numbers.
+    """
+
+    def __init__(
+        self, tensor: NDArray[np.generic], element: NDArray[np.complex128], dtype: torch.dtype, device: torch.device
+    ) -> None:
+        left, _, self.right = tensor.shape
+        real = dtype == torch.float64
+        symmetric = element.real if real else element
+        skew = float(element[0, 1].imag) if real else 0.0
+        values, vectors = np.linalg.eigh(symmetric)
+        if abs(values[0]) < 1e-15 and not skew:
+            ket = np.sqrt(values[1]) * vectors[:, 1].conj()
+            bras = kets = np.einsum("s,lsr->lr", ket, tensor)[None]
+        else:
+            bras = tensor.transpose(1, 0, 2)
+            kets = np.einsum("ts,lsr->tlr", symmetric, tensor)
+        # e = [[0, 1], [-1, 0]]: bra 0 meets ket 1, bra 1 meets minus ket 0.
+        turned = skew * np.stack([tensor[:, 1], -tensor[:, 0]])
+        #: (terms * right, left), (terms, left, right), (terms, left, right)
+        self._bras = torch.tensor(bras.conj().transpose(0, 2, 1).reshape(-1, left), dtype=dtype, device=device)
+        self._kets = torch.tensor(kets, dtype=dtype, device=device)
+        self._skew = torch.tensor(turned, dtype=dtype, device=device) if skew else None
+
+    def close(self, environment: torch.Tensor, out: torch.Tensor) -> None:
+        """(left, records, left), bra index first, to `out` (right, records, right)."""
+        left, records, _ = environment.shape
+        half = self._bras @ _matrix(environment)
+        half = half.view(-1, self.right * records, left)
+        flat = torch.mm(half[0], self._kets[0])
+        for bra, ket in zip(half[1:], self._kets[1:], strict=True):
+            flat.addmm_(bra, ket)
+        if self._skew is None:
+            out.copy_(flat.view(out.shape))
+            return
+        turned = torch.mm(half[0], self._skew[0]).addmm_(half[1], self._skew[1])
+        torch.sub(flat.view(out.shape), turned.view(out.shape).transpose(0, 2), out=out)
+
+
+def _matrix(environment: torch.Tensor) -> torch.Tensor:
+    """(left, records, left) as (left, records * left), without a copy where the records are neighbours."""
+    left, records, width = environment.shape
+    return environment.as_strided((left, records * width), (environment.stride(0), 1))
