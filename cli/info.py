@@ -41,6 +41,7 @@ def _file_summary(path: str) -> dict[str, Any]:
             "lost outcomes": n_lost,
             "qubits": file.n_sites,
             "outcomes": file.n_outcomes,
+            **({"settings": f"kept a shot, {file.design}"} if file.design else {}),
             "povm": file.povm.name + ("" if file.povm.is_complete else " (not informationally complete)"),
             "target": file.target.describe() if file.target else "none",
             "seed": file.seed if file.seed is not None else "unknown",

@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import rich_click as click
 
+from qtomo.errors import InputError
 from qtomo.noise import NOISES
-from qtomo.povm import NAMED_POVMS
-from qtomo.records import RecordFile, option_name, simulate
-from qtomo.states import SYSTEMS, TFIM
+from qtomo.parallel import world
+from qtomo.povm import NAMED_POVMS, POVM, named_povm, parse_axes
+from qtomo.records import (
+    RecordFile,
+    join_shards,
+    option_name,
+    read_povm,
+    read_setting_list,
+    read_state,
+    simulate,
+)
+from qtomo.states import SYSTEMS, TFIM, State, System
 
 from .common import json_option, overwrite_option, print_json, progress_bar, say, seed_option
 
 __all__ = ["command"]
+
+_RECORDS = 100_000
 
 #: Help of each field of a system.
 _HELP = {
@@ -55,24 +71,43 @@ def command() -> None:
     """
 
 
-def _run(
-    family: str,
-    povm: str,
-    noise: tuple[str, ...],
-    loss: float,
-    records: int,
-    seed: int,
-    output: str,
-    overwrite: bool,
-    as_json: bool,
-    **fields: Any,
-) -> None:
-    system = SYSTEMS[family](**fields)
+def _run(build: Callable[[], System | State], **options: Any) -> None:
+    """Simulate what `build` gives, as the shared options say, and print what was made."""
+    system = build()
     if isinstance(system, TFIM) and system.is_degenerate:
         gap = system.free_fermions.gap
         say(f"note: the two lowest states are degenerate (gap {gap:.1e}); this is the one of even parity")
+    output, seed, overwrite, device = (options[name] for name in ("output", "seed", "overwrite", "device"))
+    settings, records = options["settings"], options["records"]
+    if settings not in (None, "random"):
+        settings = read_setting_list(settings, system.n_sites)
+    elif records is None:
+        records = _RECORDS
+    name = options["povm"] or ("pauli4" if settings is None else "pauli6")
+    povm = parse_axes(named_povm(name) if name in NAMED_POVMS else _povm_of_file(name), options["axes"], system.n_sites)
+    workers = world()
+    shard = options["shard"] or (workers.rank, workers.size)
     with progress_bar("records") as update:
-        path = simulate(system, records, output, povm, seed, noise, loss, overwrite, update)
+        path = simulate(
+            system,
+            records,
+            output,
+            povm,
+            seed,
+            options["noise"],
+            options["loss"],
+            overwrite,
+            update if workers.rank == 0 else None,
+            settings,
+            shard,
+            device,
+            _command_line(),
+        )
+    if workers.size > 1:
+        workers.wait()
+        if workers.rank:
+            return
+        path = join_shards(output, workers.size, overwrite)
     with RecordFile(path) as file:
         summary = {
             "file": str(path),
@@ -82,48 +117,113 @@ def _run(
             "seed": seed,
             "sha256": file.sha256,
         }
-    if as_json:
+    if options["as_json"]:
         print_json(summary)
     else:
-        click.echo(f"{path}: {records:,} records of {system.n_sites} qubits, {summary['povm']}, seed {seed}")
+        count = f"{summary['n_records']:,} records of {system.n_sites} qubits"
+        click.echo(f"{path}: {count}, {summary['povm']}, seed {seed}")
+
+
+def _povm_of_file(name: str) -> POVM:
+    if Path(name).exists():
+        return read_povm(name)
+    raise InputError(f"--povm {name}: neither a file nor a measurement; known: {', '.join(NAMED_POVMS)}")
+
+
+def _command_line() -> str:
+    """What was typed, without what does not change the records: how to make the file again."""
+    kept, skip = [], False
+    for word in sys.argv[1:]:
+        option = word.partition("=")[0]
+        if option in ("--overwrite", "--json"):
+            continue
+        if not skip and option not in ("--output", "--shard", "--device"):
+            kept.append(word)
+        skip = not skip and option in ("--output", "--shard", "--device") and "=" not in word
+    return shlex.join(["qtomo", *kept])
+
+
+class _Shard(click.ParamType):  # type: ignore[type-arg]
+    """I/N: part I of N, counted from 0."""
+
+    name = "i/n"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            shard, shards = (int(part) for part in str(value).split("/"))
+        except ValueError:
+            self.fail(f"'{value}' is not I/N, such as 0/4", param, ctx)
+        return shard, shards
+
+
+_SHARED = (
+    click.option(
+        "--povm", help=f"Measurement: {', '.join(NAMED_POVMS)}, or a record file or .npy with one.  [default: pauli4]"
+    ),
+    click.option(
+        "--axes",
+        multiple=True,
+        metavar="AXES[@SITES]",
+        help="Where the POVM's own X, Y and Z point, such as -X,Y,Z or -X,Y,Z@0,4.",
+    ),
+    click.option(
+        "--settings",
+        metavar="random|FILE",
+        help="Keep basis and bit of each qubit: bases at random, or from a file of lines such as XZZY 1000.",
+    ),
+    click.option(
+        "--noise",
+        multiple=True,
+        metavar="NAME:PROBABILITY[@SITES]",
+        help=f"Channel before the measurement, as often as needed: {', '.join(NOISES)}, readout.",
+    ),
+    click.option("--loss", type=float, default=0.0, show_default=True, help="Probability that an outcome is lost."),
+    click.option("--records", type=int, help=f"Number of records.  [default: {_RECORDS}]"),
+    seed_option,
+    click.option("--output", type=click.Path(), required=True, help="Record file to write."),
+    click.option("--shard", type=_Shard(), help="Make part I of N alone; `qtomo join` makes one file of them."),
+    click.option("--device", default="cpu", show_default=True, help="cpu, cuda or auto."),
+    overwrite_option,
+    json_option,
+)
+
+
+def _with_options(callback: Callable[..., None], own: Sequence[Any]) -> Callable[..., None]:
+    for option in reversed([*own, *_SHARED]):
+        callback = option(callback)
+    return callback
 
 
 def _subcommand(family: str, system: type[Any]) -> click.Command:
     """The command of one system: an option a field, then those that all share."""
+    fields = dataclasses.fields(system)
 
     def callback(**values: Any) -> None:
-        _run(family, **values)
+        own = {field.name: values.pop(field.name) for field in fields}
+        _run(lambda: system(**own), **values)
 
-    shared = (
-        click.option("--povm", default="pauli4", show_default=True, help=f"Measurement: {', '.join(NAMED_POVMS)}."),
-        click.option(
-            "--noise",
-            multiple=True,
-            metavar="NAME:PROBABILITY[@SITES]",
-            help=f"Channel before the measurement, as often as needed: {', '.join(NOISES)}.",
-        ),
-        click.option("--loss", type=float, default=0.0, show_default=True, help="Probability that an outcome is lost."),
-        click.option("--records", type=int, default=100_000, show_default=True, help="Number of records."),
-        seed_option,
-        click.option("--output", type=click.Path(), required=True, help="Record file to write."),
-        overwrite_option,
-        json_option,
-    )
-    for option in reversed(shared):
-        callback = option(callback)
-    for field in reversed(dataclasses.fields(system)):
+    options = []
+    for field in fields:
         given = {"required": True} if field.default is dataclasses.MISSING else {"default": field.default}
-        callback = click.option(
-            option_name(field.name),
-            field.name,
-            type=_TYPES[str(field.type)],
-            show_default=True,
-            help=_HELP[field.name],
-            **given,
-        )(callback)
+        options.append(
+            click.option(
+                option_name(field.name),
+                field.name,
+                type=_TYPES[str(field.type)],
+                show_default=True,
+                help=_HELP[field.name],
+                **given,
+            )
+        )
     first_line = (system.__doc__ or "").strip().splitlines()[0]
     example = f"Example: qtomo simulate {family} --qubits 50 --records 100000 --output {family}.h5"
-    return click.command(family, help=f"{_TITLES.get(family, first_line)}\n\n{example}")(callback)
+    return click.command(family, help=f"{_TITLES.get(family, first_line)}\n\n{example}")(
+        _with_options(callback, options)
+    )
+
+
+def _state(state: str, **options: Any) -> None:
+    _run(lambda: read_state(state), **options)
 
 
 #: Where a class's own first line says too little.
@@ -134,3 +234,11 @@ _TITLES = {
 
 for _family, _system in SYSTEMS.items():
     command.add_command(_subcommand(_family, _system))
+
+command.add_command(
+    click.command(
+        "state",
+        help="A state from a file: a state or record file of qtomo, or a .npy ket or density matrix.\n\n"
+        "Example: qtomo simulate state --file ghz.h5 --records 100000 --output measured.h5",
+    )(_with_options(_state, [click.option("--file", "state", type=click.Path(), required=True, help="The state.")]))
+)

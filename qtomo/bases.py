@@ -85,7 +85,7 @@ def _axes(bloch: NDArray[np.float64]) -> NDArray[np.float64]:
         length = np.linalg.norm(vector)
         if length > 1e-12 and not any(abs(abs(axis @ vector) / length - 1) < 1e-9 for axis in axes):
             axes.append(vector / length)
-    return np.array(axes or [[0.0, 0.0, 1.0]])
+    return np.array(axes) if axes else np.array([[0.0, 0.0, 1.0]])
 
 
 def _kets(axis: NDArray[np.float64]) -> NDArray[np.complex128]:

@@ -12,7 +12,7 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LOST", "Distribution", "Likelihood", "Outcomes", "enumerate_outcomes"]
+__all__ = ["LOST", "Distribution", "Likelihood", "Outcomes", "enumerate_outcomes", "shot_labels"]
 
 #: Records as (n_records, n_sites) integers below `n_outcomes`.
 Outcomes = NDArray[np.uint8]
@@ -54,3 +54,9 @@ def enumerate_outcomes(n_sites: int, n_outcomes: int, chunk: int = 65536) -> Ite
     for first in range(0, total, chunk):
         index = np.arange(first, min(first + chunk, total), dtype=np.int64)
         yield (index[:, None] // place % n_outcomes).astype(np.uint8)
+
+
+def shot_labels(settings: Outcomes, bits: Outcomes) -> Outcomes:
+    """Shots as outcomes of a six-outcome POVM, 2 * basis + bit; a lost bit stays lost."""
+    labels: Outcomes = np.where(bits == LOST, LOST, 2 * settings + bits).astype(np.uint8)
+    return labels

@@ -159,7 +159,8 @@ def parse_noise(povm: POVM, texts: Sequence[str], n_sites: int) -> POVM:
         InputError: an unknown name (tells the near miss), no probability, or a site outside the chain.
     """
     name = povm.name
-    for text in sorted(reversed(texts), key=lambda text: not text.startswith(_READOUT)):
+    last = [text for text in texts if text.startswith(_READOUT)]
+    for text in [*last, *(text for text in reversed(texts) if text not in last)]:
         povm = _with_noise(povm, text, n_sites)
     return POVM(povm.elements, " after ".join([name, *reversed(texts)])) if texts else povm
 
@@ -176,7 +177,7 @@ def _with_noise(povm: POVM, text: str, n_sites: int) -> POVM:
     except ValueError:
         raise InputError(f"noise '{text}': expected NAME:PROBABILITY or NAME:PROBABILITY@SITE,SITE") from None
     if len(probabilities) > (2 if name == _READOUT else 1):
-        raise InputError(f"noise '{text}': {len(probabilities)} probabilities, expected {'two' if name == _READOUT else 'one'}")
+        raise InputError(f"noise '{text}': {len(probabilities)} probabilities are too many")
     if name == _READOUT:
         return with_readout_error(povm, probabilities[0], probabilities[-1], n_sites, sites)
     return noisy(povm, NOISES[name](probabilities[0]), n_sites, sites)

@@ -113,7 +113,9 @@ class POVM:
         def turn(elements: NDArray[np.complex128]) -> NDArray[np.complex128]:
             traces = np.einsum("...ii->...", elements).real / 2
             bloch = np.einsum("...ij,pji->...p", elements, paulis).real / 2 @ rotation
-            return traces[..., None, None] * PAULIS["I"] + np.einsum("...p,pij->...ij", bloch, paulis)
+            turned: NDArray[np.complex128] = traces[..., None, None] * PAULIS["I"]
+            turned = turned + np.einsum("...p,pij->...ij", bloch, paulis)
+            return turned
 
         return self.changed(turn, n_sites, sites)
 

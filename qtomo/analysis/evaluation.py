@@ -27,6 +27,7 @@ from qtomo.distribution import Distribution, Outcomes
 from qtomo.errors import InputError
 from qtomo.files import write_atomic
 from qtomo.models import KGram
+from qtomo.parallel import pick_device
 from qtomo.records import split
 from qtomo.seeds import stream
 from qtomo.states import BornDistribution
@@ -140,6 +141,7 @@ def evaluate(
     level: float = 0.95,
     save: bool = True,
     say: Say | None = None,
+    device: str = "cpu",
 ) -> Evaluation:
     """Judge a run against the exact target of its records, with k-gram baselines and observables.
 
@@ -154,6 +156,7 @@ def evaluate(
         level: confidence level of intervals.
         save: write `evaluation.json` into the run folder.
         say: called with a line about what is being done.
+        device: where the exact target is sampled and scored: `cpu`, `cuda` or `auto`.
 
     Raises:
         InputError: a damaged or unfinished run, other records, or fewer than 100 samples.
@@ -163,7 +166,7 @@ def evaluate(
     run = run if isinstance(run, Run) else Run(run)
     say = say or (lambda _line: None)
     with run.open_records(records) as file:
-        outcomes, povm, target = file.load(), file.povm, file.target
+        outcomes, povm, target, shots = file.load(), file.povm, file.target, file.design is not None
     config = run.config.training
     for_training, for_validation = split(len(outcomes), config.n_validation(len(outcomes)), config.seed)
     training, validation = outcomes[for_training], outcomes[for_validation]
@@ -188,7 +191,7 @@ def evaluate(
     gain = None
     if target is not None:
         say("the exact target")
-        born = BornDistribution(target.state(), povm, tolerance=TOLERANCE)
+        born = BornDistribution(target.state(), povm, tolerance=TOLERANCE, device=pick_device(device))
         at_target = sample_mean(-born.log_prob(validation), level, "mean over held-out records")
         divergences = {"exact": {"validation_loss": at_target}, **divergences}
         found, gain = _compare(born, models, drawn, seed, level, say)
@@ -201,8 +204,8 @@ def evaluate(
         wanted = chain_observables(file.n_sites, system.terms() if system is not None else ())
         if target is not None:
             observables["exact"] = {o.name: exact(exact_value(o, born.state)) for o in wanted}
-        observables["records"] = estimate_observables(wanted, training, povm, level)
-        observables[family] = estimate_observables(wanted, drawn[family], povm, level)
+        observables["records"] = estimate_observables(wanted, training, povm, level, shots)
+        observables[family] = estimate_observables(wanted, drawn[family], povm, level, shots)
     evaluation = Evaluation(
         run=str(run.folder.path),
         target=target.describe() if target is not None else "",

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from qtomo.analysis.estimate import Estimate, mean_of_moments
 from qtomo.distribution import LOST, Outcomes
 from qtomo.errors import InputError
-from qtomo.povm import PAULIS, POVM
-from qtomo.states import MPS, Terms
+from qtomo.povm import BASES, PAULIS, POVM
+from qtomo.states import State, Terms
 
 __all__ = ["Observable", "chain_observables", "estimate_observables", "exact_value", "pauli"]
 
@@ -85,7 +85,7 @@ def chain_observables(n_sites: int, terms: Terms = ()) -> list[Observable]:
     ]
 
 
-def exact_value(observable: Observable, state: MPS) -> float:
+def exact_value(observable: Observable, state: State) -> float:
     """The expectation in a state.
 
     Raises:
@@ -98,12 +98,18 @@ def exact_value(observable: Observable, state: MPS) -> float:
 
 
 def estimate_observables(
-    observables: Sequence[Observable], outcomes: Outcomes, povm: POVM, level: float = 0.95
+    observables: Sequence[Observable],
+    outcomes: Outcomes,
+    povm: POVM,
+    level: float = 0.95,
+    given_settings: bool = False,
 ) -> dict[str, Estimate]:
     """Each observable by name, from records (n, n_sites), with studentised intervals.
 
     Each Pauli product is averaged over the records that have all its sites: lost outcomes, 255, bias nothing
-    as long as losses do not depend on the state. The error of a sum is that of the sum of ratios (delta method).
+    as long as losses do not depend on the state. With `given_settings` the outcomes are shots, 2 * basis + bit, and
+    each product is averaged over those measured in its bases, however these were chosen. The error of a sum is
+    that of the sum of ratios (delta method).
 
     Raises:
         InputError: a POVM that is not informationally complete, a site outside the records, or a product
@@ -114,12 +120,12 @@ def estimate_observables(
         furthest = max((site for _, product in observable.terms for site in product), default=0)
         if furthest >= n_sites:
             raise InputError(f"observable '{observable.name}' on site {furthest} of records with {n_sites} sites")
-    lookup = _lookup(povm, n_sites)
-    whole = not np.any(outcomes == LOST)
+    lookup, there = _bit_values(povm, n_sites) if given_settings else _dual_values(povm, n_sites)
+    whole = not given_settings and not np.any(outcomes == LOST)
 
     def chunks() -> Iterator[Callable[[Mapping[int, str]], tuple[Values, Values | float]]]:
         for first in range(0, n, _CHUNK):
-            yield _products(np.ascontiguousarray(outcomes[first : first + _CHUNK].T), lookup, whole)
+            yield _products(np.ascontiguousarray(outcomes[first : first + _CHUNK].T), lookup, there, whole)
 
     terms = {_key(product): product for observable in observables for _, product in observable.terms}
     sums, counts = dict.fromkeys(terms, 0.0), dict.fromkeys(terms, 0.0)
@@ -130,7 +136,8 @@ def estimate_observables(
             counts[key] += len(values) if whole else float(np.sum(present))
     for key, count in counts.items():
         if not count:
-            raise InputError(f"no record has all sites of '{' '.join(f'{p}{i}' for i, p in key)}'")
+            what = "is measured in all bases" if given_settings else "has all sites"
+            raise InputError(f"no record {what} of '{' '.join(f'{p}{i}' for i, p in key)}'")
     means = {key: sums[key] / counts[key] for key in terms}
     squares = np.zeros(len(observables))
     for values_of in chunks():
@@ -141,7 +148,8 @@ def estimate_observables(
                 values, present = values_of(product)
                 total = total + coefficient * n / counts[key] * (values - means[key] * present)
             squares[index] += np.sum(np.square(total))
-    method = "mean of dual values over records" + ("" if whole else " that have the sites") + ", Student interval"
+    method = "mean of bits over shots in the bases" if given_settings else "mean of dual values over records"
+    method += ("" if whole or given_settings else " that have the sites") + ", Student interval"
     estimates = {}
     for observable, square in zip(observables, squares, strict=True):
         mean = sum(coefficient * means[_key(product)] for coefficient, product in observable.terms)
@@ -154,20 +162,45 @@ def _key(product: Mapping[int, str]) -> tuple[tuple[int, str], ...]:
     return tuple(sorted(product.items()))
 
 
-def _lookup(povm: POVM, n_sites: int) -> dict[str, Values]:
-    """By letter, the value of each outcome at each site, (n_sites, 256): zero where the outcome was lost."""
-    table = {}
+def _dual_values(povm: POVM, n_sites: int) -> tuple[dict[str, Values], dict[str, Values]]:
+    """By letter, the value of each outcome at each site, and 1 where it has one: (n_sites, 256) each."""
+    values, there = {}, {}
     shape = povm.site_elements(n_sites).shape[:2]
     for letter in "XYZ":
-        table[letter] = np.zeros((n_sites, LOST + 1))
-        table[letter][:, : shape[1]] = np.broadcast_to(povm.outcome_values(PAULIS[letter]), shape)
-    return table
+        values[letter], there[letter] = np.zeros((2, n_sites, LOST + 1))
+        values[letter][:, : shape[1]] = np.broadcast_to(povm.outcome_values(PAULIS[letter]), shape)
+        there[letter][:, : shape[1]] = 1.0
+    return values, there
+
+
+def _bit_values(povm: POVM, n_sites: int) -> tuple[dict[str, Values], dict[str, Values]]:
+    """The same for shots: f with f_0 E_0 + f_1 E_1 = P, where the effects of the bits of basis P sum to 1.
+
+    Raises:
+        InputError: a basis that the noise has turned away from its Pauli.
+    """
+    elements = 3 * povm.site_elements(n_sites)
+    values, there = {}, {}
+    for basis, letter in enumerate(BASES):
+        effect = elements[:, 2 * basis]  # c 1 + r.sigma
+        bloch = np.stack([np.einsum("nij,ji->n", effect, PAULIS[p]).real / 2 for p in BASES], axis=1)
+        along = bloch[:, basis]
+        turned = np.abs(np.delete(bloch, basis, axis=1)).max(axis=1) > 1e-9
+        wrong = np.flatnonzero(turned | (np.abs(along) < 1e-9))
+        if len(wrong):
+            raise InputError(f"site {wrong[0]}: basis {letter} of POVM '{povm.name}' does not measure {letter}")
+        centre = np.einsum("nii->n", effect).real / 2
+        values[letter], there[letter] = np.zeros((2, n_sites, LOST + 1))
+        values[letter][:, 2 * basis] = (1 - centre) / along
+        values[letter][:, 2 * basis + 1] = -centre / along
+        there[letter][:, 2 * basis : 2 * basis + 2] = 1.0
+    return values, there
 
 
 def _products(
-    rows: Outcomes, lookup: Mapping[str, Values], whole: bool
+    rows: Outcomes, lookup: Mapping[str, Values], there: Mapping[str, Values], whole: bool
 ) -> Callable[[Mapping[int, str]], tuple[Values, Values | float]]:
-    """For (n_sites, n) outcomes: what a Pauli product is by each record, and 1 where all its sites are there."""
+    """For (n_sites, n) outcomes: what a Pauli product is by each record, and 1 where it is there at all."""
 
     @functools.cache
     def column(site: int, letter: str) -> Values:
@@ -175,12 +208,14 @@ def _products(
         return taken
 
     @functools.cache
-    def there(site: int) -> Values:
-        kept: Values = (rows[site] != LOST).astype(np.float64)
+    def present(site: int, letter: str) -> Values:
+        kept: Values = there[letter][site][rows[site]]
         return kept
 
     def values(product: Mapping[int, str]) -> tuple[Values, Values | float]:
-        result = math.prod((column(site, letter) for site, letter in product.items()), start=np.ones(rows.shape[1]))
-        return result, 1.0 if whole else math.prod((there(site) for site in product), start=np.ones(rows.shape[1]))
+        ones = np.ones(rows.shape[1])
+        result = math.prod((column(site, letter) for site, letter in product.items()), start=ones)
+        kept = 1.0 if whole else math.prod((present(site, letter) for site, letter in product.items()), start=ones)
+        return result, kept
 
     return values

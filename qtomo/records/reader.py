@@ -6,29 +6,32 @@ import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Any
+from typing import Any, cast, get_args
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from qtomo.distribution import LOST, Outcomes
+from qtomo.distribution import LOST, Outcomes, shot_labels
 from qtomo.errors import InputError
 from qtomo.povm import POVM
+from qtomo.records.hdf5 import CheckedFile, first_line, text
 from qtomo.records.schema import FORMAT, VERSION, Parameter, Target
+from qtomo.records.settings import Design
 from qtomo.seeds import stream
 
 __all__ = ["RecordFile", "split"]
 
 _LARGEST_OUTCOMES = 64  # POVM elements a qubit
 _LARGEST_SITES = 100_000
-_LARGEST_BOND = 4096
 _BLOCK_BYTES = 16 * 2**20
 
 
-class RecordFile:
+class RecordFile(CheckedFile):
     """An open record file: its POVM, its target, and its outcomes in blocks or at once.
+
+    Shots with settings (`design` is not None) are given as outcomes 2 * basis + bit of their six-element POVM;
+    `settings` has the bases alone. A file of joined shards reads as one.
 
     Opening checks the structure: kind and version, shapes and types, POVM, target, and that the file
     holds no link or storage outside itself. `check()` reads all outcomes once, and compares their range and
@@ -36,44 +39,22 @@ class RecordFile:
 
     Args:
         path: the file.
+        joined: whether a file made of shards is welcome.
 
     Raises:
         InputError: says which file, which dataset, what was found and what was expected.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
-        if not self.path.is_file():
-            found = "a directory" if self.path.is_dir() else "no such file"
-            raise InputError(f"{self.path}: {found}, expected a record file")
-        if not os.access(self.path, os.R_OK):
-            raise InputError(f"{self.path}: cannot be read, permission denied")
-        if not h5py.is_hdf5(self.path):
-            raise InputError(f"{self.path}: not an HDF5 file, expected a record file (HDF5, format '{FORMAT}')")
-        try:
-            self._file = h5py.File(self.path, "r")
-        except OSError as error:
-            raise InputError(f"{self.path}: damaged or truncated HDF5 file ({_first_line(error)})") from None
-        try:
-            self._read_header()
-        except InputError:
-            self._file.close()
-            raise
-        except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
-            self._file.close()
-            raise InputError(f"{self.path}: damaged record file ({_first_line(error)})") from None
-
-    def __enter__(self) -> RecordFile:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+    def __init__(self, path: str | os.PathLike[str], joined: bool = True) -> None:
+        self._joined = joined
+        self._shards: list[RecordFile] = []
+        super().__init__(path, "record file", FORMAT)
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        for shard in self._shards:
+            shard.close()
+        super().close()
 
     def __repr__(self) -> str:
         target = f", target {self.target.describe()}" if self.target else ""
@@ -85,21 +66,73 @@ class RecordFile:
         Raises:
             InputError: the outcomes cannot be read, or one is outside the POVM.
         """
+        for first, last in self._ranges():
+            bits = self._rows("outcomes", first, last)
+            yield bits if self.design is None else shot_labels(self._rows("settings", first, last), bits)
+
+    def raw_blocks(self, name: str) -> Iterator[Outcomes]:
+        """Rows of `outcomes` (bits, for shots) or `settings` as they stand in the file, a block at a time."""
+        for first, last in self._ranges():
+            yield self._rows(name, first, last)
+
+    def _ranges(self) -> Iterator[tuple[int, int]]:
         rows = max(1, _BLOCK_BYTES // self.n_sites)
         for first in range(0, self.n_records, rows):
+            yield first, min(first + rows, self.n_records)
+
+    def _rows(self, name: str, first: int, last: int) -> Outcomes:
+        """Checked rows of `outcomes` or `settings`."""
+        if self._shards:
+            parts, start = [], 0
+            for shard in self._shards:
+                inside = max(first - start, 0), min(last - start, shard.n_records)
+                if inside[0] < inside[1]:
+                    parts.append(shard._rows(name, *inside))
+                start += shard.n_records
+            return np.concatenate(parts)
+        try:
+            block: Outcomes = self._data[name][first:last]
+        except (OSError, RuntimeError) as error:
+            raise self.error(f"/{name}, rows {first} to {last - 1}: cannot be read ({first_line(error)})") from None
+        if name == "settings":
+            wrong, largest, known = block > 2, 2, "0 (X), 1 (Y) or 2 (Z)"
+        else:
+            largest = self.n_outcomes - 1 if self.design is None else 1
+            wrong, known = (block > largest) & (block != LOST), f"0 to {largest} (or {LOST} for a lost one)"
+        if wrong.any():
+            row, site = np.argwhere(wrong)[0]
+            what = "setting" if name == "settings" else "outcome"
+            raise self.error(f"/{name}, row {first + row}, site {site}: {what} {block[row, site]}, expected {known}")
+        return block
+
+    def settings(self) -> Outcomes:
+        """The basis of each qubit in each shot, uint8 (n_records, n_sites): 0 X, 1 Y, 2 Z.
+
+        Raises:
+            InputError: the file has no settings, or unreadable ones.
+        """
+        if self.design is None:
+            raise self.error("/settings: missing; these are outcomes of a POVM, not shots in known bases")
+        return self._rows("settings", 0, self.n_records)
+
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """Numbers a record, such as its time or batch, by name: (n_records,) each.
+
+        Raises:
+            InputError: a column of another length or type, or one that cannot be read.
+        """
+        if self._shards or "shots" not in self._file:
+            return {}
+        found = {}
+        for name in self.own("shots", h5py.Group):
+            dataset = self.dataset(f"shots/{name}", ("f8", "i8"), 1)
+            if dataset.shape != (self.n_records,):
+                raise self.error(f"/shots/{name}: shape {dataset.shape}, expected ({self.n_records},)")
             try:
-                block: Outcomes = self._outcomes[first : first + rows]
+                found[name] = np.asarray(dataset[()])
             except (OSError, RuntimeError) as error:
-                place = f"rows {first} to {min(first + rows, self.n_records) - 1}"
-                raise self._error(f"/outcomes, {place}: cannot be read ({_first_line(error)})") from None
-            wrong = (block >= self.n_outcomes) & (block != LOST)
-            if wrong.any():
-                row, site = np.argwhere(wrong)[0]
-                raise self._error(
-                    f"/outcomes, row {first + row}, site {site}: outcome {block[row, site]}, "
-                    f"expected 0 to {self.n_outcomes - 1} (or {LOST} for a lost one)"
-                )
-            yield block
+                raise self.error(f"/shots/{name}: cannot be read ({first_line(error)})") from None
+        return found
 
     def check(self) -> int:
         """Read every outcome once, hold it against the file's POVM and SHA-256, and count the lost ones.
@@ -124,7 +157,7 @@ class RecordFile:
             gone = np.argwhere(block == LOST)
             if len(gone) and not lost:
                 row, site = gone[0]
-                raise self._error(
+                raise self.error(
                     f"/outcomes, row {first + row}, site {site}: outcome lost, expected whole records, "
                     "the only ones that models learn from"
                 )
@@ -133,96 +166,101 @@ class RecordFile:
         return out
 
     def _checked_blocks(self) -> Iterator[Outcomes]:
-        digest = hashlib.sha256()
-        for block in self.blocks():
-            digest.update(np.ascontiguousarray(block).data)
-            yield block
-        if digest.hexdigest() != self.sha256:
-            raise self._error(
-                f"/outcomes: SHA-256 {digest.hexdigest()[:12]}…, expected {self.sha256[:12]}…: the data were changed"
-            )
-
-    def _error(self, message: str) -> InputError:
-        return InputError(f"{self.path}: {message}")
+        names = ["outcomes"] if self.design is None else ["outcomes", "settings"]
+        digests = {name: hashlib.sha256() for name in names}
+        for first, last in self._ranges():
+            blocks = {name: self._rows(name, first, last) for name in names}
+            for name, block in blocks.items():
+                digests[name].update(np.ascontiguousarray(block).data)
+            yield blocks["outcomes"] if self.design is None else shot_labels(blocks["settings"], blocks["outcomes"])
+        for name, digest in digests.items():
+            expected = self.sha256 if name == "outcomes" else self._settings_sha256
+            if digest.hexdigest() != expected:
+                raise self.error(
+                    f"/{name}: SHA-256 {digest.hexdigest()[:12]}…, expected {expected[:12]}…: the data were changed"
+                )
 
     def _read_header(self) -> None:
         attrs = self._file.attrs
-        if _text(attrs.get("format")) != FORMAT:
-            found = _text(attrs.get("format"))
-            kind = f"format '{found}'" if found else "no attribute 'format'"
-            raise self._error(f"HDF5 file of another kind ({kind}), expected format '{FORMAT}'")
         if attrs.get("version") != VERSION:
-            raise self._error(f"record file of version {attrs.get('version')}, this qtomo reads version {VERSION}")
-        self.creator = _text(attrs.get("creator"))
-        self.command = _text(attrs.get("command"))
+            raise self.error(f"record file of version {attrs.get('version')}, this qtomo reads version {VERSION}")
+        self.creator = text(attrs.get("creator"))
+        self.command = text(attrs.get("command"))
         self.seed = int(attrs["seed"]) if "seed" in attrs else None
-        self.sha256 = _text(attrs.get("sha256"))
-        self._outcomes = self._dataset("outcomes", "u1", 2)
-        self.n_records, self.n_sites = (int(size) for size in self._outcomes.shape)
+        self.sha256 = text(attrs.get("sha256"))
+        self.shard = (int(attrs["shard"]), int(attrs["shards"])) if "shard" in attrs else None
+        names = ["outcomes", "settings"] if "settings" in self._file else ["outcomes"]
+        self._data = {name: self.dataset(name, "u1", 2, virtual=True) for name in names}
+        self.n_records, self.n_sites = (int(size) for size in self._data["outcomes"].shape)
+        if self.n_records < 1:
+            raise self.error("/outcomes: no records")
         if not 1 <= self.n_sites <= _LARGEST_SITES:
-            raise self._error(f"/outcomes: {self.n_sites} sites, expected 1 to {_LARGEST_SITES}")
-        elements = self._dataset("povm/elements", "c16", (3, 4))
+            raise self.error(f"/outcomes: {self.n_sites} sites, expected 1 to {_LARGEST_SITES}")
+        elements = self.dataset("povm/elements", "c16", (3, 4))
         limit = self.n_sites * _LARGEST_OUTCOMES * 4
         if elements.size > limit:
-            raise self._error(f"/povm/elements: shape {elements.shape}, more than {_LARGEST_OUTCOMES} outcomes a site")
+            raise self.error(f"/povm/elements: shape {elements.shape}, more than {_LARGEST_OUTCOMES} outcomes a site")
         try:
-            self.povm = POVM(elements[()], _text(elements.attrs.get("name")) or "custom")
+            self.povm = POVM(elements[()], text(elements.attrs.get("name")) or "custom")
             self.povm.site_elements(self.n_sites)
         except InputError as error:
-            raise self._error(f"/povm/elements: {error}") from None
+            raise self.error(f"/povm/elements: {error}") from None
         self.n_outcomes = self.povm.n_outcomes
+        self.design: Design | None = self._read_design()
+        if self._data["outcomes"].is_virtual:
+            self._open_shards()
         self.target = self._read_target() if "target" in self._file else None
 
+    def _read_design(self) -> Design | None:
+        if "settings" not in self._data:
+            return None
+        settings = self._data["settings"]
+        if settings.shape != (self.n_records, self.n_sites):
+            raise self.error(f"/settings: shape {settings.shape}, expected that of /outcomes")
+        if not self.povm.measures_bases:
+            raise self.error("/povm/elements: expected, beside /settings, six elements 2 * basis + bit as pauli6 has")
+        self._settings_sha256 = text(settings.attrs.get("sha256"))
+        design = text(settings.attrs.get("design"))
+        if design not in get_args(Design):
+            raise self.error(f"/settings: design '{design}', expected {' or '.join(get_args(Design))}")
+        return cast(Design, design)
+
+    def _open_shards(self) -> None:
+        """Open the files that a joined file names, each a whole record file in the same folder."""
+        shape = (self.n_records, self.n_sites)
+        for name in shard_names(self._data["outcomes"]) or [""]:
+            if not name or name != Path(name).name or name in (".", ".."):
+                raise self.error(f"/outcomes: a shard '{name}' outside this file's folder, which is refused")
+            path = self.path.parent / name
+            if not path.is_file():
+                raise self.error(f"/outcomes: shard '{name}' is missing from the folder {self.path.parent}")
+            if path.resolve() == self.path.resolve():
+                raise self.error("/outcomes: the file names itself as its shard")
+            shard = RecordFile(path, joined=False)
+            self._shards.append(shard)
+            found = (shard.n_sites, shard.design, shard.povm.elements.shape)
+            expected = (self.n_sites, self.design, self.povm.elements.shape)
+            if found != expected or not np.array_equal(shard.povm.elements, self.povm.elements):
+                raise self.error(f"/outcomes: shard '{name}' has other sites, settings or POVM than this file")
+        total = sum(shard.n_records for shard in self._shards)
+        if total != self.n_records:
+            raise self.error(f"/outcomes: shape {shape}, but its shards hold {total} records")
+
     def _read_target(self) -> Target:
-        group = self._own("target", h5py.Group)
+        group = self.own("target", h5py.Group)
         parameters = {name: _plain(value) for name, value in group.attrs.items()}
         tensors = None
         if "tensors" in group:
-            names = [f"target/tensors/{site}" for site in range(self.n_sites)]
-            tensors = tuple(self._tensor(name) for name in names)
-        target = Target(parameters, tensors)
+            tensors = self.tensors("target/tensors", self.n_sites)
+        density_matrix = self.square("target/density_matrix", self.n_sites) if "density_matrix" in group else None
+        target = Target(parameters, tensors, density_matrix)
         if parameters.get("n_sites", self.n_sites) != self.n_sites:
-            raise self._error(f"/target: state of {parameters['n_sites']} sites, expected {self.n_sites}")
+            raise self.error(f"/target: state of {parameters['n_sites']} sites, expected {self.n_sites}")
         try:
             _ = target.system
         except InputError as error:
-            raise self._error(f"/target: {error}") from None
+            raise self.error(f"/target: {error}") from None
         return target
-
-    def _tensor(self, name: str) -> NDArray[Any]:
-        dataset = self._dataset(name, ("f8", "c16"), 3)
-        if max(dataset.shape) > _LARGEST_BOND:
-            raise self._error(f"/{name}: shape {dataset.shape}, expected bonds of at most {_LARGEST_BOND}")
-        return np.asarray(dataset[()])
-
-    def _dataset(self, name: str, dtypes: str | tuple[str, ...], ndims: int | tuple[int, ...]) -> h5py.Dataset:
-        dataset = self._own(name, h5py.Dataset)
-        dtypes = (dtypes,) if isinstance(dtypes, str) else dtypes
-        ndims = (ndims,) if isinstance(ndims, int) else ndims
-        if dataset.dtype not in [np.dtype(d) for d in dtypes]:
-            expected = " or ".join(np.dtype(d).name for d in dtypes)
-            raise self._error(f"/{name}: data of type {dataset.dtype}, expected {expected}")
-        if len(dataset.shape or ()) not in ndims:
-            expected = " or ".join(str(n) for n in ndims)
-            raise self._error(f"/{name}: {len(dataset.shape or ())} dimensions, expected {expected}")
-        if dataset.external is not None or dataset.is_virtual:
-            raise self._error(f"/{name}: stored outside this file, which is refused")
-        return dataset
-
-    def _own(self, name: str, kind: type) -> Any:
-        """The object at `name`, once sure that it lies in this very file and is of that kind."""
-        place = ""
-        for part in name.split("/"):
-            place += f"/{part}"
-            link = self._file.get(place, getlink=True)
-            if link is None:
-                raise self._error(f"{place}: missing")
-            if not isinstance(link, h5py.HardLink):
-                raise self._error(f"{place}: a link that may point elsewhere, which is refused")
-        found = self._file[name]
-        if not isinstance(found, kind):
-            raise self._error(f"/{name}: found a {type(found).__name__.lower()}, expected a {kind.__name__.lower()}")
-        return found
 
 
 def split(n_records: int, n_validation: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -237,15 +275,9 @@ def split(n_records: int, n_validation: int, seed: int) -> tuple[NDArray[np.int6
     return np.sort(order[n_validation:]), np.sort(order[:n_validation])
 
 
-def _text(value: object) -> str:
-    if isinstance(value, bytes):
-        return value.decode(errors="replace")
-    return value if isinstance(value, str) else ""
-
-
 def _plain(value: Any) -> Parameter:
     if isinstance(value, (str, bytes)):
-        return _text(value)
+        return text(value)
     if isinstance(value, np.generic) and isinstance(value.item(), (int, float)):
         return value.item()  # type: ignore[no-any-return]
     if isinstance(value, np.ndarray) and value.ndim == 1 and value.dtype.kind == "f":
@@ -253,5 +285,7 @@ def _plain(value: Any) -> Parameter:
     raise ValueError(f"attribute of type {type(value).__name__} in /target")
 
 
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
+def shard_names(dataset: h5py.Dataset) -> list[str]:
+    """Files that a virtual dataset takes its rows from, in the order of the rows."""
+    sources = sorted(dataset.virtual_sources(), key=lambda source: source.vspace.get_select_bounds()[0])
+    return [source.file_name for source in sources]

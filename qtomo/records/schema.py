@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtomo.errors import InputError
-from qtomo.states import MPS, System, build_system
+from qtomo.states import MPS, DensityMatrix, State, System, build_system
 
 __all__ = ["FORMAT", "VERSION", "Parameter", "Target"]
 
@@ -30,16 +30,20 @@ class Target:
         parameters: plain numbers and strings; `family` says what they mean, e.g.
             {"family": "tfim", "n_sites": 50, "coupling": 1.0, "field": 1.0, "boundary": "open"}.
         tensors: the exact state's MPS tensors, where known.
+        density_matrix: the exact state, where it is a mixed one of a few qubits.
     """
 
     parameters: dict[str, Parameter]
     tensors: tuple[NDArray[Any], ...] | None = None
+    density_matrix: NDArray[np.complex128] | None = None
 
     @classmethod
-    def of(cls, system: System | MPS, state: MPS | None = None) -> Target:
+    def of(cls, system: System | State, state: MPS | None = None) -> Target:
         """A system, with its state where that has been computed; or a state that nothing else is known of."""
         if isinstance(system, MPS):
             return cls({"family": "state", "n_sites": system.n_sites}, system.tensors)
+        if isinstance(system, DensityMatrix):
+            return cls({"family": "state", "n_sites": system.n_sites}, None, system.matrix)
         parameters: dict[str, Parameter] = {"family": system.family, **_fields(system)}
         if system.terms():
             parameters["boundary"] = "open"
@@ -54,14 +58,16 @@ class Target:
         """
         return build_system(self.parameters)
 
-    def state(self) -> MPS:
-        """The exact state: the stored tensors, or computed anew.
+    def state(self) -> State:
+        """The exact state: the stored one, or computed anew.
 
         Raises:
             InputError: the target has neither tensors nor parameters of a known family.
         """
         if self.tensors is not None:
             return MPS(self.tensors)
+        if self.density_matrix is not None:
+            return DensityMatrix(self.density_matrix)
         system = self.system
         if system is None:
             raise InputError(f"target of family '{self.parameters.get('family')}' carries no state: no tensors stored")

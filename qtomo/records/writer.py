@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from qtomo import __version__
 from qtomo.distribution import LOST, Outcomes
@@ -18,22 +20,30 @@ from qtomo.errors import InputError
 from qtomo.files import atomic_output, check_absent
 from qtomo.povm import POVM
 from qtomo.records.schema import FORMAT, VERSION, Target
+from qtomo.records.settings import Design
 
-__all__ = ["write_records"]
+__all__ = ["open_new", "write_header", "write_records"]
 
 _CHUNK_BYTES = 2**18
 _LIBRARY = ("earliest", "v110")  # versions of HDF5 that can read the file
 
 
+#: Outcomes (rows, n_sites), or settings and bits of shots, each (rows, n_sites).
+Block = Outcomes | tuple[Outcomes, Outcomes]
+
+
 def write_records(
     path: str | os.PathLike[str],
-    blocks: Iterable[Outcomes],
+    blocks: Iterable[Block],
     n_sites: int,
     povm: POVM,
     target: Target | None = None,
     seed: int | None = None,
     command: str = "",
     overwrite: bool = False,
+    design: Design | None = None,
+    columns: Mapping[str, NDArray[Any]] | None = None,
+    attributes: Mapping[str, int] | None = None,
 ) -> Path:
     """Write blocks of outcomes, each uint8 (rows, n_sites), one after another.
 
@@ -42,52 +52,99 @@ def write_records(
 
     Args:
         path: the file to be.
-        blocks: the outcomes.
+        blocks: the outcomes; for shots pairs (settings, bits), settings 0 (X), 1 (Y), 2 (Z).
         n_sites: N.
-        povm: what the outcomes mean.
+        povm: what the outcomes mean; for shots six elements, 2 * basis + bit, such as pauli6.
         target: the state they are of, where known.
         seed: the one they were drawn with.
         command: how to make this file again.
         overwrite: replace an existing file.
+        design: how the settings of shots were chosen; None where the blocks are outcomes.
+        columns: numbers a record, such as its time or batch, (n_records,) each.
+        attributes: whole numbers to keep with the file.
 
     Raises:
         InputError: the path exists and `overwrite` is false, its folder does not exist or may not be
-            written, the disk is full, or blocks that do not fit the sites or the POVM.
+            written, the disk is full, or blocks or columns that do not fit the sites or the POVM.
     """
     path = check_absent(path, overwrite)
     povm.site_elements(n_sites)
+    if design is not None and not povm.measures_bases:
+        raise InputError(f"shots with settings and POVM '{povm.name}', expected six elements 2 * basis + bit as pauli6")
+    with open_new(path) as (file, disk):
+        write_header(file, povm, target, seed, command)
+        for name, value in (attributes or {}).items():
+            file.attrs[name] = value
+        outcomes = _Rows(file, "outcomes", n_sites)
+        settings = _Rows(file, "settings", n_sites) if design is not None else None
+        for block in blocks:
+            bits = block[1] if isinstance(block, tuple) else block
+            _check_block(bits, n_sites, povm.n_outcomes if settings is None else 2)
+            if settings is not None:
+                assert isinstance(block, tuple)
+                _check_settings(block[0], bits)
+                settings.append(block[0])
+            outcomes.append(bits)
+            disk.check()
+        file.attrs["sha256"] = outcomes.sha256
+        if settings is not None:
+            settings.dataset.attrs["sha256"] = settings.sha256
+            settings.dataset.attrs["design"] = design
+        for name, values in (columns or {}).items():
+            _write_column(file, name, values, outcomes.n_records)
+    return path
+
+
+@contextmanager
+def open_new(path: Path) -> Iterator[tuple[h5py.File, _Disk]]:
+    """A new HDF5 file that stands under its name when the block ends well."""
     with atomic_output(path) as partial, _Disk(partial) as disk, h5py.File(disk, "w", libver=_LIBRARY) as file:
-        file.attrs["format"] = FORMAT
-        file.attrs["version"] = VERSION
-        file.attrs["creator"] = f"qtomo {__version__}"
-        file.attrs["command"] = command
-        if seed is not None:
-            file.attrs["seed"] = seed
-        elements = file.create_dataset("povm/elements", data=povm.elements, track_times=False)
-        elements.attrs["name"] = povm.name
-        if target is not None:
-            _write_target(file, target)
-        rows = max(1, _CHUNK_BYTES // n_sites)
-        outcomes = file.create_dataset(
-            "outcomes",
+        yield file, disk
+
+
+def write_header(file: h5py.File, povm: POVM, target: Target | None, seed: int | None, command: str) -> None:
+    """All of a record file but its records."""
+    file.attrs["format"] = FORMAT
+    file.attrs["version"] = VERSION
+    file.attrs["creator"] = f"qtomo {__version__}"
+    file.attrs["command"] = command
+    if seed is not None:
+        file.attrs["seed"] = seed
+    elements = file.create_dataset("povm/elements", data=povm.elements, track_times=False)
+    elements.attrs["name"] = povm.name
+    if target is not None:
+        _write_target(file, target)
+
+
+class _Rows:
+    """A growing uint8 dataset (records, n_sites), and its checksum."""
+
+    def __init__(self, file: h5py.File, name: str, n_sites: int) -> None:
+        self.dataset = file.create_dataset(
+            name,
             shape=(0, n_sites),
             maxshape=(None, n_sites),
             dtype=np.uint8,
-            chunks=(rows, n_sites),
+            chunks=(max(1, _CHUNK_BYTES // n_sites), n_sites),
             compression="gzip",
             compression_opts=1,
             track_times=False,
         )
-        digest = hashlib.sha256()
-        for block in blocks:
-            _check_block(block, n_sites, povm.n_outcomes)
-            start = outcomes.shape[0]
-            outcomes.resize(start + len(block), axis=0)
-            outcomes[start:] = block
-            digest.update(np.ascontiguousarray(block, dtype=np.uint8).data)
-            disk.check()
-        file.attrs["sha256"] = digest.hexdigest()
-    return path
+        self._digest = hashlib.sha256()
+
+    @property
+    def n_records(self) -> int:
+        return int(self.dataset.shape[0])
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
+    def append(self, block: Outcomes) -> None:
+        start = self.n_records
+        self.dataset.resize(start + len(block), axis=0)
+        self.dataset[start:] = block
+        self._digest.update(np.ascontiguousarray(block).data)
 
 
 def _check_block(block: Outcomes, n_sites: int, n_outcomes: int) -> None:
@@ -100,6 +157,23 @@ def _check_block(block: Outcomes, n_sites: int, n_outcomes: int) -> None:
             f"row {row} of a block, site {site}: outcome {block[row, site]}, expected 0 to {n_outcomes - 1}, "
             f"or {LOST} where lost"
         )
+
+
+def _check_settings(block: Outcomes, bits: Outcomes) -> None:
+    if block.shape != bits.shape or block.dtype != np.uint8:
+        raise InputError(f"a block of settings is {block.dtype} {block.shape}, expected uint8 {bits.shape}")
+    if block.max(initial=0) > 2:
+        row, site = np.argwhere(block > 2)[0]
+        found = f"row {row} of a block, site {site}: setting {block[row, site]}"
+        raise InputError(f"{found}, expected 0 (X), 1 (Y) or 2 (Z)")
+
+
+def _write_column(file: h5py.File, name: str, values: NDArray[Any], n_records: int) -> None:
+    array = np.asarray(values)
+    if array.shape != (n_records,) or array.dtype.kind not in "iuf":
+        raise InputError(f"column '{name}' is {array.dtype} {array.shape}, expected numbers ({n_records},)")
+    kind = np.float64 if array.dtype.kind == "f" else np.int64
+    file.create_dataset(f"shots/{name}", data=array.astype(kind), compression="gzip", track_times=False)
 
 
 class _Disk(io.FileIO):
@@ -147,3 +221,5 @@ def _write_target(file: h5py.File, target: Target) -> None:
         group.attrs[name] = value
     for site, tensor in enumerate(target.tensors or ()):
         group.create_dataset(f"tensors/{site}", data=tensor, track_times=False)
+    if target.density_matrix is not None:
+        group.create_dataset("density_matrix", data=target.density_matrix, compression="gzip", track_times=False)

@@ -1,23 +1,30 @@
 """Exact states and the exact distribution of their measurement outcomes."""
 
 from qtomo.states.born import BornDistribution
+from qtomo.states.density import LARGEST_DENSITY, DensityMatrix
 from qtomo.states.dmrg import Terms
 from qtomo.states.library import GHZ, SYSTEMS, Cluster, Product, RandomMPS, System, W, build_system
 from qtomo.states.mps import MPS
 from qtomo.states.tfim import TFIM, FreeFermions, ground_state
 from qtomo.states.xxz import XXZ
 
+#: What can be measured.
+State = MPS | DensityMatrix
+
 __all__ = [
     "GHZ",
+    "LARGEST_DENSITY",
     "MPS",
     "SYSTEMS",
     "TFIM",
     "XXZ",
     "BornDistribution",
     "Cluster",
+    "DensityMatrix",
     "FreeFermions",
     "Product",
     "RandomMPS",
+    "State",
     "System",
     "Terms",
     "W",

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from qtomo.bases import as_random_bases
+from qtomo.bases import BasisMeasurement, as_random_bases, basis_of
 from qtomo.distribution import LOST, Outcomes
 from qtomo.errors import InputError
 from qtomo.povm import POVM, named_povm
@@ -41,7 +41,11 @@ class BornDistribution:
     likelihood: Literal["exact"] = "exact"
 
     def __init__(
-        self, state: MPS | DensityMatrix, povm: POVM | str = "pauli4", tolerance: float = 0.0, device: str | torch.device = "cpu"
+        self,
+        state: MPS | DensityMatrix,
+        povm: POVM | str = "pauli4",
+        tolerance: float = 0.0,
+        device: str | torch.device = "cpu",
     ) -> None:
         self.state = state
         self.povm = named_povm(povm) if isinstance(povm, str) else povm
@@ -65,6 +69,21 @@ class BornDistribution:
     def sample(self, n: int, generator: np.random.Generator) -> Outcomes:
         """`n` exact records, uint8 (n, n_sites)."""
         return self._walker.sample(n, generator)
+
+    def sample_bits(self, settings: Outcomes, generator: np.random.Generator) -> Outcomes:
+        """A bit a qubit measured in given bases (0 X, 1 Y, 2 Z): uint8 (n, n_sites) to uint8 (n, n_sites).
+
+        Raises:
+            InputError: the POVM is not one of three bases, as Pauli-6 is, or settings of another shape or range.
+        """
+        if not self.povm.measures_bases:
+            raise InputError(f"POVM '{self.povm.name}' has no settings, expected one of bases X, Y and Z as pauli6")
+        if settings.ndim != 2 or settings.shape[1] != self.n_sites or settings.max(initial=0) > 2:
+            found = f"settings of shape {settings.shape}, up to {settings.max(initial=0)}"
+            raise InputError(f"{found}, expected (n, {self.n_sites}) of 0 (X), 1 (Y), 2 (Z)")
+        if isinstance(self.state, DensityMatrix):
+            return self._dense.sample(len(settings), generator, settings) % 2
+        return self._bit_walker.sample(len(settings), generator, settings)
 
     def log_prob(self, outcomes: Outcomes) -> NDArray[np.float64]:
         """ln P of each record, (batch, n_sites) to (batch,); -inf where P = 0.
@@ -91,6 +110,15 @@ class BornDistribution:
         if any(measurement is None for measurement in measurements):
             return ElementWalker(self.state.tensors, self._elements, self.device)
         return BasisWalker(self.state.tensors, [m for m in measurements if m is not None], self.device)
+
+    @cached_property
+    def _bit_walker(self) -> BasisWalker:
+        assert isinstance(self.state, MPS)
+        found = []
+        for elements in self._elements:
+            kets, labels = zip(*(basis_of(3 * effect) for effect in elements[::2]), strict=True)
+            found.append(BasisMeasurement(np.full(3, 1 / 3), np.stack(kets), np.stack(labels)))
+        return BasisWalker(self.state.tensors, found, self.device)
 
     @cached_property
     def _dense(self) -> DenseEngine:

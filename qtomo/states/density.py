@@ -48,7 +48,7 @@ class DensityMatrix:
             raise InputError(f"a density matrix has shape {rho.shape}, expected (2**N, 2**N)")
         self.n_sites = int(rho.shape[0]).bit_length() - 1
         if self.n_sites > LARGEST_DENSITY:
-            raise InputError(f"a density matrix of {self.n_sites} qubits is too large, expected at most {LARGEST_DENSITY}")
+            raise InputError(f"a density matrix of {self.n_sites} qubits, expected at most {LARGEST_DENSITY}")
         if not np.isfinite(rho).all():
             raise InputError("a density matrix holds entries that are not finite numbers")
         excess = float(np.abs(rho - rho.conj().T).max())
@@ -129,17 +129,18 @@ class DenseEngine:
             out[part] = torch.log(probability).cpu().numpy()
         return out
 
-    def sample(self, n: int, generator: np.random.Generator) -> Outcomes:
-        """`n` records, uint8 (n, n_sites)."""
+    def sample(self, n: int, generator: np.random.Generator, bases: Outcomes | None = None) -> Outcomes:
+        """`n` records, uint8 (n, n_sites); given `bases` (n, n_sites), only outcomes 2b and 2b + 1 of each."""
         n_sites = len(self._effects)
         out = np.empty((n, n_sites), dtype=np.uint8)
         for part in self._chunks(n):
             rows = len(range(*part.indices(n)))
             uniforms = torch.from_numpy(generator.random((n_sites, rows))).to(self._device)
+            given = None if bases is None else torch.from_numpy(bases[part]).to(self._device)
             alone = self._state[:, 0].expand(rows, -1)  # the left half with the right one traced out
-            left = self._draw(alone, uniforms[: self._half], 0)
-            given = self._products(left, 0) @ self._state
-            right = self._draw(given, uniforms[self._half :], self._half)
+            left = self._draw(alone, uniforms, 0, self._half, given)
+            rest = self._products(left, 0) @ self._state
+            right = self._draw(rest, uniforms, self._half, n_sites, given)
             out[part] = torch.cat([left, right], dim=1).to(torch.uint8).cpu().numpy()
         return out
 
@@ -155,14 +156,20 @@ class DenseEngine:
             product = (product[:, :, None] * effect[:, None, :]).flatten(1)
         return product
 
-    def _draw(self, values: torch.Tensor, uniforms: torch.Tensor, first: int) -> torch.Tensor:
-        """Outcomes of the sites from `first` on, one after another, of states given as Pauli values (batch, 4**m)."""
-        labels = []
-        for site, uniform in enumerate(uniforms):
+    def _draw(
+        self, values: torch.Tensor, uniforms: torch.Tensor, first: int, last: int, bases: torch.Tensor | None
+    ) -> torch.Tensor:
+        """Outcomes of sites `first` to `last`, one after another, of states given as Pauli values (batch, 4**sites)."""
+        labels = torch.empty((len(values), last - first), dtype=torch.int64, device=self._device)
+        for site in range(first, last):
             split = values.reshape(len(values), 4, -1)
-            effects = self._effects[first + site]
-            cumulative = (split[:, :, 0] @ effects[:-1].T).clamp_min(0).cumsum(1)
-            label = (uniform[:, None] * cumulative[:, -1:] >= cumulative).sum(1).clamp_max(len(effects) - 2)
+            effects = self._effects[site]
+            probabilities = (split[:, :, 0] @ effects[:-1].T).clamp_min(0)
+            if bases is not None:
+                of_label = torch.arange(len(effects) - 1, device=self._device) // 2
+                probabilities = torch.where(bases[:, site, None] == of_label, probabilities, 0.0)
+            cumulative = probabilities.cumsum(1)
+            label = (uniforms[site][:, None] * cumulative[:, -1:] >= cumulative).sum(1).clamp_max(len(effects) - 2)
             values = torch.einsum("bp,bpr->br", effects[label], split)
-            labels.append(label)
-        return torch.stack(labels, dim=1) if labels else torch.empty((len(values), 0), dtype=torch.int64)
+            labels[:, site - first] = label
+        return labels

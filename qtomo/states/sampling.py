@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -36,7 +37,7 @@ class BasisWalker:
     """
 
     def __init__(
-        self, tensors: Sequence[NDArray[np.generic]], measurements: Sequence[BasisMeasurement], device: torch.device
+        self, tensors: Sequence[NDArray[Any]], measurements: Sequence[BasisMeasurement], device: torch.device
     ) -> None:
         self._measurements = measurements
         self._device = device
@@ -97,7 +98,7 @@ class BasisWalker:
         return taken
 
 
-def _bit_matrix(tensor: NDArray[np.generic], kets: NDArray[np.complex128], device: torch.device) -> torch.Tensor:
+def _bit_matrix(tensor: NDArray[Any], kets: NDArray[np.complex128], device: torch.device) -> torch.Tensor:
     """From row vectors to the unnormalised vectors of both bits.
 
     Real: (left, 2 * right), for real and imaginary parts alike. Complex: (2 * left, 4 * right), from (re, im) to
@@ -148,9 +149,7 @@ class ElementWalker:
         device: where to work.
     """
 
-    def __init__(
-        self, tensors: Sequence[NDArray[np.generic]], elements: NDArray[np.complex128], device: torch.device
-    ) -> None:
+    def __init__(self, tensors: Sequence[NDArray[Any]], elements: NDArray[np.complex128], device: torch.device) -> None:
         self._device = device
         self._sites = [_ElementSite(t, e, device) for t, e in zip(tensors, elements, strict=True)]
 
@@ -173,7 +172,7 @@ class ElementWalker:
 class _ElementSite:
     """One site: all that does not depend on the record, ready for float32 matrix products."""
 
-    def __init__(self, tensor: NDArray[np.generic], elements: NDArray[np.complex128], device: torch.device) -> None:
+    def __init__(self, tensor: NDArray[Any], elements: NDArray[np.complex128], device: torch.device) -> None:
         left, _, self.right = tensor.shape
         matrix = tensor.reshape(left, -1)
         if np.iscomplexobj(matrix):

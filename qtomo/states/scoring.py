@@ -8,6 +8,7 @@ so that both sides of one outcome's records are multiplied without moving them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,9 +31,7 @@ class Scorer:
         device: where to work.
     """
 
-    def __init__(
-        self, tensors: Sequence[NDArray[np.generic]], elements: NDArray[np.complex128], device: torch.device
-    ) -> None:
+    def __init__(self, tensors: Sequence[NDArray[Any]], elements: NDArray[np.complex128], device: torch.device) -> None:
         self._dtype = torch.complex128 if np.iscomplexobj(tensors[0]) else torch.float64
         self._device = device
         self._n_outcomes = elements.shape[1]
@@ -94,7 +93,7 @@ class _Effect:
     """
 
     def __init__(
-        self, tensor: NDArray[np.generic], element: NDArray[np.complex128], dtype: torch.dtype, device: torch.device
+        self, tensor: NDArray[Any], element: NDArray[np.complex128], dtype: torch.dtype, device: torch.device
     ) -> None:
         left, _, self.right = tensor.shape
         real = dtype == torch.float64

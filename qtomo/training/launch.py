@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from qtomo.errors import InputError
+from qtomo.parallel import pick_device
 from qtomo.records import RecordFile, split
 from qtomo.training.config import RecordsConfig, RunConfig, TrainingConfig, parse_settings
-from qtomo.training.loop import Report, fit, pick_device
+from qtomo.training.loop import Report, fit
 from qtomo.training.run import Run, RunFolder
 
 __all__ = ["resume", "train"]
@@ -39,8 +40,13 @@ def train(
     """
     checked = parse_settings(settings or {})
     training = TrainingConfig(**checked["training"])
-    pick_device(training.device)
+    pick_device(training.device, "training.device")
     with RecordFile(records) as file:
+        if file.design == "fixed":
+            raise file.error(
+                "/settings: a fixed list of settings, whose choice no model should learn; "
+                "expected outcomes of a POVM, or shots in bases drawn at random"
+            )
         if training.n_validation(file.n_records) >= file.n_records:
             raise InputError(
                 f"{file.path}: {file.n_records} records, expected more than the "

@@ -19,6 +19,7 @@ from qtomo.distribution import Outcomes
 from qtomo.errors import InputError
 from qtomo.files import disk_errors, write_atomic
 from qtomo.models import Model
+from qtomo.parallel import pick_device
 from qtomo.seeds import stream
 from qtomo.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from qtomo.training.config import TrainingConfig
@@ -50,7 +51,7 @@ def fit(
         KeyboardInterrupt: asked to stop; the state has been saved.
         InputError: the loss became infinite or not a number; the last checkpoint stays.
     """
-    device = pick_device(config.device)
+    device = pick_device(config.device, "training.device")
     model.to(device)
     rows = torch.from_numpy(training).to(device)
     held_out = torch.from_numpy(validation).to(device)
@@ -107,17 +108,6 @@ def validation_loss(model: Model, outcomes: Tensor) -> tuple[float, float]:
     mean = float(weights @ losses)
     spread = float(weights @ (losses - mean) ** 2)
     return mean, math.sqrt(spread / (len(chunks) - 1)) if len(chunks) > 1 else math.inf
-
-
-def pick_device(name: str) -> torch.device:
-    """The device a setting names.
-
-    Raises:
-        InputError: a GPU is asked for and there is none.
-    """
-    if name == "cuda" and not torch.cuda.is_available():
-        raise InputError("training.device = 'cuda': no CUDA device on this machine")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
 def _step(

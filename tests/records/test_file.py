@@ -150,7 +150,7 @@ def external_storage(file: h5py.File) -> None:
 def virtual(file: h5py.File) -> None:
     del file["outcomes"]
     layout = h5py.VirtualLayout(shape=(3, 5), dtype="u1")
-    layout[:] = h5py.VirtualSource("other.h5", "outcomes", shape=(3, 5))
+    layout[:] = h5py.VirtualSource("../other.h5", "outcomes", shape=(3, 5))
     file.create_virtual_dataset("outcomes", layout)
 
 
@@ -176,7 +176,7 @@ FAULTS = {
     "external link": (external_link, "/outcomes: a link that may point elsewhere"),
     "soft link": (lambda f: f.__setitem__("target/tensors/0", h5py.SoftLink("/outcomes")), "/target/tensors/0: a link"),
     "external storage": (external_storage, "/outcomes: stored outside this file"),
-    "virtual": (virtual, "/outcomes: stored outside this file"),
+    "virtual": (virtual, "/outcomes: a shard '../other.h5' outside this file's folder"),
     "group for dataset": (lambda f: (f.__delitem__("outcomes"), f.create_group("outcomes")), "found a group"),
     "target of other size": (lambda f: f["target"].attrs.__setitem__("n_sites", 9), "state of 9 sites, expected 5"),
     "target not finite": (lambda f: f["target"].attrs.__setitem__("field", np.nan), "/target: field is nan"),

@@ -1,0 +1,135 @@
+"""States in files: our own HDF5, the target of a record file, or a plain NumPy array."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from qtomo import __version__
+from qtomo.errors import InputError
+from qtomo.files import check_absent
+from qtomo.povm import POVM
+from qtomo.records.hdf5 import CheckedFile, first_line, text
+from qtomo.records.reader import RecordFile
+from qtomo.records.schema import FORMAT
+from qtomo.records.writer import open_new
+from qtomo.states import LARGEST_DENSITY, MPS, DensityMatrix, State
+
+__all__ = ["STATE_FORMAT", "read_array", "read_povm", "read_state", "write_state"]
+
+STATE_FORMAT = "qtomo-state"
+_VERSION = 1
+_LARGEST_SITES = 100_000
+_LARGEST_ARRAY = 4 ** (LARGEST_DENSITY + 1)
+
+
+def write_state(path: str | os.PathLike[str], state: State, overwrite: bool = False) -> Path:
+    """A state as HDF5: attributes `format` and `version`, and `/tensors/0...` or `/density_matrix`.
+
+    Raises:
+        InputError: the path exists and `overwrite` is false, or cannot be written.
+    """
+    path = check_absent(path, overwrite)
+    with open_new(path) as (file, _):
+        file.attrs["format"] = STATE_FORMAT
+        file.attrs["version"] = _VERSION
+        file.attrs["creator"] = f"qtomo {__version__}"
+        file.attrs["n_sites"] = state.n_sites
+        if isinstance(state, DensityMatrix):
+            file.create_dataset("density_matrix", data=state.matrix, compression="gzip", track_times=False)
+        else:
+            for site, tensor in enumerate(state.tensors):
+                file.create_dataset(f"tensors/{site}", data=tensor, track_times=False)
+    return path
+
+
+class _StateFile(CheckedFile):
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        super().__init__(path, "state file", STATE_FORMAT)
+
+    def _read_header(self) -> None:
+        if self._file.attrs.get("version") != _VERSION:
+            raise self.error(f"state file of version {self._file.attrs.get('version')}, expected {_VERSION}")
+        n_sites = int(self._file.attrs.get("n_sites", 0))
+        if not 1 <= n_sites <= _LARGEST_SITES:
+            raise self.error(f"attribute n_sites is {n_sites}, expected 1 to {_LARGEST_SITES}")
+        try:
+            self.state: State
+            if "density_matrix" in self._file:
+                self.state = DensityMatrix(self.square("density_matrix", n_sites))
+            else:
+                self.state = MPS(self.tensors("tensors", n_sites))
+        except InputError as error:
+            known = str(error).startswith(f"{self.path}: ")
+            raise error if known else self.error(str(error)) from None
+
+
+def read_state(path: str | os.PathLike[str]) -> State:
+    """A state from a file: ours (`write_state`), a record file's target, or a .npy array.
+
+    An array is a ket (2**N,) or a density matrix (2**N, 2**N), site 0 its slowest index, as QuTiP's `full()` gives.
+
+    Raises:
+        InputError: another kind of file, or no state.
+    """
+    path = Path(path)
+    if path.suffix == ".npy":
+        array = read_array(path)
+        try:
+            return MPS.from_statevector(array.ravel()) if array.ndim == 1 or 1 in array.shape else DensityMatrix(array)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+    if _format(path) == FORMAT:
+        with RecordFile(path) as file:
+            if file.target is None:
+                raise file.error("/target: missing, expected the state to read")
+            return file.target.state()
+    with _StateFile(path) as state_file:
+        return state_file.state
+
+
+def read_povm(path: str | os.PathLike[str]) -> POVM:
+    """A POVM from a file: that of a record file, or a .npy array (K, 2, 2) or (N, K, 2, 2).
+
+    Raises:
+        InputError: another kind of file, or no POVM.
+    """
+    path = Path(path)
+    if path.suffix != ".npy":
+        with RecordFile(path) as file:
+            return file.povm
+    try:
+        return POVM(read_array(path), path.stem)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def read_array(path: Path) -> NDArray[Any]:
+    """The numbers of a .npy file, never more than a density matrix of 12 qubits has.
+
+    Raises:
+        InputError: not such a file.
+    """
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        if array.dtype.kind not in "iufc" or array.size > _LARGEST_ARRAY:
+            expected = f"numbers, at most {_LARGEST_ARRAY:,}"
+            raise InputError(f"{path}: an array of {array.dtype} {array.shape}, expected {expected}")
+        return np.array(array)
+    except (OSError, ValueError, EOFError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: not a readable .npy file ({first_line(error)})") from None
+
+
+def _format(path: Path) -> str:
+    try:
+        with h5py.File(path, "r") as file:
+            return text(file.attrs.get("format"))
+    except OSError:
+        return ""
