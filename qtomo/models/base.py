@@ -77,7 +77,8 @@ class Model(nn.Module, ABC):
         was_training = self.training
         self.eval()
         out = np.empty(len(outcomes))
-        with torch.no_grad():
+        with torch.no_grad(), torch.random.fork_rng():
+            torch.manual_seed(0)  # a bound or an estimate draws: the same records get the same numbers
             for first in range(0, len(outcomes), _CHUNK):
                 rows = torch.as_tensor(outcomes[first : first + _CHUNK].astype(np.int64), device=self.device)
                 out[first : first + _CHUNK] = self._log_prob(rows).double().cpu().numpy()
