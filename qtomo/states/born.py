@@ -129,8 +129,15 @@ class BornDistribution:
     def _scorer(self) -> Scorer | DenseEngine:
         if isinstance(self.state, DensityMatrix):
             return self._dense
-        state = self.state.truncate(weight=self._cut_weight())[0] if self.tolerance else self.state
+        state = self.state.truncate(weight=self.cut_weight)[0] if self.tolerance else self.state
         return Scorer(state.tensors, self._elements, self.device)
 
-    def _cut_weight(self) -> float:
+    @property
+    def cut_weight(self) -> float:
+        """Schmidt weight a cut that scores leave out."""
         return (self.tolerance / 2) ** 2 / max(1, self.n_sites - 1)
+
+    @property
+    def scored_bond_dim(self) -> int:
+        """Bond dimension that scores are taken with; 1 for a density matrix, which has none."""
+        return self._scorer.bond_dim if isinstance(self._scorer, Scorer) else 1
