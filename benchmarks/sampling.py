@@ -69,7 +69,7 @@ def matmul_rate(dtype: torch.dtype) -> float:
 
 
 def drawing_operations(state: MPS) -> float:
-    """Multiplications and additions to draw one record: real and imaginary row through two real (or complex) matrices."""
+    """Those to draw one record: a complex row through the two matrices of a site, real or complex."""
     parts = 2 if state.is_real else 4
     return float(sum(2 * parts * 2 * left * right for left, _, right in (t.shape for t in state.tensors)))
 
