@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from qtomo.distribution import LOST, Outcomes
 
-__all__ = ["Scorer"]
+__all__ = ["Scorer", "rescaled"]
 
 _BYTES = 4 * 2**20  # of environments at once: enough for long matrix products, few enough for the cache
 _LANES = 12  # matrix products with few columns are twice as fast where these are a whole multiple of it
@@ -33,13 +33,13 @@ class Scorer:
     """
 
     def __init__(self, tensors: Sequence[NDArray[Any]], elements: NDArray[np.complex128], device: torch.device) -> None:
-        self._dtype = torch.complex128 if np.iscomplexobj(tensors[0]) else torch.float64
+        self.dtype = torch.complex128 if np.iscomplexobj(tensors[0]) else torch.float64
         self._device = device
         self._n_outcomes = elements.shape[1]
         lost = elements.sum(axis=1, keepdims=True)  # the effect of an outcome that was lost: the identity
         effects = np.concatenate([elements, lost], axis=1)
         self._sites = [
-            [_Effect(tensor, effect, self._dtype, device) for effect in site]
+            [_Effect(tensor, effect, self.dtype, device) for effect in site]
             for tensor, site in zip(tensors, effects, strict=True)
         ]
         #: Largest bond dimension.
@@ -47,39 +47,61 @@ class Scorer:
 
     def log_prob(self, outcomes: Outcomes) -> NDArray[np.float64]:
         """(batch, n_sites) outcomes, 255 where lost, to (batch,)."""
-        chunk = max(64, _BYTES // (self._dtype.itemsize * self.bond_dim**2))
+        chunk = max(64, _BYTES // (self.dtype.itemsize * self.bond_dim**2))
         out = np.empty(len(outcomes))
         for first in range(0, len(outcomes), chunk):
             block = outcomes[first : first + chunk].T
             out[first : first + chunk] = self._score(np.where(block == LOST, self._n_outcomes, block))
         return out
 
-    def _score(self, outcomes: NDArray[np.integer]) -> NDArray[np.float64]:
-        n_sites, rows = outcomes.shape
+    def _score(self, labels: NDArray[np.integer]) -> NDArray[np.float64]:
+        n_sites, rows = labels.shape
         # At each site the records stand sorted by outcome.
-        order = np.argsort(outcomes.astype(np.uint8), axis=1, kind="stable")
+        order = np.argsort(labels.astype(np.uint8), axis=1, kind="stable")
         place = np.empty_like(order)
         np.put_along_axis(place, order, np.arange(rows)[None], axis=1)
-        environment = torch.ones((1, rows, 1), dtype=self._dtype, device=self._device)
+        environment = self.start(rows)
         log_prob = torch.zeros(rows, dtype=torch.float64, device=self._device)
-        for site, effects in enumerate(self._sites):
+        for site in range(n_sites):
             turn = order[site] if site == 0 else place[site - 1][order[site]]
-            environment = environment.index_select(1, torch.from_numpy(turn).to(self._device))
-            counts = np.bincount(outcomes[site], minlength=len(effects)).tolist()
-            right = effects[0].right
-            closed = torch.empty((right, rows, right), dtype=self._dtype, device=self._device)
-            first = 0
-            for effect, count in zip(effects, counts, strict=True):
-                if count:
-                    part = slice(first, first + count)
-                    effect.close(environment[:, part], closed[:, part])
-                first += count
-            environment = closed
+            environment = self._close(site, environment, turn, labels[site])
             if site % _RESCALE == _RESCALE - 1 or site == n_sites - 1:
-                scale = environment.abs().amax(dim=(0, 2))
-                log_prob[torch.from_numpy(order[site]).to(self._device)] += torch.log(scale)
-                environment = environment / scale.clamp_min(torch.finfo(torch.float64).tiny)[None, :, None]
+                environment, scale = rescaled(environment)
+                log_prob[torch.from_numpy(order[site]).to(self._device)] += scale
         return log_prob.cpu().numpy()
+
+    def start(self, rows: int) -> torch.Tensor:
+        """The environments before site 0, (1, rows, 1)."""
+        return torch.ones((1, rows, 1), dtype=self.dtype, device=self._device)
+
+    def advance(self, site: int, environment: torch.Tensor, labels: NDArray[np.integer]) -> torch.Tensor:
+        """Environments (left, rows, left) through a site with labels (rows,), K where lost: (right, rows, right)."""
+        order = np.argsort(labels.astype(np.uint8), kind="stable")
+        back = np.empty_like(order)
+        back[order] = np.arange(len(order))
+        closed = self._close(site, environment, order, labels)
+        return closed.index_select(1, torch.from_numpy(back).to(self._device))
+
+    def _close(
+        self, site: int, environment: torch.Tensor, turn: NDArray[np.intp], labels: NDArray[np.integer]
+    ) -> torch.Tensor:
+        """Environments taken in the order `turn`, which sorts their labels, and closed in that order."""
+        effects = self._sites[site]
+        environment = environment.index_select(1, torch.from_numpy(turn).to(self._device))
+        closed = torch.empty((effects[0].right, len(turn), effects[0].right), dtype=self.dtype, device=self._device)
+        first = 0
+        for effect, count in zip(effects, np.bincount(labels, minlength=len(effects)).tolist(), strict=True):
+            if count:
+                part = slice(first, first + count)
+                effect.close(environment[:, part], closed[:, part])
+            first += count
+        return closed
+
+
+def rescaled(environment: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Environments with largest entry 1, and the logarithm of what it was, (rows,)."""
+    scale = environment.abs().amax(dim=(0, 2))
+    return environment / scale.clamp_min(torch.finfo(torch.float64).tiny)[None, :, None], torch.log(scale)
 
 
 class _Effect:
