@@ -118,7 +118,7 @@ class BornDistribution:
 
     @cached_property
     def _local(self) -> LocalScorer:
-        return LocalScorer(self._scored_state.tensors, self._elements, self.device)
+        return LocalScorer(self._scored_state.tensors, self._elements, self.device, single=self.tolerance >= 1e-4)
 
     @cached_property
     def _scored_state(self) -> MPS:

@@ -54,12 +54,20 @@ class LocalScorer:
         tensors: of the state, real or complex.
         elements: complex (n_sites, K, 2, 2).
         device: where to work.
+        single: whether single precision will do.
     """
 
-    def __init__(self, tensors: Sequence[NDArray[Any]], elements: NDArray[np.complex128], device: torch.device) -> None:
+    def __init__(
+        self,
+        tensors: Sequence[NDArray[Any]],
+        elements: NDArray[np.complex128],
+        device: torch.device,
+        single: bool = False,
+    ) -> None:
         mirrored = [tensor.transpose(2, 1, 0) for tensor in reversed(tensors)]
-        self._from_left = Scorer(tensors, elements, device)
-        self._from_right = Scorer(mirrored, elements[::-1], device)
+        self._device = device
+        self._from_left = Scorer(tensors, elements, device, single)
+        self._from_right = Scorer(mirrored, elements[::-1], device, single)
         self._tensors = [torch.tensor(tensor, dtype=self._from_left.dtype, device=device) for tensor in tensors]
         effects = np.concatenate([elements, elements.sum(axis=1, keepdims=True)], axis=1)
         self._effects = torch.tensor(pauli_coefficients(effects), device=device)
@@ -80,13 +88,15 @@ class LocalScorer:
     def _weigh(self, labels: NDArray[np.integer], swaps: bool) -> tuple[Reals, Reals, Reals]:
         n_sites, rows = labels.shape
         rights = self._rights(labels)
-        left, log_left = self._from_left.start(rows), torch.zeros(rows, dtype=torch.float64)
+        left, log_left = self._from_left.start(rows), torch.zeros(rows, dtype=torch.float64, device=self._device)
         log_prob = log_left
         weights, swapped = [], []
         for site in range(n_sites):
             right, log_right = rights[site + 1]
             found = self._traces(left, self._tensors[site], right)
-            norm = (self._effects[site][torch.from_numpy(labels[site].astype(np.int64))] * found).sum(1)
+            norm = (self._effects[site][torch.from_numpy(labels[site].astype(np.int64)).to(self._device)] * found).sum(
+                1
+            )
             log_prob = log_left + log_right + torch.log(norm)
             weights.append(found / norm[:, None])
             if swaps and site < n_sites - 1:
@@ -94,15 +104,15 @@ class LocalScorer:
             left, scale = rescaled(self._from_left.advance(site, left, labels[site]))
             log_left = log_left + scale
         return (
-            log_prob.numpy(),
-            torch.stack(weights, dim=1).numpy(),
-            torch.stack(swapped, dim=1).numpy() if swapped else np.empty((rows, 0)),
+            log_prob.cpu().numpy(),
+            torch.stack(weights, dim=1).cpu().numpy(),
+            torch.stack(swapped, dim=1).cpu().numpy() if swapped else np.empty((rows, 0)),
         )
 
     def _rights(self, labels: NDArray[np.integer]) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """Environments of the sites from `site` on, and their logarithmic scales, for site 0 (not made) to n_sites."""
         n_sites, rows = labels.shape
-        environment, scale = self._from_right.start(rows), torch.zeros(rows, dtype=torch.float64)
+        environment, scale = self._from_right.start(rows), torch.zeros(rows, dtype=torch.float64, device=self._device)
         found = [(environment, scale)]
         for mirror in range(n_sites - 1):
             environment, grown = rescaled(self._from_right.advance(mirror, environment, labels[n_sites - 1 - mirror]))
@@ -130,7 +140,7 @@ class LocalScorer:
             real = (_inner(u[0], v[1]) + _inner(u[1], v[0])) / 2
             w = _product(near, left.transpose(0, 2).contiguous())
             imaginary = (_inner(w[1], v[0]) - _inner(w[0], v[1])) / 2
-        return torch.stack([g00 + g11, 2 * real, 2 * imaginary, g00 - g11], dim=1)
+        return torch.stack([g00 + g11, 2 * real, 2 * imaginary, g00 - g11], dim=1).double()
 
     def _swapped(
         self,
@@ -143,7 +153,7 @@ class LocalScorer:
         moved = self._from_left.advance(site, left, labels[site + 1])
         moved = self._from_left.advance(site + 1, moved, labels[site])
         other = right[0] if moved.is_complex() else right[0].transpose(0, 2)
-        return torch.log((moved * other).sum((0, 2)).real.clamp_min(0)) + right[1]
+        return torch.log((moved * other).sum((0, 2)).real.double().clamp_min(0)) + right[1]
 
 
 def _product(matrices: torch.Tensor, environment: torch.Tensor) -> torch.Tensor:

@@ -30,10 +30,20 @@ class Scorer:
         tensors: of the state, any gauge, real or complex.
         elements: complex (n_sites, K, 2, 2).
         device: where to work.
+        single: whether single precision will do, which adds about 1e-5 nats.
     """
 
-    def __init__(self, tensors: Sequence[NDArray[Any]], elements: NDArray[np.complex128], device: torch.device) -> None:
-        self.dtype = torch.complex128 if np.iscomplexobj(tensors[0]) else torch.float64
+    def __init__(
+        self,
+        tensors: Sequence[NDArray[Any]],
+        elements: NDArray[np.complex128],
+        device: torch.device,
+        single: bool = False,
+    ) -> None:
+        precise, fast = (
+            (torch.complex128, torch.complex64) if np.iscomplexobj(tensors[0]) else (torch.float64, torch.float32)
+        )
+        self.dtype = fast if single else precise
         self._device = device
         self._n_outcomes = elements.shape[1]
         lost = elements.sum(axis=1, keepdims=True)  # the effect of an outcome that was lost: the identity
@@ -101,7 +111,7 @@ class Scorer:
 def rescaled(environment: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Environments with largest entry 1, and the logarithm of what it was, (rows,)."""
     scale = environment.abs().amax(dim=(0, 2))
-    return environment / scale.clamp_min(torch.finfo(torch.float64).tiny)[None, :, None], torch.log(scale)
+    return environment / scale.clamp_min(torch.finfo(scale.dtype).tiny)[None, :, None], torch.log(scale.double())
 
 
 class _Effect:
@@ -119,7 +129,7 @@ class _Effect:
         self, tensor: NDArray[Any], element: NDArray[np.complex128], dtype: torch.dtype, device: torch.device
     ) -> None:
         left, _, self.right = tensor.shape
-        real = dtype == torch.float64
+        real = not dtype.is_complex
         symmetric = element.real if real else element
         skew = float(element[0, 1].imag) if real else 0.0
         values, vectors = np.linalg.eigh(symmetric)
