@@ -20,6 +20,7 @@ COMMANDS = {
     "train": "train",
     "sample": "sample",
     "evaluate": "evaluate",
+    "verify": "verify",
     "demo": "demo",
 }
 
@@ -61,7 +62,9 @@ def cli() -> None:
 def main() -> None:
     """Run the command; a user's mistake is one line on standard error and exit code 2."""
     try:
-        cli(standalone_mode=False)
+        result = cli(standalone_mode=False)
+        if isinstance(result, int) and result:
+            sys.exit(result)
     except InputError as error:
         _fail(str(error), BAD_INPUT)
     except click.ClickException as error:

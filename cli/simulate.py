@@ -28,12 +28,12 @@ from qtomo.states import SYSTEMS, TFIM, State, System
 
 from .common import json_option, overwrite_option, print_json, progress_bar, say, seed_option
 
-__all__ = ["command"]
+__all__ = ["FIELD_HELP", "FIELD_TYPES", "command"]
 
 _RECORDS = 100_000
 
 #: Help of each field of a system.
-_HELP = {
+FIELD_HELP = {
     "n_sites": "Number of qubits N.",
     "coupling": "J; for tfim one number, or N - 1 with commas between.",
     "field": "h in H = −J ΣZZ − h ΣX; one number, or N with commas between.",
@@ -60,7 +60,8 @@ class _Numbers(click.ParamType):  # type: ignore[type-arg]
         return numbers[0] if len(numbers) == 1 else numbers
 
 
-_TYPES: dict[str, Any] = {"int": int, "float": float, "float | tuple[float, ...]": _Numbers()}
+#: Click's type of each kind of field.
+FIELD_TYPES: dict[str, Any] = {"int": int, "float": float, "float | tuple[float, ...]": _Numbers()}
 
 
 @click.group("simulate")
@@ -102,6 +103,7 @@ def _run(build: Callable[[], System | State], **options: Any) -> None:
             shard,
             device,
             _command_line(),
+            not options["undeclared"],
         )
     if workers.size > 1:
         workers.wait()
@@ -177,6 +179,7 @@ _SHARED = (
         metavar="NAME:PROBABILITY[@SITES]",
         help=f"Channel before the measurement, as often as needed: {', '.join(NOISES)}, readout.",
     ),
+    click.option("--undeclared", is_flag=True, help="Keep the noise out of the file's POVM: a fault to be found."),
     click.option("--loss", type=float, default=0.0, show_default=True, help="Probability that an outcome is lost."),
     click.option("--records", type=int, help=f"Number of records.  [default: {_RECORDS}]"),
     seed_option,
@@ -209,9 +212,9 @@ def _subcommand(family: str, system: type[Any]) -> click.Command:
             click.option(
                 option_name(field.name),
                 field.name,
-                type=_TYPES[str(field.type)],
+                type=FIELD_TYPES[str(field.type)],
                 show_default=True,
-                help=_HELP[field.name],
+                help=FIELD_HELP[field.name],
                 **given,
             )
         )

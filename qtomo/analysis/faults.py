@@ -9,7 +9,7 @@ and misread bits are linear in t, so that 1 + t s_i(a) is the likelihood ratio i
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,14 +69,16 @@ class Scores:
     def __len__(self) -> int:
         return len(self.log_prob)
 
-    def rows(self, index: Any) -> Scores:
-        """Those of some records."""
-        return Scores(
-            self.log_prob[index],
-            *({name: values[index] for name, values in group.items()} for group in (self.sites, self.shifts)),
-            {name: values[index] for name, values in self.moved.items()},
-            self.variants,
-        )
+    @classmethod
+    def joined(cls, parts: Sequence[Scores]) -> Scores:
+        """Those of several batches together; of the relabellings those that all have."""
+
+        def together(name: str) -> dict[str, Reals]:
+            groups: list[dict[str, Reals]] = [getattr(part, name) for part in parts]
+            return {key: np.concatenate([group[key] for group in groups]) for key in groups[0]}
+
+        log_prob = np.concatenate([part.log_prob for part in parts])
+        return cls(log_prob, together("sites"), together("shifts"), together("moved"), parts[0].variants)
 
 
 class Law:
@@ -146,18 +148,7 @@ class Law:
             parts.append(self._scores(outcomes[first : first + _CHUNK], relabelled))
             if progress:
                 progress(min(first + _CHUNK, len(outcomes)))
-        first_part = parts[0]
-        return Scores(
-            np.concatenate([part.log_prob for part in parts]),
-            *(
-                {
-                    name: np.concatenate([getattr(part, group)[name] for part in parts])
-                    for name in getattr(first_part, group)
-                }
-                for group in ("sites", "shifts", "moved")
-            ),
-            first_part.variants,
-        )
+        return Scores.joined(parts)
 
     def _scores(self, outcomes: Outcomes, relabelled: bool) -> Scores:
         found = self.born.weigh(outcomes, swaps=relabelled)

@@ -29,6 +29,7 @@ __all__ = [
     "fault_everywhere",
     "goodness_of_fit",
     "holm",
+    "one_step",
     "relabelled",
     "shifted_parameter",
     "split_likelihood_ratio",
@@ -109,7 +110,7 @@ def fault_everywhere(name: str, data: Scores, reference: Scores, level: float) -
     """Score test for a local fault of equal strength on every qubit, one-sided; fitted by one step of Newton's."""
     scores, exact = data.sites[name].sum(axis=1), reference.sites[name].sum(axis=1)
     z = _z(scores, exact, 0.0)
-    size = _one_step(scores, exact, level, positive=True)
+    size = _positive(one_step(scores, exact, level))
     return Test(f"{name} on every qubit", float(stats.norm.sf(z)), _gain(max(z, 0.0)), f"z = {z:+.2f}", size=size)
 
 
@@ -117,7 +118,7 @@ def shifted_parameter(name: str, data: Scores, reference: Scores, level: float) 
     """Score test for a parameter of the Hamiltonian that is off by a share of itself, two-sided."""
     scores, exact = data.shifts[name], reference.shifts[name]
     z = _z(scores, exact, exact.mean())
-    size = _one_step(scores - exact.mean(), exact, level, positive=False)
+    size = one_step(scores - exact.mean(), exact, level)
     return Test(f"{name} off", _two_sided(z), _gain(z), f"z = {z:+.2f}", size=size)
 
 
@@ -132,7 +133,7 @@ def fault_at_a_site(name: str, data: Scores, reference: Scores, level: float) ->
     if name not in LINEAR:
         z = np.array([_z(scores[:, site], reference.sites[name][:, site], 0.0) for site in range(n_sites)])
         site = int(z.argmax())
-        size = _one_step(scores[:, site], reference.sites[name][:, site], level, positive=True)
+        size = _positive(one_step(scores[:, site], reference.sites[name][:, site], level))
         p_value = min(1.0, n_sites * float(stats.norm.sf(z[site])))
         return Test(
             f"{name} on one qubit", p_value, _gain(max(z[site], 0.0)) - math.log(n_sites), f"z = {z[site]:+.2f}",
@@ -253,17 +254,24 @@ def _markov(log_e: float) -> float:
     return min(1.0, math.exp(-log_e)) if log_e > 0 else 1.0
 
 
-def _one_step(scores: Reals, exact: Reals, level: float, positive: bool) -> Estimate:
-    """Strength by one Newton step from zero: mean score over Fisher information, right for small faults."""
-    information = float(exact.var(ddof=1))
-    n = len(scores)
-    value = float(scores.mean()) / information
-    error = 1 / math.sqrt(n * information)
+def _positive(found: Estimate) -> Estimate:
+    """The estimate of a strength that cannot be negative."""
+    value, low, high = (max(number, 0.0) for number in (found.value, found.low, found.high))
+    return replace(found, value=value, low=low, high=high)
+
+
+def one_step(scores: Reals, exact: Reals, level: float) -> Estimate:
+    """Strength by one Newton step from zero: mean score over Fisher information, right for small faults.
+
+    Unknown, with an infinite error, where the measurement cannot tell of the fault.
+    """
+    information, n = float(exact.var(ddof=1)), len(scores)
+    method = "one-step maximum likelihood, Fisher interval"
+    if information < 1e-12:
+        return Estimate(0.0, math.inf, -math.inf, math.inf, level, n, method)
+    value, error = float(scores.mean()) / information, 1 / math.sqrt(n * information)
     reach = float(stats.norm.ppf((1 + level) / 2)) * error
-    low, high = value - reach, value + reach
-    if positive:
-        value, low, high = max(value, 0.0), max(low, 0.0), max(high, 0.0)
-    return Estimate(value, error, low, high, level, n, "one-step maximum likelihood, Fisher interval")
+    return Estimate(value, error, value - reach, value + reach, level, n, method)
 
 
 def _log_ratio(scores: Reals, strength: float) -> Reals:
