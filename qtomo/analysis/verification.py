@@ -38,7 +38,6 @@ Say = Callable[[str], None]
 Progress = Callable[[int, int], None]
 
 _RELABELLED = 10_000  # records that are enough to see qubits exchanged
-_CLASSIFIED = 20_000  # of each set, for the classifier
 _LARGE = 10_000  # records from which a network is learned as the alternative
 _RESOLUTION = 0.05
 
@@ -218,6 +217,7 @@ def verify_records(
     parity_bits: Outcomes | None = None,
     reference: Scores | None = None,
     n_reference: int = 20_000,
+    n_classified: int = 20_000,
     seed: int = 0,
     names: tuple[str, str] = ("records", "the target"),
     say: Say | None = None,
@@ -225,8 +225,9 @@ def verify_records(
 ) -> Verification:
     """As `verify`, of outcomes in memory (n, n_sites), 255 where lost, against a law.
 
-    `reference` are scores of exact records of the same law and settings, where they are at hand; `learnable` says
-    whether a model of all outcomes may be the alternative, which a fixed list of settings does not allow.
+    `n_classified` records at most of each set train and test the classifier; `reference` are scores of exact records
+    of the same law and settings, where they are at hand; `learnable` says whether a model of all outcomes may be the
+    alternative, which a fixed list of settings does not allow.
 
     Raises:
         InputError: fewer than 50 records, or options out of range.
@@ -266,7 +267,7 @@ def verify_records(
     order = np.argsort(columns["time"], kind="stable") if columns and "time" in columns else np.arange(len(outcomes))
     tests.append(hypothesis.drift(features, outcomes, order, stream(seed, "verify drift")))
     say("classifier against exact records")
-    tests.append(_classifier_test(outcomes, lost, law, settings, seed))
+    tests.append(_classifier_test(outcomes, lost, law, settings, n_classified, seed))
     ratios, notes = {}, []
     fitted = half_ratios(law, outcomes, lambda rows: fitted_fault(law, data, rows), seed)
     if fitted is not None:
@@ -338,10 +339,10 @@ def _parity_bits(
         return np.where(labels == LOST, LOST, labels % 2).astype(np.uint8)
 
 
-def _classifier_test(outcomes: Outcomes, lost: Any, law: Law, settings: Outcomes | None, seed: int) -> Test:
+def _classifier_test(outcomes: Outcomes, lost: Any, law: Law, settings: Outcomes | None, most: int, seed: int) -> Test:
     """Two-sample test between records and as many exact ones, with the same outcomes lost."""
     rng = stream(seed, "verify classifier")
-    rows = rng.permutation(len(outcomes))[:_CLASSIFIED]
+    rows = rng.permutation(len(outcomes))[:most]
     exact = law.sample(len(rows), rng, settings[rows] if settings is not None else None)
     k = law.born.n_outcomes
     mine = np.where(lost[rows], k, outcomes[rows]).astype(np.uint8)
