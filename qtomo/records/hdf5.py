@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,6 +22,8 @@ __all__ = ["CheckedFile", "first_line", "text"]
 _LARGEST_BOND = 4096
 _LARGEST_CHUNK = 2**28
 _DENSEST = 1100  # bytes of data that one byte of a file may stand for: gzip never reaches it
+# What HDF5 and h5py raise at a damaged file.
+_HDF5_ERRORS = (OSError, RuntimeError, KeyError, TypeError, ValueError, OverflowError, MemoryError)
 # What a file may be compressed with; any other filter would have HDF5 load a plug-in.
 _FILTERS = ("gzip", "shuffle", "fletcher32", "lzf", "scaleoffset", "szip")
 
@@ -61,7 +65,7 @@ class CheckedFile:
         except InputError:
             self.close()
             raise
-        except (OSError, RuntimeError, KeyError, TypeError, ValueError, OverflowError) as error:
+        except _HDF5_ERRORS as error:
             self.close()
             raise InputError(f"{self.path}: damaged {kind} ({first_line(error)})") from None
 
@@ -83,6 +87,16 @@ class CheckedFile:
     def error(self, message: str) -> InputError:
         """An error that names the file."""
         return InputError(f"{self.path}: {message}")
+
+    @contextmanager
+    def reading(self, place: str) -> Iterator[None]:
+        """Turn what HDF5 says of a damaged `place` into one message that names it."""
+        try:
+            yield
+        except InputError:
+            raise
+        except _HDF5_ERRORS as error:
+            raise self.error(f"{place}: cannot be read ({first_line(error)})") from None
 
     def tensors(self, group: str, n_sites: int) -> tuple[NDArray[Any], ...]:
         """The tensors of a matrix-product state, `group`/0 to `group`/(n_sites - 1)."""
@@ -121,10 +135,15 @@ class CheckedFile:
     def stored_here(self, name: str, virtual: bool = False) -> h5py.Dataset:
         """The dataset at `name`, once sure that all it claims lies in this file, and is safe to read."""
         dataset = self.own(name, h5py.Dataset)
+        with self.reading(f"/{name}"):
+            self._check_storage(name, dataset, virtual)
+        return dataset
+
+    def _check_storage(self, name: str, dataset: h5py.Dataset, virtual: bool) -> None:
         if dataset.external is not None or (dataset.is_virtual and not virtual):
             raise self.error(f"/{name}: stored outside this file, which is refused")
         if dataset.is_virtual or dataset.shape is None:
-            return dataset
+            return
         filters = [name for name in dataset._filters if name not in _FILTERS]
         if filters:
             raise self.error(f"/{name}: compressed by filter '{filters[0]}', expected {', '.join(_FILTERS)}")
@@ -142,19 +161,19 @@ class CheckedFile:
             missing = dataset.id.get_num_chunks() < n_chunks
         if missing:
             raise self.error(f"/{name}: shape {dataset.shape} claims {whole:,} bytes, but some were never written")
-        return dataset
 
     def own(self, name: str, kind: type) -> Any:
         """The object at `name`, once sure that it lies in this very file and is of that kind."""
         place = ""
         for part in name.split("/"):
             place += f"/{part}"
-            link = self._file.get(place, getlink=True)
-            if link is None:
-                raise self.error(f"{place}: missing")
-            if not isinstance(link, h5py.HardLink):
-                raise self.error(f"{place}: a link that may point elsewhere, which is refused")
-        found = self._file[name]
+            with self.reading(place):
+                link = self._file.get(place, getlink=True)
+                if link is None:
+                    raise self.error(f"{place}: missing")
+                if not isinstance(link, h5py.HardLink):
+                    raise self.error(f"{place}: a link that may point elsewhere, which is refused")
+                found = self._file[place]
         if not isinstance(found, kind):
             raise self.error(f"/{name}: found a {type(found).__name__.lower()}, expected a {kind.__name__.lower()}")
         return found

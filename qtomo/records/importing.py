@@ -95,9 +95,8 @@ def coarsened(source: Imported, found: Survey) -> Imported:
             f"independently, expected p of at least {LEVEL:g}"
         )
     six = source.povm.elements
-    four = np.stack(
-        [six[..., 4, :, :], six[..., 0, :, :], six[..., 2, :, :], six[..., 1::2, :, :].sum(axis=-3)], axis=-3
-    )
+    ones = six[..., 1::2, :, :].sum(axis=-3, keepdims=True)
+    four = np.concatenate([six[..., [4, 0, 2], :, :], ones], axis=-3)
 
     def blocks() -> Iterator[Outcomes]:
         for block in source.blocks():

@@ -83,7 +83,8 @@ def read_confusion(path: Path, n_sites: int) -> NDArray[np.float64]:
         rows = np.abs(matrices.sum(axis=2) - 1).max() < _ROUNDING
         hint = "; its rows do: transpose it" if rows else ""
         raise InputError(f"{path}, site {site}: column {column} sums to {sums[site, column]:.6g}, expected 1{hint}")
-    return matrices / sums[:, None, :]
+    normalised: NDArray[np.float64] = matrices / sums[:, None, :]
+    return normalised
 
 
 def _json(path: Path, what: str) -> NDArray[Any]:

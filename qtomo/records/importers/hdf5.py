@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from qtomo.distribution import Outcomes
 from qtomo.errors import InputError
-from qtomo.records.hdf5 import CheckedFile, first_line
+from qtomo.records.hdf5 import CheckedFile
 from qtomo.records.importers.base import (
     Alphabet,
     Basis,
@@ -55,7 +55,7 @@ class Table:
     """A dataset of a foreign file, read as rows of one value a qubit."""
 
     def __init__(self, file: ForeignFile, name: str, dataset: h5py.Dataset, transposed: bool) -> None:
-        self._file, self._dataset, self._transposed = file, dataset, transposed
+        self._file, self._name, self._dataset, self._transposed = file, name, dataset, transposed
         self.place = f"{file.path}: /{name}"
         shape = dataset.shape
         is_text = h5py.check_string_dtype(dataset.dtype) is not None
@@ -71,7 +71,7 @@ class Table:
     @property
     def step(self) -> int:
         """Rows of a block, some 16 MiB."""
-        return max(1, _BLOCK_BYTES // max(1, self.n_sites * self._dataset.dtype.itemsize))
+        return max(1, _BLOCK_BYTES // max(1, self.n_sites * int(self._dataset.dtype.itemsize)))
 
     def codes(self, first: int, last: int, alphabet: Alphabet) -> Outcomes:
         """Rows as numbers of an alphabet, uint8 (last - first, n_sites)."""
@@ -87,12 +87,9 @@ class Table:
         return np.array(found, dtype=np.uint8)
 
     def _read(self, first: int, last: int) -> NDArray[Any]:
-        try:
+        with self._file.reading(f"/{self._name}, rows {first} to {last - 1}"):
             block = self._dataset[:, first:last].T if self._transposed else self._dataset[first:last]
-        except (OSError, RuntimeError, ValueError) as error:
-            rows = f"rows {first} to {last - 1}"
-            raise InputError(f"{self.place}, {rows}: cannot be read ({first_line(error)})") from None
-        return np.asarray(block)
+            return np.asarray(block)
 
 
 def read_hdf5(
@@ -184,7 +181,5 @@ def _column(file: ForeignFile, name: str, dataset: str, n_records: int) -> NDArr
     if found.shape != (n_records,) or found.dtype.kind not in "iuf":
         place = f"/{dataset.strip('/')}, column '{name}'"
         raise file.error(f"{place}: {found.dtype} {found.shape}, expected numbers ({n_records},)")
-    try:
+    with file.reading(f"/{dataset.strip('/')}"):
         return np.asarray(found[()])
-    except (OSError, RuntimeError) as error:
-        raise file.error(f"/{dataset.strip('/')}: cannot be read ({first_line(error)})") from None

@@ -48,9 +48,7 @@ def read_qiskit(
     path: Path,
     *,
     bit_order: Annotated[Order | None, "qiskit: last classical bit leftmost; plain: first leftmost."] = None,
-    basis_order: Annotated[
-        Order | None, "Whether basis labels run as Qiskit's (last qubit leftmost) or plainly."
-    ] = None,
+    basis_order: Annotated[Order | None, "qiskit: last qubit's letter leftmost; plain: first."] = None,
     basis: Basis = None,
     lost: Lost = None,
 ) -> Imported:
@@ -159,7 +157,7 @@ def _experiments(path: Path, content: Any) -> list[_Experiment]:
 def _experiment(place: str, entry: Any, is_result: bool) -> _Experiment:
     if not isinstance(entry, dict):
         raise InputError(f"{place}: found {str(entry)[:40]!r}, expected an object with counts or memory")
-    data = entry.get("data") if isinstance(entry.get("data"), dict) else entry
+    data = _object(entry.get("data")) or entry
     memory, counts = data.get("memory"), data.get("counts")
     if isinstance(memory, list) and memory:
         wrong = next((word for word in memory if not isinstance(word, str)), None)
@@ -175,18 +173,22 @@ def _experiment(place: str, entry: Any, is_result: bool) -> _Experiment:
         words = []
     if not words:
         raise InputError(f"{place}: no shots, expected counts or memory")
-    header = entry.get("header") if isinstance(entry.get("header"), dict) else {}
+    header = _object(entry.get("header"))
     width = header.get("memory_slots")
     return _Experiment(place, _find_label(entry, header), words, width if isinstance(width, int) else None, is_result)
 
 
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
 def _find_label(entry: Mapping[str, Any], header: Mapping[str, Any]) -> str | None:
-    for source in (entry, entry.get("metadata"), header.get("metadata")):
+    for source in (entry, _object(entry.get("metadata")), _object(header.get("metadata"))):
         for name in _LABELS:
-            if isinstance(source, dict) and isinstance(source.get(name), str):
+            if isinstance(source.get(name), str):
                 return str(source[name])
-    for name in (header.get("name"), entry.get("name")):
-        if isinstance(name, str) and (end := re.search(rf"(?:^|[_\-\s])([{BASES}]+)$", name)):
+    for title in (header.get("name"), entry.get("name")):
+        if isinstance(title, str) and (end := re.search(rf"(?:^|[_\-\s])([{BASES}]+)$", title)):
             return end[1]
     return None
 
