@@ -29,10 +29,11 @@ def content(path):
     with RecordFile(path) as file:
         target = file.target
         found = [file.load(lost=True), file.povm.elements, file.n_records, file.n_sites, file.povm.name, file.design]
-        found += [file.creator, file.command, file.seed, file.sha256, sorted(file.columns().items())]
+        found += [file.creator, file.command, file.seed, file.sha256]
+        found += [part for item in sorted(file.columns().items()) for part in item]
         found += [] if file.design is None else [file.settings()]
-        found += [] if target is None else [sorted(target.parameters.items()), target.tensors]
-        return repr([part.tobytes() if isinstance(part, np.ndarray) else part for part in found])
+        found += [] if target is None else [sorted(target.parameters.items()), *(target.tensors or ())]
+        return [part.tobytes() if isinstance(part, np.ndarray) else part for part in found]
 
 def damaged(raw, rng):
     raw = bytearray(raw)
@@ -43,7 +44,6 @@ def damaged(raw, rng):
         raw[place] ^= rng.integers(1, 256) if kind > 2 else 1 << rng.integers(8)
     return bytes(raw)
 
-np.set_printoptions(threshold=sys.maxsize)
 expected = {path: content(path) for path in originals}
 pages = int(pathlib.Path("/proc/self/statm").read_text().split()[0]) if pathlib.Path("/proc/self/statm").exists() else 0
 if pages:
