@@ -140,9 +140,7 @@ def _bits(path: Path, n_sites: int, lost: str | None) -> Outcomes:
     rows = []
     for place, line in text_lines(path, what):
         words = line.replace(",", " ").split()
-        rows.append(alphabet.of_words(words[0] if len(words) == 1 else words, place))
-        if len(rows[-1]) != n_sites:
-            raise InputError(f"{place}: {len(rows[-1])} bits, expected {n_sites}")
+        rows.append(alphabet.of_words(words[0] if len(words) == 1 else words, place, n_sites))
     return np.concatenate(list(as_blocks(rows)))
 
 

@@ -298,7 +298,7 @@ MALFORMED = {
     "hdf5 ragged": (
         HDF5,
         hdf5_of(np.array(["010", "01"], dtype=object)),
-        "row 1: a word of 2 letters, expected 3",
+        "row 1: 2 values of kind outcome, expected 3",
     ),
     "hdf5 letters": (
         HDF5,
@@ -377,7 +377,7 @@ MALFORMED = {
         "'0x1' without memory_slots .*, expected bit",
     ),
     "qiskit label": (QISKIT, '{"XQ": {"01": 1}}', "basis 'XQ', expected 2 letters X, Y or Z"),
-    "qucumber ragged": (("qucumber", {"basis": "Z"}), "0 1\n0 1 1\n", "line 2: 3 values, expected 2, one a qubit"),
+    "qucumber ragged": (("qucumber", {"basis": "Z"}), "0 1\n0 1 1\n", "line 2: 3 values of kind outcome, expected 2"),
     "qucumber missing basis": (("qucumber", {}), "0 1\n", "no basis of any shot, expected .*--bases"),
     "qucumber letters": (("qucumber", {"basis": "Z"}), "0 1\n0 b\n", "line 2, site 1: outcome 'b'"),
     "onehot two ones": (("onehot", {}), "0 1 0 0 1 1 0 0\n", "line 1, site 1: 2 ones in .*, expected exactly one"),
@@ -409,7 +409,7 @@ def test_no_file(tmp_path, name):
 
 def test_a_bases_file_that_ends_early(tmp_path):
     samples, bases = write_lines(tmp_path / "s.txt", BITS), write_lines(tmp_path / "b.txt", LETTERS[:-1])
-    with pytest.raises(InputError, match=r"b\.txt, at the end: 0 values, expected 5"):
+    with pytest.raises(InputError, match=r"b\.txt, at the end: 0 values of kind basis, expected 5"):
         survey(FORMATS["qucumber"](samples, bases=bases))
 
 
@@ -515,5 +515,5 @@ def test_calibration_shots(tmp_path):
     write_lines(tmp_path / "0.txt", np.zeros((100, 2), int))
     perfect = calibrate(tmp_path / "0.txt", tmp_path / "1.npy", 2)
     assert (perfect.errors > 0).all()
-    with pytest.raises(InputError, match=r"0\.txt, line 1: 2 bits, expected 3"):
+    with pytest.raises(InputError, match=r"0\.txt, line 1: 2 values of kind outcome, expected 3"):
         calibrate(tmp_path / "0.txt", tmp_path / "1.npy", 3)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -31,6 +31,7 @@ __all__ = [
     "check_file",
     "fixed_basis",
     "measurement",
+    "shot_blocks",
     "text_lines",
     "with_basis",
 ]
@@ -87,12 +88,14 @@ class Alphabet:
     expected: str
     _seen: dict[str, int] = field(default_factory=dict)
 
-    def of_words(self, words: Iterable[str], place: str) -> list[int]:
+    def of_words(self, words: Sequence[str], place: str, n_sites: int | None = None) -> list[int]:
         """Numbers of written values.
 
         Raises:
-            InputError: a value that is none of the known ones, with its site.
+            InputError: a value that is none of the known ones, with its site; or not `n_sites` of them.
         """
+        if n_sites is not None and len(words) != n_sites:
+            raise InputError(f"{place}: {len(words)} values of kind {self.what}, expected {n_sites}, one a qubit")
         seen = self._seen
         try:
             return [seen[word] for word in words]
@@ -246,6 +249,16 @@ def as_blocks(rows: Iterable[list[int]]) -> Iterator[Outcomes]:
     rows = iter(rows)
     while taken := list(islice(rows, _ROWS)):
         yield np.array(taken, dtype=np.uint8)
+
+
+def shot_blocks(rows: Iterable[tuple[list[int], list[int]]]) -> Iterator[Block]:
+    """Rows of bases and bits as pairs of uint8 blocks."""
+    rows = iter(rows)
+    while taken := list(islice(rows, _ROWS)):
+        yield (
+            np.array([bases for bases, _ in taken], dtype=np.uint8),
+            np.array([bits for _, bits in taken], dtype=np.uint8),
+        )
 
 
 def _canonical(word: str) -> str:

@@ -24,6 +24,7 @@ from qtomo.records.importers.base import (
     as_blocks,
     fixed_basis,
     measurement,
+    shot_blocks,
     text_lines,
     with_basis,
 )
@@ -93,23 +94,15 @@ def read_csv(
     if basis is not None:
         fixed_basis(basis, n_sites)
 
-    def rows() -> Iterator[list[int]]:
+    def rows() -> Iterator[tuple[list[int], list[int]]]:
         for place, line in words():
-            row = []
-            for alphabet, chosen in ((letters, layout.bases), (outcomes, layout.outcomes)):
-                if chosen:
-                    values = alphabet.of_words(of(line, chosen), place)
-                    if len(values) != n_sites:
-                        raise InputError(f"{place}: {len(values)} values of kind {alphabet.what}, expected {n_sites}")
-                    row += values
-            yield row
+            bases = letters.of_words(of(line, layout.bases), place, n_sites) if layout.bases else []
+            yield bases, outcomes.of_words(of(line, layout.outcomes), place, n_sites)
 
     def blocks() -> Iterator[Block]:
-        if not layout.bases:
-            yield from with_basis(as_blocks(rows()), basis, n_sites)
-            return
-        for block in as_blocks(rows()):
-            yield np.ascontiguousarray(block[:, :n_sites]), np.ascontiguousarray(block[:, n_sites:])
+        if layout.bases:
+            return shot_blocks(rows())
+        return with_basis(as_blocks(bits for _, bits in rows()), basis, n_sites)
 
     def columns() -> Columns:
         values: dict[str, list[float]] = {name: [] for name in layout.columns}

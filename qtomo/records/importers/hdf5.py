@@ -30,7 +30,7 @@ from qtomo.records.writer import Block
 
 __all__ = ["ForeignFile", "Table", "read_hdf5", "table_blocks", "table_shape"]
 
-_BLOCK_BYTES = 2**24
+_BLOCK_BYTES = 2**22
 
 
 class ForeignFile(CheckedFile):
@@ -70,7 +70,7 @@ class Table:
 
     @property
     def step(self) -> int:
-        """Rows of a block, some 16 MiB."""
+        """Rows of a block, some 4 MiB."""
         return max(1, _BLOCK_BYTES // max(1, self.n_sites * int(self._dataset.dtype.itemsize)))
 
     def codes(self, first: int, last: int, alphabet: Alphabet) -> Outcomes:
@@ -81,9 +81,7 @@ class Table:
         found = []
         for row, word in enumerate(rows, start=first):
             place = f"{self.place}, row {row}"
-            if len(word) != self.n_sites:
-                raise InputError(f"{place}: a word of {len(word)} letters, expected {self.n_sites} as in the first row")
-            found.append(alphabet.of_words(word.decode("utf-8", errors="replace"), place))
+            found.append(alphabet.of_words(word.decode("utf-8", errors="replace"), place, self.n_sites))
         return np.array(found, dtype=np.uint8)
 
     def _read(self, first: int, last: int) -> NDArray[Any]:

@@ -31,7 +31,7 @@ from qtomo.records.writer import Block
 __all__ = ["read_npy", "read_outcomes_array"]
 
 _LARGEST_ARRAY = 2**30  # bytes of a compressed array, which has to be held in memory
-_BLOCK_BYTES = 2**24
+_BLOCK_BYTES = 2**22
 _WHAT = "an array (records, N) in a .npy or .npz file"
 
 

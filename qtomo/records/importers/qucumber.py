@@ -7,8 +7,6 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
-
 from qtomo.errors import InputError
 from qtomo.records.importers.base import (
     Basis,
@@ -18,6 +16,7 @@ from qtomo.records.importers.base import (
     as_blocks,
     fixed_basis,
     measurement,
+    shot_blocks,
     text_lines,
     with_basis,
 )
@@ -51,31 +50,18 @@ def read_qucumber(
 
     def samples() -> Iterator[list[int]]:
         for place, line in text_lines(path, _SAMPLES):
-            yield _of_length(bits.of_words(line.split(), place), n_sites, place)
+            yield bits.of_words(line.split(), place, n_sites)
 
-    def pairs() -> Iterator[list[int]]:
+    def pairs() -> Iterator[tuple[list[int], list[int]]]:
         assert bases is not None
         ends = (f"{path}, at the end", ""), (f"{bases}, at the end", "")
         lines = zip_longest(text_lines(path, _SAMPLES), text_lines(bases, _BASES))
         for sample, setting in lines:
             (place, line), (other, text) = sample or ends[0], setting or ends[1]
-            yield [
-                *_of_length(letters.of_words(text.split(), other), n_sites, other),
-                *_of_length(bits.of_words(line.split(), place), n_sites, place),
-            ]
+            yield letters.of_words(text.split(), other, n_sites), bits.of_words(line.split(), place, n_sites)
 
     def blocks() -> Iterator[Block]:
-        if bases is None:
-            yield from with_basis(as_blocks(samples()), basis, n_sites)
-            return
-        for block in as_blocks(pairs()):
-            yield np.ascontiguousarray(block[:, :n_sites]), np.ascontiguousarray(block[:, n_sites:])
+        return with_basis(as_blocks(samples()), basis, n_sites) if bases is None else shot_blocks(pairs())
 
     source = f"bases of {bases}" if bases else f"basis {basis} for every shot"
     return Imported(path, n_sites, povm, True, blocks, notes=(f"samples with {source}, first column is site 0",))
-
-
-def _of_length(values: list[int], n_sites: int, place: str) -> list[int]:
-    if len(values) != n_sites:
-        raise InputError(f"{place}: {len(values)} values, expected {n_sites}, one a qubit")
-    return values
