@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -63,7 +64,7 @@ def _run(source: Imported, **options: Any) -> None:
         notes.append(f"readout confusion of {options['confusion']}, in the POVM elements")
         summary["readout"] = {"confusion": confusion.tolist()}
     if confusion is not None:
-        source = Imported(**{**vars(source), "povm": confused(source.povm, confusion, source.n_sites)})
+        source = replace(source, povm=confused(source.povm, confusion, source.n_sites))
     target = _target(options["target"], options["parameter"], source.n_sites)
     found = survey(source)
     if options["coarsen"]:

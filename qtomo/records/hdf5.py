@@ -20,7 +20,7 @@ from qtomo.states import LARGEST_DENSITY
 __all__ = ["CheckedFile", "first_line", "text"]
 
 _LARGEST_BOND = 4096
-_LARGEST_CHUNK = 2**28
+_LARGEST_CHUNK = 2**29  # a tensor of the largest bond
 _DENSEST = 1100  # bytes of data that one byte of a file may stand for: gzip never reaches it
 # What HDF5 and h5py raise at a damaged file.
 _HDF5_ERRORS = (OSError, RuntimeError, KeyError, TypeError, ValueError, OverflowError, MemoryError)

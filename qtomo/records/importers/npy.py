@@ -88,6 +88,8 @@ def read_outcomes_array(path: Path, name: str | None = None) -> NDArray[Any]:
     check_file(path, _WHAT)
     try:
         if not zipfile.is_zipfile(path):
+            if name is not None:
+                raise InputError(f"{path}: a file of one array without a name, asked for '{name}'")
             with path.open("rb") as file:
                 _check_header(file, path.stat().st_size, str(path))
             found: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
