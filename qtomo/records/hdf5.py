@@ -57,8 +57,8 @@ class CheckedFile:
         except OSError as error:
             raise InputError(f"{self.path}: damaged or truncated HDF5 file ({first_line(error)})") from None
         try:
-            found = text(self._file.attrs.get("format"))
-            if format_name is not None and found != format_name:
+            found = text(self._file.attrs.get("format")) if format_name is not None else None
+            if found != format_name:
                 other = f"format '{found}'" if found else "no attribute 'format'"
                 raise self.error(f"HDF5 file of another kind ({other}), expected format '{format_name}'")
             self._read_header()
