@@ -57,10 +57,8 @@ class CheckedFile:
         except OSError as error:
             raise InputError(f"{self.path}: damaged or truncated HDF5 file ({first_line(error)})") from None
         try:
-            found = text(self._file.attrs.get("format")) if format_name is not None else None
-            if found != format_name:
-                other = f"format '{found}'" if found else "no attribute 'format'"
-                raise self.error(f"HDF5 file of another kind ({other}), expected format '{format_name}'")
+            if format_name is not None:
+                self._check_format(format_name)
             self._read_header()
         except InputError:
             self.close()
@@ -68,6 +66,12 @@ class CheckedFile:
         except _HDF5_ERRORS as error:
             self.close()
             raise InputError(f"{self.path}: damaged {kind} ({first_line(error)})") from None
+
+    def _check_format(self, format_name: str) -> None:
+        found = text(self._file.attrs.get("format"))
+        if found != format_name:
+            other = f"format '{found}'" if found else "no attribute 'format'"
+            raise self.error(f"HDF5 file of another kind ({other}), expected format '{format_name}'")
 
     def _read_header(self) -> None:
         """Check and keep what the format says of itself."""
