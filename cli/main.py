@@ -15,6 +15,7 @@ __all__ = ["main"]
 #: Subcommands by name: the module that holds `command`, loaded when it is asked for.
 COMMANDS = {
     "simulate": "simulate",
+    "import": "import_",
     "join": "join",
     "info": "info",
     "train": "train",

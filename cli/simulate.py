@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-import shlex
-import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import rich_click as click
 
-from qtomo.errors import InputError
 from qtomo.noise import NOISES
 from qtomo.parallel import world
-from qtomo.povm import NAMED_POVMS, POVM, named_povm, parse_axes
+from qtomo.povm import NAMED_POVMS, parse_axes
 from qtomo.records import (
     RecordFile,
     join_shards,
     option_name,
-    read_povm,
     read_setting_list,
     read_state,
     simulate,
 )
 from qtomo.states import SYSTEMS, TFIM, State, System
 
-from .common import json_option, overwrite_option, print_json, progress_bar, say, seed_option
+from .common import command_line, json_option, overwrite_option, povm_of, print_json, progress_bar, say, seed_option
 
 __all__ = ["FIELD_HELP", "FIELD_TYPES", "command"]
 
@@ -85,7 +80,7 @@ def _run(build: Callable[[], System | State], **options: Any) -> None:
     elif records is None:
         records = _RECORDS
     name = options["povm"] or ("pauli4" if settings is None else "pauli6")
-    povm = parse_axes(named_povm(name) if name in NAMED_POVMS else _povm_of_file(name), options["axes"], system.n_sites)
+    povm = parse_axes(povm_of(name), options["axes"], system.n_sites)
     workers = world()
     shard = options["shard"] or (workers.rank, workers.size)
     with progress_bar("records") as update:
@@ -102,7 +97,7 @@ def _run(build: Callable[[], System | State], **options: Any) -> None:
             settings,
             shard,
             device,
-            _command_line(),
+            command_line(),
             not options["undeclared"],
         )
     if workers.size > 1:
@@ -124,25 +119,6 @@ def _run(build: Callable[[], System | State], **options: Any) -> None:
     else:
         count = f"{summary['n_records']:,} records of {system.n_sites} qubits"
         click.echo(f"{path}: {count}, {summary['povm']}, seed {seed}")
-
-
-def _povm_of_file(name: str) -> POVM:
-    if Path(name).exists():
-        return read_povm(name)
-    raise InputError(f"--povm {name}: neither a file nor a measurement; known: {', '.join(NAMED_POVMS)}")
-
-
-def _command_line() -> str:
-    """What was typed, without what does not change the records: how to make the file again."""
-    kept, skip = [], False
-    for word in sys.argv[1:]:
-        option = word.partition("=")[0]
-        if option in ("--overwrite", "--json"):
-            continue
-        if not skip and option not in ("--output", "--shard", "--device"):
-            kept.append(word)
-        skip = not skip and option in ("--output", "--shard", "--device") and "=" not in word
-    return shlex.join(["qtomo", *kept])
 
 
 class _Shard(click.ParamType):  # type: ignore[type-arg]
