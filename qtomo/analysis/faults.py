@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qtomo.distribution import LOST, Outcomes
+from qtomo.distribution import LOST, Outcomes, shot_labels
 from qtomo.errors import InputError
 from qtomo.noise import NOISES, noisy, with_readout_error
 from qtomo.povm import POVM
 from qtomo.states import MPS, BornDistribution, System
 from qtomo.states.local import pauli_coefficients
 
-__all__ = ["LOCAL_FAULTS", "Law", "Scores"]
+__all__ = ["LOCAL_FAULTS", "PARAMETERS", "Law", "Scores"]
 
 Reals = NDArray[np.float64]
 
@@ -45,7 +45,7 @@ LOCAL_FAULTS: dict[str, Callable[[POVM, float, int], POVM]] = {
 
 #: The parameter of a family whose relative error is a fault. Only h/J counts in a TFIM: a field that is off by a
 #: share is a coupling off by the other way.
-_PARAMETERS = {"tfim": "field", "xxz": "anisotropy"}
+PARAMETERS = {"tfim": "field", "xxz": "anisotropy"}
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Scores:
     """What a batch of records says of each fault.
 
     Args:
-        log_prob: ln P in the target, (batch,).
+        log_prob: ln P in the target, (batch,); -inf for a record that it forbids, which scores zero for every fault.
         sites: by local fault, the score at each site, (batch, n_sites).
         shifts: by parameter, the score of its relative error, (batch,).
         moved: by relabelling, the logarithm of the likelihood ratio, (batch, variants).
@@ -132,12 +132,18 @@ class Law:
         """Names of the parameters whose error is a fault."""
         return list(self._shifted)
 
-    def sample(self, n: int, generator: np.random.Generator, settings: Outcomes | None = None) -> Outcomes:
-        """Exact records, (n, n_sites); with settings (rows, n_sites) those of randomly taken rows of them."""
+    def sample(self, n: int, generator: np.random.Generator) -> Outcomes:
+        """Exact records, (n, n_sites)."""
+        return self.born.sample(n, generator)
+
+    def sample_like(self, outcomes: Outcomes, settings: Outcomes | None, generator: np.random.Generator) -> Outcomes:
+        """As many exact records, each in the settings of one of these and with the same outcomes lost."""
         if settings is None:
-            return self.born.sample(n, generator)
-        taken = settings[generator.integers(0, len(settings), n)]
-        return (2 * taken + self.born.sample_bits(taken, generator)).astype(np.uint8)
+            found = self.born.sample(len(outcomes), generator)
+        else:
+            found = shot_labels(settings, self.born.sample_bits(settings, generator))
+        found[outcomes == LOST] = LOST
+        return found
 
     def scores(
         self, outcomes: Outcomes, relabelled: bool = False, progress: Callable[[int], None] | None = None
@@ -159,7 +165,7 @@ class Law:
             for name, table in self._derivatives.items()
         }
         shifts = {
-            name: (high.log_prob(outcomes) - low.log_prob(outcomes)) / (2 * _SHIFT)
+            name: np.where(found.doubtful, 0.0, (high.log_prob(outcomes) - low.log_prob(outcomes)) / (2 * _SHIFT))
             for name, (low, high) in self._shifted.items()
         }
         moved: dict[str, Reals] = {}
@@ -168,6 +174,7 @@ class Law:
             neighbours = [f"{site} and {site + 1}" for site in range(self.n_sites - 1)]
             moved["neighbours swapped"], variants["neighbours swapped"] = found.swapped, neighbours
             backwards = self.born.log_prob(outcomes[:, ::-1]) - found.log_prob
+            backwards = np.where(found.doubtful, 0.0, backwards)
             moved["order reversed"], variants["order reversed"] = backwards[:, None], ["whole chain"]
             with np.errstate(divide="ignore"):
                 tables = [
@@ -175,15 +182,15 @@ class Law:
                     for table in self._relabelled.values()
                 ]
             if tables:
-                moved["wrong basis"] = np.concatenate(tables, axis=1)
+                moved["wrong basis"] = np.where(found.doubtful[:, None], 0.0, np.concatenate(tables, axis=1))
                 variants["wrong basis"] = [f"{site}, {name}" for name in self._relabelled for site in rows]
         return Scores(found.log_prob, sites, shifts, moved, variants)
 
     def _neighbouring_states(self) -> dict[str, tuple[BornDistribution, BornDistribution]]:
         """By parameter, the law with it a little smaller and a little larger."""
-        if self.system is None or self.system.family not in _PARAMETERS:
+        if self.system is None or self.system.family not in PARAMETERS:
             return {}
-        name = _PARAMETERS[self.system.family]
+        name = PARAMETERS[self.system.family]
         value = np.asarray(getattr(self.system, name))
         if not value.any():
             return {}

@@ -8,7 +8,7 @@ from typing import Any
 
 from qtomo.analysis.certificates import records_needed
 from qtomo.analysis.estimate import Estimate
-from qtomo.analysis.faults import LOCAL_FAULTS, Law
+from qtomo.analysis.faults import LOCAL_FAULTS, PARAMETERS, Law
 from qtomo.analysis.table import Table
 from qtomo.config import near_miss
 from qtomo.errors import InputError
@@ -88,12 +88,14 @@ def plan(
     if isinstance(state, DensityMatrix):
         raise InputError("the target is a density matrix, expected a pure state to plan for")
     system = None if isinstance(target, MPS | DensityMatrix) else target
+    parameter = PARAMETERS.get(system.family) if system is not None else None
+    known = [*LOCAL_FAULTS, *([parameter] if parameter else [])]
+    sizes = {fault: _parse(fault, known) for fault in faults}
     needed: dict[str, dict[str, Estimate]] = {fault: {} for fault in faults}
     for name in _MEASUREMENTS:
         if say:
             say(f"exact records in {name}")
         law = Law(state, named_povm(name), system)
-        sizes = {fault: _parse(fault, [*LOCAL_FAULTS, *law.parameters]) for fault in faults}
         exact = law.scores(law.sample(n_exact, stream(seed, f"plan {name}")))
         for fault, (what, size) in sizes.items():
             if what in law.local_faults or what in law.parameters:

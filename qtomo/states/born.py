@@ -108,13 +108,19 @@ class BornDistribution:
     def weigh(self, outcomes: Outcomes, swaps: bool = False) -> LocalWeights:
         """ln P and the local weights of records (batch, n_sites); see `qtomo.states.local`.
 
+        Impossible records, and no others, come back as doubtful, with ln P = -inf and no weights.
+
         Raises:
             InputError: a density matrix, or as `log_prob`.
         """
         if isinstance(self.state, DensityMatrix):
             raise InputError("local weights need a matrix-product state, not a density matrix")
         self._check(outcomes)
-        return self._local.weigh(outcomes, swaps)
+        found = self._local.weigh(outcomes, swaps)
+        if not found.doubtful.any():
+            return found
+        exact = LocalScorer(self.state.tensors, self._elements, self.device)
+        return found.patched(exact.weigh(outcomes[found.doubtful], swaps))
 
     @cached_property
     def _local(self) -> LocalScorer:

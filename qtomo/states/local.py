@@ -22,6 +22,8 @@ from qtomo.states.scoring import Scorer, rescaled
 __all__ = ["LocalScorer", "LocalWeights", "pauli_coefficients"]
 
 _BYTES = 2 * 2**20  # of environments of one site at once; those of all sites are kept
+# Shares of a site's largest weight below which its probability may be rounding.
+_ZERO_SINGLE, _ZERO_DOUBLE = 1e-5, 1e-13
 Reals = NDArray[np.float64]
 
 
@@ -34,11 +36,24 @@ class LocalWeights:
         weights: w, (batch, n_sites, 4).
         swapped: ln P(a with the outcomes of sites i and i + 1 exchanged) - ln P(a), (batch, n_sites - 1); empty
             where not asked for.
+        doubtful: where P(a) is zero as far as rounding tells, (batch,): the rest then means nothing.
     """
 
     log_prob: Reals
     weights: Reals
     swapped: Reals
+    doubtful: NDArray[np.bool_]
+
+    def patched(self, exact: LocalWeights) -> LocalWeights:
+        """With the doubtful records as `exact` has them; those that are so there too are impossible, without weight."""
+        log_prob, weights, swapped = self.log_prob.copy(), self.weights.copy(), self.swapped.copy()
+        rows = np.flatnonzero(self.doubtful)
+        log_prob[rows] = np.where(exact.doubtful, -np.inf, exact.log_prob)
+        weights[rows] = np.where(exact.doubtful[:, None, None], 0.0, exact.weights)
+        swapped[rows] = np.where(exact.doubtful[:, None], 0.0, exact.swapped)
+        impossible = np.zeros(len(log_prob), dtype=bool)
+        impossible[rows] = exact.doubtful
+        return LocalWeights(log_prob, weights, swapped, impossible)
 
 
 def pauli_coefficients(operators: NDArray[np.complex128]) -> Reals:
@@ -66,6 +81,7 @@ class LocalScorer:
     ) -> None:
         mirrored = [tensor.transpose(2, 1, 0) for tensor in reversed(tensors)]
         self._device = device
+        self._zero = _ZERO_SINGLE if single else _ZERO_DOUBLE
         self._from_left = Scorer(tensors, elements, device, single)
         self._from_right = Scorer(mirrored, elements[::-1], device, single)
         self._tensors = [torch.tensor(tensor, dtype=self._from_left.dtype, device=device) for tensor in tensors]
@@ -76,20 +92,21 @@ class LocalScorer:
         """Of records (batch, n_sites), 255 where lost."""
         chunk = max(64, _BYTES // (self._from_left.dtype.itemsize * self._from_left.bond_dim**2))
         n, n_sites = outcomes.shape
-        log_prob, weights = np.empty(n), np.empty((n, n_sites, 4))
+        log_prob, weights, doubtful = np.empty(n), np.empty((n, n_sites, 4)), np.empty(n, dtype=bool)
         swapped = np.empty((n, n_sites - 1 if swaps else 0))
         n_outcomes = self._effects.shape[1] - 1
         for first in range(0, n, chunk):
             part = slice(first, first + chunk)
             labels = np.where(outcomes[part] == LOST, n_outcomes, outcomes[part]).T
-            log_prob[part], weights[part], swapped[part] = self._weigh(labels, swaps)
-        return LocalWeights(log_prob, weights, swapped)
+            log_prob[part], weights[part], swapped[part], doubtful[part] = self._weigh(labels, swaps)
+        return LocalWeights(log_prob, weights, swapped, doubtful)
 
-    def _weigh(self, labels: NDArray[np.integer], swaps: bool) -> tuple[Reals, Reals, Reals]:
+    def _weigh(self, labels: NDArray[np.integer], swaps: bool) -> tuple[Reals, Reals, Reals, NDArray[np.bool_]]:
         n_sites, rows = labels.shape
         rights = self._rights(labels)
         left, log_left = self._from_left.start(rows), torch.zeros(rows, dtype=torch.float64, device=self._device)
         log_prob = log_left
+        doubtful = torch.zeros(rows, dtype=torch.bool, device=self._device)
         weights, swapped = [], []
         for site in range(n_sites):
             right, log_right = rights[site + 1]
@@ -97,6 +114,9 @@ class LocalScorer:
             norm = (self._effects[site][torch.from_numpy(labels[site].astype(np.int64)).to(self._device)] * found).sum(
                 1
             )
+            zero = norm <= self._zero * found.abs().amax(1)
+            doubtful |= zero
+            norm = torch.where(zero, 1.0, norm)
             log_prob = log_left + log_right + torch.log(norm)
             weights.append(found / norm[:, None])
             if swaps and site < n_sites - 1:
@@ -107,6 +127,7 @@ class LocalScorer:
             log_prob.cpu().numpy(),
             torch.stack(weights, dim=1).cpu().numpy(),
             torch.stack(swapped, dim=1).cpu().numpy() if swapped else np.empty((rows, 0)),
+            doubtful.cpu().numpy(),
         )
 
     def _rights(self, labels: NDArray[np.integer]) -> list[tuple[torch.Tensor, torch.Tensor]]:

@@ -250,3 +250,14 @@ def test_states_that_are_none(refused, tmp_path):
     message = refused("simulate", "state", "--file", tmp_path / "rho.npy", "--output", tmp_path / "a.h5")
     assert message == f"qtomo: {tmp_path / 'rho.npy'}: a density matrix has trace 0.9, expected 1"
     assert "shard 'a.shard-0-of-2.h5' is missing (2 of 2 are)" in refused("join", tmp_path / "a.h5", "--shards", 2)
+
+
+def test_targets_that_are_none(refused, copied, tmp_path):
+    assert "expected FILE, or --plan" in refused("verify")
+    assert "--target cat: neither a file nor a state; known: tfim" in refused("verify", copied, "--target", "cat")
+    assert "a ghz has no such parameter" in refused("verify", copied, "--target", "ghz", "--field", 1)
+    assert "expected --target beside it" in refused("verify", copied, "--field", 1)
+    assert "--plan: expected --qubits" in refused("verify", "--plan", "--target", "tfim")
+    assert "unknown fault 'x'" in refused("verify", "--plan", "--target", "ghz", "--qubits", 3, "--fault", "x:1")
+    path = write_records(tmp_path / "a.h5", [np.zeros((99, 2), np.uint8)], 2, named_povm("sic"))
+    assert "names no target" in refused("verify", path)

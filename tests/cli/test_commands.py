@@ -179,3 +179,25 @@ def test_shards_by_hand(qtomo, tmp_path):
         assert qtomo(*base, "--shard", shard).code == 0
     assert json.loads(qtomo("join", tmp_path / "a.h5", "--shards", 2, "--json").output)["n_records"] == 20_000
     assert "20000" in qtomo("info", tmp_path / "a.h5").output
+
+
+def test_verify_says_it_in_words_in_json_and_in_its_exit_code(qtomo, tmp_path):
+    base = ("simulate", "tfim", "--qubits", 4, "--records", 2000, "--seed", 1)
+    assert qtomo(*base, "--output", tmp_path / "good.h5").code == 0
+    fault = ("--noise", "depolarizing:1@2", "--undeclared")
+    assert qtomo(*base, *fault, "--output", tmp_path / "bad.h5").code == 0
+    target = ("--target", "tfim", "--coupling", 1, "--field", 1)
+    good = qtomo("verify", tmp_path / "good.h5", *target, "--alternative", "kgram", "--json")
+    assert good.code == 0
+    assert json.loads(good.output)["rejected"] is False
+    bad = qtomo("verify", tmp_path / "bad.h5", *target, "--figure", tmp_path / "map.png")
+    assert bad.code == 1
+    assert bad.output.startswith("Verdict: INCONSISTENT")
+    assert "qubit 2, dead" in bad.output
+    assert (tmp_path / "map.png").stat().st_size > 10_000
+    assert json.loads((tmp_path / "bad.verification.json").read_text())["verdict"] == "inconsistent"
+
+
+def test_verify_plans(qtomo):
+    plan = ("verify", "--plan", "--target", "tfim", "--qubits", 4, "--fault", "depolarizing:0.05", "--json")
+    assert json.loads(qtomo(*plan).output)["records_needed"]["depolarizing:0.05"]["sic"]["value"] > 100

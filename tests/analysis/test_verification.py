@@ -1,0 +1,142 @@
+"""The whole verification: good records, faulty ones, lost outcomes, settings, and what is refused."""
+
+import json
+
+import numpy as np
+import pytest
+
+from qtomo import GHZ, TFIM, Product, simulate
+from qtomo.analysis.faults import Law
+from qtomo.analysis.planning import plan
+from qtomo.analysis.verification import verification_path, verify, verify_records
+from qtomo.errors import InputError
+from qtomo.povm import named_povm
+from qtomo.records import SettingList, write_state
+from qtomo.states import DensityMatrix
+
+MODEL = TFIM(5, 1.0, 1.3)
+
+
+def test_good_records_are_consistent_and_say_what_that_means(tmp_path):
+    path = simulate(MODEL, 6000, tmp_path / "good.h5", seed=1)
+    found = verify(path, n_reference=5000)
+    assert found.verdict == "consistent"
+    assert found.first_fault is None
+    assert len(found.sites) == 5
+    assert len(found.bonds) == 4
+    assert all(e.low <= 0 <= e.high for e in [*found.sites, *found.bonds])
+    assert json.loads(verification_path(path).read_text()) == json.loads(json.dumps(found.to_dict()))
+    assert "no test here looks for" in " ".join(" ".join(found.claims).split())
+    assert {"depolarizing on every qubit", "field off", "neighbours swapped", "drift along the shots"} <= {
+        test.name for test in found.tests
+    }
+    assert "what a kgram learned" in {test.name for test in found.tests}
+
+
+def test_a_dead_qubit_is_named_and_mapped(tmp_path):
+    path = simulate(MODEL, 3000, tmp_path / "lab.h5", seed=2, noise=["depolarizing:1@3"], declared=False)
+    found = verify(path, n_reference=5000, save=False)
+    assert found.verdict == "inconsistent"
+    assert found.first_fault.place == "qubit 3, dead"
+    assert [site for site, e in enumerate(found.sites) if e.low > 0] == [3]
+    assert not verification_path(path).exists()
+    assert "Bits misread" not in str(found)  # Pauli-4 names no readout bits
+    assert "INCONSISTENT" in str(found)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    ["random", SettingList(np.array([[2] * 5, [0] * 5, [0, 1, 2, 1, 0]], np.uint8), np.array([900, 800, 700]))],
+)
+def test_shots_are_verified_in_their_settings(tmp_path, settings):
+    n = 3000 if settings == "random" else None
+    good = simulate(MODEL, n, tmp_path / "good.h5", "pauli6", 3, settings=settings)
+    assert verify(good, n_reference=4000).verdict != "inconsistent"
+    bad = simulate(MODEL, n, tmp_path / "bad.h5", "pauli6", 3, ["depolarizing:1@2"], settings=settings, declared=False)
+    found = verify(bad, n_reference=4000)
+    assert found.verdict == "inconsistent"
+    assert found.first_fault.place.startswith("qubit 2")
+
+
+def test_declared_noise_and_lost_outcomes_are_no_fault(tmp_path):
+    noise = ["readout:0.02/0.1", "depolarizing:0.1@1"]
+    path = simulate(MODEL, 4000, tmp_path / "a.h5", "pauli4", 4, noise, loss=0.05)
+    found = verify(path, n_reference=4000)
+    assert found.verdict != "inconsistent"
+    assert "needs whole records" in " ".join(found.claims)
+
+
+def test_a_network_is_learned_where_asked(tmp_path):
+    path = simulate(TFIM(4, 1.0, 0.3), 4000, tmp_path / "a.h5", seed=1)
+    found = verify(path, TFIM(4, 1.0, 2.0), alternative="gru", n_reference=2000)
+    tests = {test.name: test for test in found.tests}
+    assert tests["what a gru learned"].p_value < 1e-6
+    assert found.certificates[-1].value > 0
+    with pytest.raises(InputError, match="no alternative is called 'gro'; did you mean 'gru'"):
+        verify(path, alternative="gro", n_reference=2000)
+
+
+def test_the_parity_run_refines_the_bound(tmp_path):
+    path = simulate(MODEL, 20_000, tmp_path / "a.h5", "pauli6", seed=1, settings="random")
+    shots = simulate(
+        MODEL, None, tmp_path / "x.h5", "pauli6", settings=SettingList(np.zeros((1, 5), np.uint8), np.array([3000]))
+    )
+    plain = verify(path, alternative="none", n_reference=2000).certificates[0]
+    refined = verify(path, alternative="none", parity_records=shots, n_reference=2000).certificates[0]
+    assert "parity" in refined.name
+    assert refined.value > plain.value
+    with pytest.raises(InputError, match=r"a\.h5: /settings, row \d+, site \d: expected basis X throughout"):
+        verify(path, alternative="none", parity_records=path, n_reference=2000)
+
+
+@pytest.mark.parametrize("system", [GHZ(4), Product(4, 0.7, 0.3)])
+def test_targets_without_a_hamiltonian(tmp_path, system):
+    path = simulate(system, 2000, tmp_path / "a.h5", seed=1)
+    found = verify(path, n_reference=2000)
+    assert found.verdict != "inconsistent"
+    assert [c.name for c in found.certificates] == ["misfit KL(data‖target), from below"]
+
+
+def test_too_few_records_are_undecided():
+    law = Law(MODEL.state(), named_povm("pauli4"), MODEL)
+    found = verify_records(law.sample(200, np.random.default_rng(0)), law, n_reference=2000)
+    assert found.verdict == "undecided"
+    assert "too little" in " ".join(found.claims)
+
+
+def test_what_cannot_be_verified(tmp_path):
+    path = simulate(MODEL, 300, tmp_path / "a.h5", seed=1)
+    with pytest.raises(InputError, match=r"a\.h5: records of 5 qubits, the target has 6"):
+        verify(path, TFIM(6))
+    with pytest.raises(InputError, match="the target is a density matrix"):
+        verify(path, DensityMatrix(np.eye(32) / 32))
+    with pytest.raises(InputError, match="level is 0"):
+        verify(path, level=0.0)
+    with pytest.raises(InputError, match="12 exact records to calibrate with"):
+        verify(path, n_reference=12)
+    few = simulate(MODEL, 20, tmp_path / "few.h5", seed=1)
+    with pytest.raises(InputError, match=r"few\.h5: 20 records, expected at least 50"):
+        verify(few)
+
+
+def test_plans_by_measurement():
+    found = plan(TFIM(4), ["depolarizing:0.05", "one read as zero:0.05", "field:0.1"], n_exact=2000)
+    assert set(found.needed["depolarizing:0.05"]) == {"pauli4", "pauli6", "sic"}
+    assert "sic" not in found.needed["one read as zero:0.05"]
+    assert found.needed["depolarizing:0.05"]["pauli6"].value < found.needed["depolarizing:0.05"]["pauli4"].value
+    assert "–" in str(found)
+    for fault, message in (
+        ("gain:0.1", "unknown fault 'gain'"),
+        ("depolarizing", "expected NAME:SIZE"),
+        ("depolarizing:2", "size 2, expected"),
+    ):
+        with pytest.raises(InputError, match=message):
+            plan(TFIM(3), [fault], n_exact=100)
+
+
+def test_a_target_from_a_state_file(tmp_path):
+    from qtomo.records import read_state
+
+    path = simulate(MODEL, 2000, tmp_path / "a.h5", seed=1)
+    state = read_state(write_state(tmp_path / "s.h5", MODEL.state()))
+    assert verify(path, state, n_reference=2000).verdict != "inconsistent"
