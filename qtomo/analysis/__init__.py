@@ -4,7 +4,8 @@ from qtomo.analysis.estimate import Estimate
 from qtomo.analysis.evaluation import Evaluation, evaluate
 from qtomo.analysis.observables import Observable, estimate_observables, exact_value, pauli
 from qtomo.analysis.planning import plan
-from qtomo.analysis.verification import Verification, verify
+from qtomo.analysis.verdict import Verification
+from qtomo.analysis.verification import verify
 
 __all__ = [
     "Estimate",

@@ -5,24 +5,22 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from html import escape
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from scipy import stats
 
-from qtomo import __version__
 from qtomo.analysis import hypothesis
 from qtomo.analysis.alternatives import KGRAM, fitted_fault, half_ratios, learn
-from qtomo.analysis.certificates import Certificate, energy_witness, kl_lower_bound
+from qtomo.analysis.certificates import energy_witness, kl_lower_bound
 from qtomo.analysis.estimate import Estimate
 from qtomo.analysis.faults import Law, Scores
 from qtomo.analysis.hypothesis import Test
 from qtomo.analysis.observables import estimate_observables, exact_value, pauli
-from qtomo.analysis.table import Table
 from qtomo.analysis.two_sample import classifier_two_sample_test
+from qtomo.analysis.verdict import Verdict, Verification
 from qtomo.distribution import LOST, Outcomes
 from qtomo.errors import InputError
 from qtomo.files import write_atomic
@@ -31,9 +29,8 @@ from qtomo.records import RecordFile, Target
 from qtomo.seeds import stream
 from qtomo.states import MPS, State, System
 
-__all__ = ["Verdict", "Verification", "verification_path", "verify", "verify_records"]
+__all__ = ["verification_path", "verify", "verify_records"]
 
-Verdict = Literal["consistent", "inconsistent", "undecided"]
 Say = Callable[[str], None]
 Progress = Callable[[int, int], None]
 
@@ -41,93 +38,7 @@ _RELABELLED = 10_000  # records that are enough to see qubits exchanged
 _LARGE = 10_000  # records from which a network is learned as the alternative
 _SHOTS_TO_DRIFT = 200
 _RESOLUTION = 0.05
-
-
-@dataclass(frozen=True)
-class Verification:
-    """What a verification found. Prints as tables; `to_dict` has everything.
-
-    Args:
-        file: the records.
-        target: the target, in words.
-        verdict: `inconsistent` where a test rejects at the overall level; `consistent` where none does and the records
-            exclude depolarizing of every qubit at `resolution`; else `undecided`.
-        first_fault: the named fault of most evidence, where inconsistent.
-        level: of all tests together.
-        resolution: strength of depolarizing of every qubit that a consistent verdict excludes.
-        n_records: how many.
-        tests: by p-value, with Holm's correction.
-        certificates: bounds on fidelity and misfit.
-        sites: strength of depolarizing at each qubit, intervals that hold together.
-        bonds: <Z_i Z_i+1> minus the target's, intervals that hold together; empty where not measured.
-        claims: what the data support, in sentences.
-    """
-
-    file: str
-    target: str
-    verdict: Verdict
-    first_fault: Test | None
-    level: float
-    resolution: float
-    n_records: int
-    tests: list[Test]
-    certificates: list[Certificate]
-    sites: list[Estimate]
-    bonds: list[Estimate]
-    claims: list[str]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Everything, as plain values for JSON."""
-        return {
-            "creator": f"qtomo {__version__}",
-            "file": self.file,
-            "target": self.target,
-            "verdict": self.verdict,
-            "rejected": self.verdict == "inconsistent",
-            "undecided": self.verdict == "undecided",
-            "first_fault": self.first_fault.to_dict() if self.first_fault else None,
-            "level": self.level,
-            "resolution": self.resolution,
-            "n_records": self.n_records,
-            "tests": [test.to_dict() for test in self.tests],
-            "certificates": [certificate.to_dict() for certificate in self.certificates],
-            "map": {
-                "quantity": "strength of depolarizing at each qubit; <ZZ> of neighbours minus the target's",
-                "sites": [estimate.to_dict() for estimate in self.sites],
-                "bonds": [estimate.to_dict() for estimate in self.bonds],
-            },
-            "claims": self.claims,
-        }
-
-    def tables(self) -> list[Table]:
-        """The tests, then the certificates."""
-        rows = [
-            [
-                test.name,
-                "rejects" if test.adjusted <= self.level else "–",
-                _p(test.adjusted),
-                _p(test.p_value),
-                test.statistic,
-                test.place or "–",
-                test.size.interval() if test.size else "–",
-            ]
-            for test in self.tests
-        ]
-        columns = ["test for", f"at {self.level:g}", "p (Holm)", "p alone", "statistic", "where", "size [95 %]"]
-        bounds = [[c.name, f"{c.level:.0%}", c.says] for c in self.certificates]
-        return [
-            Table(f"{self.file}: {self.n_records:,} records against {self.target}", columns, rows),
-            Table("What the records certify", ["bound", "confidence", "says"], bounds),
-        ]
-
-    def __str__(self) -> str:
-        claims = "\n".join(f"• {claim}" for claim in self.claims)
-        return "\n\n".join([f"Verdict: {self.verdict.upper()}", *(str(table) for table in self.tables()), claims])
-
-    def _repr_html_(self) -> str:
-        items = "".join(f"<li>{escape(claim)}</li>" for claim in self.claims)
-        tables = "".join(table._repr_html_() for table in self.tables())
-        return f"<p>Verdict: <b>{self.verdict}</b></p>{tables}<ul>{items}</ul>"
+_READOUT = "one read as zero"
 
 
 def verification_path(records: str | os.PathLike[str]) -> Path:
@@ -428,13 +339,16 @@ def _claims(
             size = f", of strength {named.size.interval()}" if named.size else ""
             place = f" ({named.place})" if named.place else ""
             claims.append(f"The fault that explains most: {named.name}{place}{size}.")
-            if law.born.povm.measures_bases and "depolarizing" in named.name and named.size is not None:
+            if named.name == "depolarizing on every qubit" and named.size is not None and _READOUT in law.local_faults:
                 claims.append(
-                    f"Bits misread either way with probability {named.size.value / 2:.3g} are the same law: "
-                    "calibrate the readout before the state is blamed."
+                    f"The verdict hangs on the readout: bits misread either way with probability "
+                    f"{named.size.value / 2:.3g} are the same law. Calibrate it before the state is blamed."
                 )
-            elif "read as zero" in named.name:
-                claims.append("This may be the readout alone: calibrate it, and import the records with its confusion.")
+            elif named.name.startswith(_READOUT):
+                claims.append(
+                    "The verdict hangs on the readout, which may be all that is wrong: import the records with its "
+                    "confusion."
+                )
     else:
         claims.append(f"No test rejects the target at {level:g} for all together.")
         claims.append(
@@ -445,7 +359,3 @@ def _claims(
             claims.append("That is too little to call the records consistent: more are needed.")
     claims.append("All of it rests on the file's POVM: a readout error that is not in it counts as a fault.")
     return claims
-
-
-def _p(value: float) -> str:
-    return f"{value:.2g}" if value >= 1e-99 else "< 1e-99"

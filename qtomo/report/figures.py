@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qtomo.analysis import Evaluation
-from qtomo.analysis.verification import Verification
+from qtomo.analysis.verdict import Verification
 from qtomo.files import write_atomic
 from qtomo.training import Run
 

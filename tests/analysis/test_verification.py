@@ -40,8 +40,22 @@ def test_a_dead_qubit_is_named_and_mapped(tmp_path):
     assert found.first_fault.place == "qubit 3, dead"
     assert [site for site, e in enumerate(found.sites) if e.low > 0] == [3]
     assert not verification_path(path).exists()
-    assert "Bits misread" not in str(found)  # Pauli-4 names no readout bits
+    assert "hangs on the readout" not in str(found)
     assert "INCONSISTENT" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("noise", "words"),
+    [
+        ("depolarizing:0.1", "bits misread either way with probability 0.0"),
+        ("readout:0/0.2", "import the records with"),
+    ],
+)
+def test_a_verdict_that_hangs_on_the_readout_says_so(tmp_path, noise, words):
+    path = simulate(MODEL, 6000, tmp_path / "a.h5", seed=2, noise=[noise], declared=False)
+    found = verify(path, n_reference=5000, alternative="none")
+    assert found.verdict == "inconsistent"
+    assert words in " ".join(found.claims)
 
 
 @pytest.mark.parametrize(
