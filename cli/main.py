@@ -20,6 +20,7 @@ COMMANDS = {
     "train": "train",
     "sample": "sample",
     "evaluate": "evaluate",
+    "compare": "compare",
     "demo": "demo",
 }
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from qtomo.analysis import Estimate, Evaluation, estimate_observables, evaluate, pauli
+    from qtomo.analysis import Comparison, Estimate, Evaluation, compare, estimate_observables, evaluate, pauli
     from qtomo.errors import InputError
     from qtomo.povm import POVM, named_povm
     from qtomo.records import RecordFile, Target, simulate, write_records
@@ -33,7 +33,7 @@ _HOMES = {
     ),
     "records": ("RecordFile", "Target", "simulate", "write_records"),
     "training": ("Run", "resume", "sample_records", "train"),
-    "analysis": ("Estimate", "Evaluation", "estimate_observables", "evaluate", "pauli"),
+    "analysis": ("Comparison", "Estimate", "Evaluation", "compare", "estimate_observables", "evaluate", "pauli"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -45,6 +45,7 @@ __all__ = [
     "XXZ",
     "BornDistribution",
     "Cluster",
+    "Comparison",
     "Estimate",
     "Evaluation",
     "InputError",
@@ -54,6 +55,7 @@ __all__ = [
     "Run",
     "Target",
     "W",
+    "compare",
     "estimate_observables",
     "evaluate",
     "ground_state",
