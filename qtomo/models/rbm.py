@@ -49,7 +49,7 @@ class RBMConfig(Config):
     #: Temperatures of `tempering`.
     temperatures: int = Field(6, ge=2)
     #: Chains of annealed importance sampling.
-    ais_chains: int = Field(256, ge=2)
+    ais_chains: int = Field(128, ge=2)
     #: Temperatures of annealed importance sampling.
     ais_temperatures: int = Field(1000, ge=1)
     #: Sweeps while annealing a record to be drawn, and as many again at the end.
