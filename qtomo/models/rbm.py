@@ -71,8 +71,8 @@ class RBM(Model):
     annealed importance sampling.
 
     The loss in training has the gradient of the negative log-likelihood with the model's average taken over
-    Markov chains, <dF/dw>_data - <dF/dw>_chains (Hinton 2002, eq. 5; Tieleman 2008 for persistent chains); its value
-    means nothing. In evaluation mode the loss is the negative log-likelihood.
+    Markov chains, <dF/dw>_data - <dF/dw>_chains (Hinton 2002; Tieleman 2008 for persistent chains); its value means
+    nothing. In evaluation mode the loss is the negative log-likelihood.
 
     Args:
         n_sites: N, the number of qubits.
@@ -137,7 +137,7 @@ class RBM(Model):
             return self.log_z().standard_error
 
     def estimate_log_z(self, generator: torch.Generator) -> LogZ:
-        """ln Z by annealed importance sampling (Neal 2001; Salakhutdinov and Murray 2008, eqs. 9 and 12).
+        """ln Z by annealed importance sampling (Neal 2001; Salakhutdinov and Murray 2008).
 
         The path scales the fields of the hidden units from 0, where sites are independent, to 1:
         p_beta(v) ~ exp(sum_i a_i(v_i)) prod_j 2 cosh(beta x_j(v)/2). The mean weight estimates Z without bias, so
@@ -209,8 +209,7 @@ class RBM(Model):
     def _exchange(self, particles: Tensor, inverse: Tensor) -> Tensor:
         """Swap neighbouring temperatures by Metropolis, which keeps their joint law: (rungs, chains, n_sites).
 
-        Parallel tempering for machines like this one: Desjardins et al. 2010 (AISTATS), eq. 7, here with the hidden
-        units summed out.
+        Parallel tempering as Desjardins et al. 2010 (AISTATS) train by, here with the hidden units summed out.
         """
         rungs, chains, _ = particles.shape
         field = self._field(particles.flatten(0, 1)).view(rungs, chains, -1)
