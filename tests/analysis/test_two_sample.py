@@ -40,6 +40,13 @@ def test_neighbours_that_agree_are_seen_although_every_site_is_uniform():
     assert found.accuracy.value == pytest.approx(0.5 * (1 + 2 / 3), abs=0.05)
 
 
+def test_far_sites_that_agree_are_seen_although_neighbours_are_independent():
+    other = uniform(4000, 2)
+    other[:, 3] = other[:, 0]
+    found = classifier_two_sample_test(uniform(4000, 1), other, 3)
+    assert found.accuracy.value == pytest.approx(0.5 * (1 + 2 / 3), abs=0.05)
+
+
 def test_the_p_value_is_the_binomial_one():
     found = classifier_two_sample_test(uniform(300, 1), uniform(300, 2), 3, seed=5)
     right = round(found.accuracy.value * 300)
