@@ -37,15 +37,15 @@ _BLOCK = 16384  # states summed at once
 class RBMConfig(Config):
     """Settings of a restricted Boltzmann machine."""
 
-    #: Hidden units, H.
-    hidden_size: int = Field(64, ge=1)
+    #: Hidden units, H; with at most 20 of them Z is summed exactly, whatever the number of sites.
+    hidden_size: int = Field(20, ge=1)
     #: Where the model's side of the gradient comes from: `cd` starts Markov chains at the data, `pcd` goes on with
     #: those of the step before, `tempering` exchanges them with hotter ones besides.
     negative_phase: Literal["cd", "pcd", "tempering"] = "pcd"
     #: Gibbs sweeps a step, the k of CD-k.
     sweeps: int = Field(1, ge=1)
     #: Persistent chains (at each temperature).
-    chains: int = Field(1000, ge=1)
+    chains: int = Field(500, ge=1)
     #: Temperatures of `tempering`.
     temperatures: int = Field(6, ge=2)
     #: Chains of annealed importance sampling.
