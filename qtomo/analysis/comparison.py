@@ -149,7 +149,7 @@ def compare(
     Args:
         runs: runs, or their folders.
         records: where the record file is now, if it has moved.
-        n_samples: fresh records drawn from each distribution.
+        n_samples: fresh records drawn from each distribution (a quarter is scored of a k-gram's).
         seed: of all sampling.
         level: confidence level of intervals.
         say: called with a line about what is being done.
@@ -170,7 +170,8 @@ def compare(
     held_out = {name: held_out.get(name, evidence.held_out) for name in models}
     say("drawing records of every model")
     drawn = draw(models, n_samples, seed)
-    born, divergences, _ = judge(evidence, models, held_out, drawn, seed, level, device, allow_estimates, say)
+    scored = {**drawn, **draw(grams, n_samples // 4, seed)}
+    born, divergences, _ = judge(evidence, models, held_out, scored, seed, level, device, allow_estimates, say)
     say("observables")
     observables = evidence.observables(drawn, born.state if born is not None else None, level)
     truth = observables.get("exact", {})

@@ -226,8 +226,9 @@ def evaluate(
     evidence = Evidence.of(run, records)
     say("counting k-grams")
     family = str(run.config.model["family"])
-    models: dict[str, KGram | Model] = {**evidence.baselines(), family: run.model}
-    drawn = draw(models, n_samples, seed)
+    grams = evidence.baselines()
+    models: dict[str, KGram | Model] = {**grams, family: run.model}
+    drawn = {**draw(grams, n_samples // 4, seed), **draw({family: run.model}, n_samples, seed)}
     born, divergences, gain = judge(
         evidence, models, dict.fromkeys(models, evidence.held_out), drawn, seed, level, device, allow_estimates, say
     )
@@ -335,10 +336,9 @@ def _compare(
             divergence = kl_divergence(target_at_target, scores[name], model.likelihood, level, _shared_error(model))
             found[name] = {"kl_target_model": divergence}
             continue
-        of_model = drawn[name][:: 4 if isinstance(model, KGram) else 1]
-        say(f"scoring {len(of_model):,} records of {name}")
+        say(f"scoring {len(drawn[name]):,} records of {name}")
         found[name] = compare_by_sampling(
-            target_at_target, scores[name], target.log_prob(of_model), model.log_prob(of_model), level
+            target_at_target, scores[name], target.log_prob(drawn[name]), model.log_prob(drawn[name]), level
         )
     grams = [name for name, model in models.items() if isinstance(model, KGram)]
     *_, (last, model) = models.items()
