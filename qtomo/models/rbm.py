@@ -31,7 +31,7 @@ __all__ = ["RBM", "LogZ", "RBMConfig"]
 #: Number of states, of the hidden or of the visible units, up to which Z is summed exactly.
 LARGEST_SUM = 2**20
 
-_BLOCK = 16384  # states summed at once
+_BLOCK = 1024  # states summed at once: they stay in the cache
 
 
 class RBMConfig(Config):
