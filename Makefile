@@ -31,7 +31,7 @@ lint: install
 
 bench: install
 	$(BIN)/pip install --quiet -c constraints.txt -e ".[bench]"
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(BIN)/python -W ignore benchmarks/sampling.py
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(BIN)/python -W ignore benchmarks/sampling.py --figure docs/sampling.png
 	$(BIN)/python benchmarks/records.py
 
 clean:

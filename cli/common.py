@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Protocol
 
 import rich_click as click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from qtomo.errors import InputError
+from qtomo.povm import NAMED_POVMS, POVM, named_povm
+from qtomo.records import read_povm
+
 __all__ = [
+    "command_line",
     "device_option",
     "estimates_option",
     "json_option",
     "level_option",
     "overwrite_option",
+    "povm_of",
     "print_json",
     "progress_bar",
     "records_option",
@@ -57,6 +65,32 @@ device_option = click.option(
 estimates_option = click.option(
     "--allow-estimates", is_flag=True, help="Give KL also where a model's likelihood is only estimated."
 )
+
+
+def povm_of(name: str) -> POVM:
+    """A measurement by its name, or from a record file or .npy.
+
+    Raises:
+        InputError: neither a file nor a known name.
+    """
+    if name in NAMED_POVMS:
+        return named_povm(name)
+    if Path(name).exists():
+        return read_povm(name)
+    raise InputError(f"--povm {name}: neither a file nor a measurement; known: {', '.join(NAMED_POVMS)}")
+
+
+def command_line() -> str:
+    """What was typed, without what does not change the records: how to make the file again."""
+    kept, skip = [], False
+    for word in sys.argv[1:]:
+        option = word.partition("=")[0]
+        if option in ("--overwrite", "--json"):
+            continue
+        if not skip and option not in ("--output", "--shard", "--device"):
+            kept.append(word)
+        skip = not skip and option in ("--output", "--shard", "--device") and "=" not in word
+    return shlex.join(["qtomo", *kept])
 
 
 def print_json(value: dict[str, Any]) -> None:

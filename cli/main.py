@@ -15,12 +15,14 @@ __all__ = ["main"]
 #: Subcommands by name: the module that holds `command`, loaded when it is asked for.
 COMMANDS = {
     "simulate": "simulate",
+    "import": "import_",
     "join": "join",
     "info": "info",
     "train": "train",
     "sample": "sample",
     "evaluate": "evaluate",
     "compare": "compare",
+    "verify": "verify",
     "demo": "demo",
 }
 
@@ -62,7 +64,9 @@ def cli() -> None:
 def main() -> None:
     """Run the command; a user's mistake is one line on standard error and exit code 2."""
     try:
-        cli(standalone_mode=False)
+        result = cli(standalone_mode=False)
+        if isinstance(result, int) and result:
+            sys.exit(result)
     except InputError as error:
         _fail(str(error), BAD_INPUT)
     except click.ClickException as error:

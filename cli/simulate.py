@@ -3,37 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
-import shlex
-import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import rich_click as click
 
-from qtomo.errors import InputError
 from qtomo.noise import NOISES
 from qtomo.parallel import world
-from qtomo.povm import NAMED_POVMS, POVM, named_povm, parse_axes
+from qtomo.povm import NAMED_POVMS, parse_axes
 from qtomo.records import (
     RecordFile,
     join_shards,
     option_name,
-    read_povm,
     read_setting_list,
     read_state,
     simulate,
 )
 from qtomo.states import SYSTEMS, TFIM, State, System
 
-from .common import json_option, overwrite_option, print_json, progress_bar, say, seed_option
+from .common import command_line, json_option, overwrite_option, povm_of, print_json, progress_bar, say, seed_option
 
-__all__ = ["command"]
+__all__ = ["FIELD_HELP", "FIELD_TYPES", "command"]
 
 _RECORDS = 100_000
 
 #: Help of each field of a system.
-_HELP = {
+FIELD_HELP = {
     "n_sites": "Number of qubits N.",
     "coupling": "J; for tfim one number, or N - 1 with commas between.",
     "field": "h in H = −J ΣZZ − h ΣX; one number, or N with commas between.",
@@ -60,7 +55,8 @@ class _Numbers(click.ParamType):  # type: ignore[type-arg]
         return numbers[0] if len(numbers) == 1 else numbers
 
 
-_TYPES: dict[str, Any] = {"int": int, "float": float, "float | tuple[float, ...]": _Numbers()}
+#: Click's type of each kind of field.
+FIELD_TYPES: dict[str, Any] = {"int": int, "float": float, "float | tuple[float, ...]": _Numbers()}
 
 
 @click.group("simulate")
@@ -84,7 +80,7 @@ def _run(build: Callable[[], System | State], **options: Any) -> None:
     elif records is None:
         records = _RECORDS
     name = options["povm"] or ("pauli4" if settings is None else "pauli6")
-    povm = parse_axes(named_povm(name) if name in NAMED_POVMS else _povm_of_file(name), options["axes"], system.n_sites)
+    povm = parse_axes(povm_of(name), options["axes"], system.n_sites)
     workers = world()
     shard = options["shard"] or (workers.rank, workers.size)
     with progress_bar("records") as update:
@@ -101,7 +97,8 @@ def _run(build: Callable[[], System | State], **options: Any) -> None:
             settings,
             shard,
             device,
-            _command_line(),
+            command_line(),
+            not options["undeclared"],
         )
     if workers.size > 1:
         workers.wait()
@@ -122,25 +119,6 @@ def _run(build: Callable[[], System | State], **options: Any) -> None:
     else:
         count = f"{summary['n_records']:,} records of {system.n_sites} qubits"
         click.echo(f"{path}: {count}, {summary['povm']}, seed {seed}")
-
-
-def _povm_of_file(name: str) -> POVM:
-    if Path(name).exists():
-        return read_povm(name)
-    raise InputError(f"--povm {name}: neither a file nor a measurement; known: {', '.join(NAMED_POVMS)}")
-
-
-def _command_line() -> str:
-    """What was typed, without what does not change the records: how to make the file again."""
-    kept, skip = [], False
-    for word in sys.argv[1:]:
-        option = word.partition("=")[0]
-        if option in ("--overwrite", "--json"):
-            continue
-        if not skip and option not in ("--output", "--shard", "--device"):
-            kept.append(word)
-        skip = not skip and option in ("--output", "--shard", "--device") and "=" not in word
-    return shlex.join(["qtomo", *kept])
 
 
 class _Shard(click.ParamType):  # type: ignore[type-arg]
@@ -177,6 +155,7 @@ _SHARED = (
         metavar="NAME:PROBABILITY[@SITES]",
         help=f"Channel before the measurement, as often as needed: {', '.join(NOISES)}, readout.",
     ),
+    click.option("--undeclared", is_flag=True, help="Keep the noise out of the file's POVM: a fault to be found."),
     click.option("--loss", type=float, default=0.0, show_default=True, help="Probability that an outcome is lost."),
     click.option("--records", type=int, help=f"Number of records.  [default: {_RECORDS}]"),
     seed_option,
@@ -209,9 +188,9 @@ def _subcommand(family: str, system: type[Any]) -> click.Command:
             click.option(
                 option_name(field.name),
                 field.name,
-                type=_TYPES[str(field.type)],
+                type=FIELD_TYPES[str(field.type)],
                 show_default=True,
-                help=_HELP[field.name],
+                help=FIELD_HELP[field.name],
                 **given,
             )
         )

@@ -12,8 +12,20 @@ if TYPE_CHECKING:
     from qtomo.analysis import Comparison, Estimate, Evaluation, compare, estimate_observables, evaluate, pauli
     from qtomo.errors import InputError
     from qtomo.povm import POVM, named_povm
-    from qtomo.records import RecordFile, Target, simulate, write_records
-    from qtomo.states import GHZ, MPS, TFIM, XXZ, BornDistribution, Cluster, Product, RandomMPS, W, ground_state
+    from qtomo.records import RecordFile, Target, read_state, simulate, write_records, write_state
+    from qtomo.states import (
+        GHZ,
+        MPS,
+        TFIM,
+        XXZ,
+        BornDistribution,
+        Cluster,
+        DensityMatrix,
+        Product,
+        RandomMPS,
+        W,
+        ground_state,
+    )
     from qtomo.training import Run, resume, sample_records, train
 
 _HOMES = {
@@ -26,12 +38,13 @@ _HOMES = {
         "XXZ",
         "BornDistribution",
         "Cluster",
+        "DensityMatrix",
         "Product",
         "RandomMPS",
         "W",
         "ground_state",
     ),
-    "records": ("RecordFile", "Target", "simulate", "write_records"),
+    "records": ("RecordFile", "Target", "read_state", "simulate", "write_records", "write_state"),
     "training": ("Run", "resume", "sample_records", "train"),
     "analysis": ("Comparison", "Estimate", "Evaluation", "compare", "estimate_observables", "evaluate", "pauli"),
 }
@@ -46,6 +59,7 @@ __all__ = [
     "BornDistribution",
     "Cluster",
     "Comparison",
+    "DensityMatrix",
     "Estimate",
     "Evaluation",
     "InputError",
@@ -61,11 +75,13 @@ __all__ = [
     "ground_state",
     "named_povm",
     "pauli",
+    "read_state",
     "resume",
     "sample_records",
     "simulate",
     "train",
     "write_records",
+    "write_state",
 ]
 
 

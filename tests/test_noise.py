@@ -120,3 +120,34 @@ def test_what_is_no_channel_and_no_confusion():
         with_confusion(povm, np.eye(2), 2)
     with pytest.raises(InputError, match="not a probability"):
         with_confusion(povm, np.eye(4) * -1, 2)
+
+
+def test_a_misread_bit_of_pauli6_moves_within_its_basis():
+    state, povm = random_state(2, 5), named_povm("pauli6")
+    found = probabilities(state, parse_noise(povm, ["readout:0.1/0.3@1"], 2)).reshape(6, 6)
+    flip = np.kron(np.eye(3), [[0.9, 0.3], [0.1, 0.7]])  # read given true
+    assert found == pytest.approx(probabilities(state, povm).reshape(6, 6) @ flip.T, abs=1e-12)
+
+
+def test_readout_acts_after_every_channel():
+    texts = ["readout:0.1", "amplitude-damping:0.3"]
+    found = parse_noise(named_povm("pauli6"), texts, 2)
+    expected = parse_noise(parse_noise(named_povm("pauli6"), texts[:1], 2), texts[1:], 2)
+    assert np.allclose(found.elements, expected.elements, atol=1e-14)
+    assert np.allclose(found.elements, parse_noise(named_povm("pauli6"), texts[::-1], 2).elements, atol=1e-14)
+
+
+def test_equal_misreadings_of_pauli4_are_depolarizing():
+    found = parse_noise(named_povm("pauli4"), ["readout:0.05"], 2).elements
+    assert found == pytest.approx(noisy(named_povm("pauli4"), NOISES["depolarizing"](0.1), 2).elements, abs=1e-12)
+
+
+def test_readout_that_makes_no_sense():
+    for text, fault in (
+        ("readout:0.1/0.2/0.3", "3 probabilities are too many"),
+        ("readout:1.2", "readout: probability is 1.2"),
+    ):
+        with pytest.raises(InputError, match=fault):
+            parse_noise(named_povm("pauli4"), [text], 2)
+    with pytest.raises(InputError, match="POVM 'sic' measures no bit"):
+        parse_noise(named_povm("sic"), ["readout:0.1"], 2)

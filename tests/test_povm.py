@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from qtomo.povm import PAULIS, POVM, InputError, named_povm
+from qtomo.povm import PAULIS, POVM, InputError, named_povm, parse_axes
 
 
 @pytest.mark.parametrize("name", ["pauli4", "pauli6", "sic", "tetrahedral"])
@@ -74,3 +74,40 @@ def test_z_basis_is_not_complete() -> None:
 def test_unknown_name_lists_the_known() -> None:
     with pytest.raises(InputError, match="pauli4"):
         named_povm("paul4")
+
+
+def test_axes_turn_the_measurement() -> None:
+    povm = named_povm("pauli4")
+    turned = parse_axes(povm, ["-X,Y,Z@1"], 3)
+    minus = 0.5 * (PAULIS["I"] - PAULIS["X"]) / 3
+    np.testing.assert_allclose(turned.elements[1, 1], minus, atol=1e-15)
+    np.testing.assert_allclose(turned.elements[[0, 2]], np.stack([povm.elements] * 2), atol=1e-15)
+    swapped = povm.turned([[0, 0, 1], [0, 1, 0], [1, 0, 0]])
+    np.testing.assert_allclose(swapped.elements[[1, 0, 2]], povm.elements[[0, 1, 2]], atol=1e-15)
+    assert turned.name == "pauli4 along -X,Y,Z@1"
+
+
+def test_a_pole_opposite_the_polarisation_cuts_the_variance_threefold() -> None:
+    """<X> = 0.66, as at the critical point: second moments 5 + 4<X> and 5 - 4<X>."""
+    rho = 0.5 * (PAULIS["I"] + 0.66 * PAULIS["X"])
+    moments = []
+    for axes in ("X,Y,Z", "-X,Y,Z"):
+        povm = parse_axes(named_povm("pauli4"), [axes], 1)
+        probabilities = np.einsum("aij,ji->a", povm.elements, rho).real
+        moments.append(probabilities @ povm.outcome_values(PAULIS["X"]) ** 2)
+    np.testing.assert_allclose(moments, [5 + 4 * 0.66, 5 - 4 * 0.66], atol=1e-12)
+    assert moments[0] / moments[1] > 3
+
+
+@pytest.mark.parametrize("text", ["X,Y", "X,X,Z", "X,Y,W", "--X,Y,Z", "X,Y,Z@a", "X,Y,Z@3"])
+def test_axes_that_are_none_are_refused(text: str) -> None:
+    with pytest.raises(InputError, match=r"axes|outside a chain"):
+        parse_axes(named_povm("pauli4"), [text], 3)
+    with pytest.raises(InputError, match="not three orthonormal"):
+        named_povm("sic").turned(np.ones((3, 3)))
+
+
+def test_which_povms_fit_settings() -> None:
+    assert named_povm("pauli6").measures_bases
+    assert not named_povm("pauli4").measures_bases
+    assert not POVM(named_povm("pauli6").elements[[0, 2, 1, 3, 4, 5]]).measures_bases

@@ -1,10 +1,12 @@
-"""Analysis: estimates with error bars, divergences, observables, and the evaluation and comparison of runs."""
+"""Analysis: estimates with error bars, divergences, observables, evaluation, comparison and verification."""
 
 from qtomo.analysis.comparison import Comparison, compare
 from qtomo.analysis.estimate import Estimate
 from qtomo.analysis.evaluation import Evaluation, evaluate
 from qtomo.analysis.observables import Observable, estimate_observables, exact_value, pauli
+from qtomo.analysis.planning import plan
 from qtomo.analysis.two_sample import TwoSampleTest, classifier_two_sample_test
+from qtomo.analysis.verification import Verification, verify
 
 __all__ = [
     "Comparison",
@@ -12,10 +14,13 @@ __all__ = [
     "Evaluation",
     "Observable",
     "TwoSampleTest",
+    "Verification",
     "classifier_two_sample_test",
     "compare",
     "estimate_observables",
     "evaluate",
     "exact_value",
     "pauli",
+    "plan",
+    "verify",
 ]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from qtomo.distribution import LOST, Outcomes, shot_labels
 from qtomo.errors import InputError
 from qtomo.povm import POVM
-from qtomo.records.hdf5 import CheckedFile, first_line, text
+from qtomo.records.hdf5 import CheckedFile, text
 from qtomo.records.schema import FORMAT, VERSION, Parameter, Target
 from qtomo.records.settings import Design
 from qtomo.seeds import stream
@@ -90,10 +90,8 @@ class RecordFile(CheckedFile):
                     parts.append(shard._rows(name, *inside))
                 start += shard.n_records
             return np.concatenate(parts)
-        try:
+        with self.reading(f"/{name}, rows {first} to {last - 1}"):
             block: Outcomes = self._data[name][first:last]
-        except (OSError, RuntimeError) as error:
-            raise self.error(f"/{name}, rows {first} to {last - 1}: cannot be read ({first_line(error)})") from None
         if name == "settings":
             wrong, largest, known = block > 2, 2, "0 (X), 1 (Y) or 2 (Z)"
         else:
@@ -124,14 +122,14 @@ class RecordFile(CheckedFile):
         if self._shards or "shots" not in self._file:
             return {}
         found = {}
-        for name in self.own("shots", h5py.Group):
+        with self.reading("/shots"):
+            names = list(self.own("shots", h5py.Group))
+        for name in names:
             dataset = self.dataset(f"shots/{name}", ("f8", "i8"), 1)
             if dataset.shape != (self.n_records,):
                 raise self.error(f"/shots/{name}: shape {dataset.shape}, expected ({self.n_records},)")
-            try:
+            with self.reading(f"/shots/{name}"):
                 found[name] = np.asarray(dataset[()])
-            except (OSError, RuntimeError) as error:
-                raise self.error(f"/shots/{name}: cannot be read ({first_line(error)})") from None
         return found
 
     def check(self) -> int:

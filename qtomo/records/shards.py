@@ -12,7 +12,7 @@ import numpy as np
 from qtomo.errors import InputError
 from qtomo.files import check_absent
 from qtomo.records.reader import RecordFile
-from qtomo.records.writer import open_new, write_header
+from qtomo.records.writer import open_new, set_text, write_header
 
 __all__ = ["join_shards", "shard_path"]
 
@@ -64,10 +64,10 @@ def join_shards(output: str | os.PathLike[str], shards: int, overwrite: bool = F
                     layout[start : start + count] = source
                     start += count
                 out.create_virtual_dataset(name, layout)
-            out.attrs["sha256"] = digests["outcomes"].hexdigest()
+            set_text(out, "sha256", digests["outcomes"].hexdigest())
             if first.design:
-                out["settings"].attrs["sha256"] = digests["settings"].hexdigest()
-                out["settings"].attrs["design"] = first.design
+                set_text(out["settings"], "sha256", digests["settings"].hexdigest())
+                set_text(out["settings"], "design", first.design)
     return output
 
 

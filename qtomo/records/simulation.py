@@ -66,6 +66,7 @@ def simulate(
     shard: Shard = (0, 1),
     device: str = "cpu",
     command: str = "",
+    declared: bool = True,
 ) -> Path:
     """Measure a state `n_records` times, into a record file.
 
@@ -88,6 +89,7 @@ def simulate(
             `join_shards` makes one file of them, the same records as one process makes.
         device: `cpu`, `cuda` or `auto`.
         command: how to make the file again.
+        declared: whether the file's POVM tells the noise; if not, it is that of a laboratory that knows of none.
 
     Raises:
         InputError: fewer than one record, a negative seed, a POVM for another number of sites, noise that is
@@ -122,7 +124,7 @@ def simulate(
         path,
         blocks,
         system.n_sites,
-        measured,
+        measured if declared else clean,
         Target.of(system, state if isinstance(state, MPS) else None),
         seed=seed,
         command=command or _command(system, clean.name, n_records, seed, loss, noise),

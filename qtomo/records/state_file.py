@@ -17,7 +17,7 @@ from qtomo.povm import POVM
 from qtomo.records.hdf5 import CheckedFile, first_line, text
 from qtomo.records.reader import RecordFile
 from qtomo.records.schema import FORMAT
-from qtomo.records.writer import open_new
+from qtomo.records.writer import open_new, set_text, write_checked
 from qtomo.states import LARGEST_DENSITY, MPS, DensityMatrix, State
 
 __all__ = ["STATE_FORMAT", "read_array", "read_povm", "read_state", "write_state"]
@@ -36,15 +36,15 @@ def write_state(path: str | os.PathLike[str], state: State, overwrite: bool = Fa
     """
     path = check_absent(path, overwrite)
     with open_new(path) as (file, _):
-        file.attrs["format"] = STATE_FORMAT
+        set_text(file, "format", STATE_FORMAT)
         file.attrs["version"] = _VERSION
-        file.attrs["creator"] = f"qtomo {__version__}"
+        set_text(file, "creator", f"qtomo {__version__}")
         file.attrs["n_sites"] = state.n_sites
         if isinstance(state, DensityMatrix):
-            file.create_dataset("density_matrix", data=state.matrix, compression="gzip", track_times=False)
+            write_checked(file, "density_matrix", state.matrix, compression="gzip")
         else:
             for site, tensor in enumerate(state.tensors):
-                file.create_dataset(f"tensors/{site}", data=tensor, track_times=False)
+                write_checked(file, f"tensors/{site}", tensor)
     return path
 
 

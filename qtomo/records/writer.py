@@ -22,10 +22,11 @@ from qtomo.povm import POVM
 from qtomo.records.schema import FORMAT, VERSION, Target
 from qtomo.records.settings import Design
 
-__all__ = ["open_new", "write_header", "write_records"]
+__all__ = ["Block", "open_new", "set_text", "write_checked", "write_header", "write_records"]
 
 _CHUNK_BYTES = 2**18
-_LIBRARY = ("earliest", "v110")  # versions of HDF5 that can read the file
+# Version of HDF5 that can read the file: from 1.10 on, whose metadata carry checksums.
+_LIBRARY = ("v110", "v110")
 
 
 #: Outcomes (rows, n_sites), or settings and bits of shots, each (rows, n_sites).
@@ -86,10 +87,11 @@ def write_records(
                 settings.append(block[0])
             outcomes.append(bits)
             disk.check()
-        file.attrs["sha256"] = outcomes.sha256
+        set_text(file, "sha256", outcomes.sha256)
         if settings is not None:
-            settings.dataset.attrs["sha256"] = settings.sha256
-            settings.dataset.attrs["design"] = design
+            assert design is not None
+            set_text(settings.dataset, "sha256", settings.sha256)
+            set_text(settings.dataset, "design", design)
         for name, values in (columns or {}).items():
             _write_column(file, name, values, outcomes.n_records)
     return path
@@ -104,16 +106,26 @@ def open_new(path: Path) -> Iterator[tuple[h5py.File, _Disk]]:
 
 def write_header(file: h5py.File, povm: POVM, target: Target | None, seed: int | None, command: str) -> None:
     """All of a record file but its records."""
-    file.attrs["format"] = FORMAT
+    set_text(file, "format", FORMAT)
     file.attrs["version"] = VERSION
-    file.attrs["creator"] = f"qtomo {__version__}"
-    file.attrs["command"] = command
+    set_text(file, "creator", f"qtomo {__version__}")
+    set_text(file, "command", command)
     if seed is not None:
         file.attrs["seed"] = seed
-    elements = file.create_dataset("povm/elements", data=povm.elements, track_times=False)
-    elements.attrs["name"] = povm.name
+    set_text(write_checked(file, "povm/elements", povm.elements), "name", povm.name)
     if target is not None:
         _write_target(file, target)
+
+
+def set_text(place: h5py.Group | h5py.Dataset, name: str, value: str) -> None:
+    """An attribute of text, of fixed length: those of variable length lie where HDF5 keeps no checksum."""
+    raw = value.encode()
+    place.attrs.create(name, raw, dtype=h5py.string_dtype("utf-8", max(1, len(raw))))
+
+
+def write_checked(place: h5py.Group, name: str, data: NDArray[Any], **options: Any) -> h5py.Dataset:
+    """A dataset in one piece, with a checksum that HDF5 compares at each reading."""
+    return place.create_dataset(name, data=data, chunks=data.shape, fletcher32=True, track_times=False, **options)
 
 
 class _Rows:
@@ -173,7 +185,9 @@ def _write_column(file: h5py.File, name: str, values: NDArray[Any], n_records: i
     if array.shape != (n_records,) or array.dtype.kind not in "iuf":
         raise InputError(f"column '{name}' is {array.dtype} {array.shape}, expected numbers ({n_records},)")
     kind = np.float64 if array.dtype.kind == "f" else np.int64
-    file.create_dataset(f"shots/{name}", data=array.astype(kind), compression="gzip", track_times=False)
+    file.create_dataset(
+        f"shots/{name}", data=array.astype(kind), compression="gzip", fletcher32=True, track_times=False
+    )
 
 
 class _Disk(io.FileIO):
@@ -218,8 +232,11 @@ class _Disk(io.FileIO):
 def _write_target(file: h5py.File, target: Target) -> None:
     group = file.create_group("target")
     for name, value in target.parameters.items():
-        group.attrs[name] = value
+        if isinstance(value, str):
+            set_text(group, name, value)
+        else:
+            group.attrs[name] = value
     for site, tensor in enumerate(target.tensors or ()):
-        group.create_dataset(f"tensors/{site}", data=tensor, track_times=False)
+        write_checked(group, f"tensors/{site}", tensor)
     if target.density_matrix is not None:
-        group.create_dataset("density_matrix", data=target.density_matrix, compression="gzip", track_times=False)
+        write_checked(group, "density_matrix", target.density_matrix, compression="gzip")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qtomo.analysis import Comparison, Estimate, Evaluation
+from qtomo.analysis.verification import Verification
 from qtomo.files import write_atomic
 from qtomo.training import Run
 
@@ -18,10 +19,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["comparison_figure", "summary_figure"]
+__all__ = ["comparison_figure", "fault_map", "summary_figure"]
 
 # Okabe and Ito's colour-blind safe colours; markers and line styles tell the same without colour.
-_EXACT, _RECORDS, _MODEL = "#000000", "#E69F00", "#0072B2"
+_EXACT, _RECORDS, _MODEL, _FAULT = "#000000", "#E69F00", "#0072B2", "#D55E00"
 
 
 def summary_figure(run: Run, evaluation: Evaluation, path: Path) -> None:
@@ -30,10 +31,41 @@ def summary_figure(run: Run, evaluation: Evaluation, path: Path) -> None:
     Raises:
         InputError: the file cannot be written.
     """
-    figure = _figure(4)
+    figure = _figure(10, 4)
     left, right = figure.subplots(1, 2)
     _correlations(left, evaluation)
     _training_curve(right, run, evaluation)
+    _save(figure, path)
+
+
+def fault_map(found: Verification, path: Path) -> None:
+    """Strength of depolarizing at each qubit, and the misfit of each neighbours' <ZZ>, as PNG.
+
+    Intervals hold together: where one leaves the line at zero, that qubit or bond is at fault.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    figure = _figure(10, 6)
+    panels = figure.subplots(2, 1) if found.bonds else [figure.subplots()]
+    labels = ("depolarizing strength of the qubit", r"$\langle Z_iZ_{i+1}\rangle$, records − target")
+    places = (np.arange(len(found.sites)), np.arange(len(found.bonds)) + 0.5)
+    for panel, label, where, estimates in zip(panels, labels, places, (found.sites, found.bonds), strict=False):
+        values = np.array([e.value for e in estimates])
+        reach = np.array([[e.value - e.low, e.high - e.value] for e in estimates]).T
+        off = np.array([e.low > 0 or e.high < 0 for e in estimates])
+        for chosen, colour, marker, name in ((~off, _MODEL, "o", "agrees"), (off, _FAULT, "D", "off")):
+            if chosen.any():
+                panel.errorbar(
+                    where[chosen], values[chosen], yerr=reach[:, chosen], color=colour, marker=marker, linestyle="",
+                    markersize=4, capsize=2, label=name,
+                )  # fmt: skip
+        panel.axhline(0, color="0.5", linewidth=0.8)
+        panel.set_xlabel("site")
+        panel.set_ylabel(label)
+        panel.legend(frameon=False)
+    level = found.sites[0].level
+    figure.suptitle(f"{found.verdict}: where the fault is ({level:.0%} intervals, for all together)", fontsize=11)
     _save(figure, path)
 
 
@@ -43,7 +75,7 @@ def comparison_figure(comparison: Comparison, path: Path) -> None:
     Raises:
         InputError: the file cannot be written.
     """
-    figure = _figure(1.5 + 0.35 * len(comparison.entries))
+    figure = _figure(10, 1.5 + 0.35 * len(comparison.entries))
     left, right = figure.subplots(1, 2, sharey=True)
     entries = comparison.entries
     _dots(left, {name: entry.divergences.get(comparison.measure) for name, entry in entries.items()}, comparison)
@@ -74,11 +106,11 @@ def _dots(axes: Axes, values: dict[str, Estimate | None], comparison: Comparison
     axes.set_ylim(len(values) - 0.5, -0.5)
 
 
-def _figure(height: float) -> Figure:
+def _figure(width: float, height: float) -> Figure:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10, height), layout="constrained")
+    figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 

@@ -15,6 +15,7 @@ from qtomo.distribution import LOST, Outcomes
 from qtomo.errors import InputError
 from qtomo.povm import POVM, named_povm
 from qtomo.states.density import DenseEngine, DensityMatrix
+from qtomo.states.local import LocalScorer, LocalWeights
 from qtomo.states.mps import MPS
 from qtomo.states.sampling import BasisWalker, ElementWalker
 from qtomo.states.scoring import Scorer
@@ -94,12 +95,35 @@ class BornDistribution:
             InputError: another number of sites, or an outcome that the POVM does not have.
         """
         outcomes = np.asarray(outcomes)
+        self._check(outcomes)
+        return self._scorer.log_prob(outcomes)
+
+    def _check(self, outcomes: Outcomes) -> None:
         if outcomes.ndim != 2 or outcomes.shape[1] != self.n_sites:
             raise InputError(f"records have shape {outcomes.shape}, expected (batch, {self.n_sites})")
         wrong = (outcomes >= self.n_outcomes) & (outcomes != LOST)
         if wrong.any():
             raise InputError(f"outcome {outcomes[wrong][0]} in records of a POVM with {self.n_outcomes} outcomes")
-        return self._scorer.log_prob(outcomes)
+
+    def weigh(self, outcomes: Outcomes, swaps: bool = False) -> LocalWeights:
+        """ln P and the local weights of records (batch, n_sites); see `qtomo.states.local`.
+
+        Raises:
+            InputError: a density matrix, or as `log_prob`.
+        """
+        if isinstance(self.state, DensityMatrix):
+            raise InputError("local weights need a matrix-product state, not a density matrix")
+        self._check(outcomes)
+        return self._local.weigh(outcomes, swaps)
+
+    @cached_property
+    def _local(self) -> LocalScorer:
+        return LocalScorer(self._scored_state.tensors, self._elements, self.device, single=self.tolerance >= 1e-4)
+
+    @cached_property
+    def _scored_state(self) -> MPS:
+        assert isinstance(self.state, MPS)
+        return self.state.truncate(weight=self.cut_weight)[0] if self.tolerance else self.state
 
     @cached_property
     def _walker(self) -> BasisWalker | ElementWalker | DenseEngine:
@@ -129,8 +153,14 @@ class BornDistribution:
     def _scorer(self) -> Scorer | DenseEngine:
         if isinstance(self.state, DensityMatrix):
             return self._dense
-        state = self.state.truncate(weight=self._cut_weight())[0] if self.tolerance else self.state
-        return Scorer(state.tensors, self._elements, self.device)
+        return Scorer(self._scored_state.tensors, self._elements, self.device)
 
-    def _cut_weight(self) -> float:
+    @property
+    def cut_weight(self) -> float:
+        """Schmidt weight a cut that scores leave out."""
         return (self.tolerance / 2) ** 2 / max(1, self.n_sites - 1)
+
+    @property
+    def scored_bond_dim(self) -> int:
+        """Bond dimension that scores are taken with; 1 for a density matrix, which has none."""
+        return self._scorer.bond_dim if isinstance(self._scorer, Scorer) else 1

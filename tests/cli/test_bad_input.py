@@ -235,3 +235,28 @@ def test_a_measurement_for_other_sites(tmp_path):
     with pytest.raises(InputError, match="given for 3 sites, asked for 4"):
         write_records(tmp_path / "a.h5", [np.zeros((2, 4), np.uint8)], 4, POVM(elements, "three"))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [
+        (("--povm", "pauli5"), "--povm pauli5: neither a file nor a measurement; known: pauli4"),
+        (("--axes", "X,Y"), "axes 'X,Y': expected X, Y and Z once each"),
+        (("--settings", "none.txt"), "none.txt: cannot be read as a text file of settings"),
+        (("--settings", "random", "--povm", "sic"), "settings go with bases X, Y and Z"),
+        (("--noise", "readout:2"), "readout: probability is 2.0, expected 0 to 1"),
+        (("--shard", "3"), "'3' is not I/N, such as 0/4"),
+        (("--shard", "4/4"), "shard is 4 of 4, expected 0 to 3"),
+        (("--device", "tpu"), "device = 'tpu', expected auto, cpu or cuda"),
+    ],
+)
+def test_ways_to_measure_that_are_none(refused, tmp_path, options, fault):
+    message = refused("simulate", "tfim", "--qubits", 4, *options, "--output", tmp_path / "a.h5")
+    assert fault in message
+
+
+def test_states_that_are_none(refused, tmp_path):
+    np.save(tmp_path / "rho.npy", np.eye(4) * 0.225)
+    message = refused("simulate", "state", "--file", tmp_path / "rho.npy", "--output", tmp_path / "a.h5")
+    assert message == f"qtomo: {tmp_path / 'rho.npy'}: a density matrix has trace 0.9, expected 1"
+    assert "shard 'a.shard-0-of-2.h5' is missing (2 of 2 are)" in refused("join", tmp_path / "a.h5", "--shards", 2)

@@ -161,3 +161,39 @@ def test_a_degenerate_ground_state_is_told(qtomo, tmp_path):
 
 def test_version(qtomo):
     assert qtomo("--version").output.startswith("qtomo, version")
+
+
+def test_every_way_to_measure(qtomo, tmp_path):
+    (tmp_path / "settings.txt").write_text("Z 200\nXZZX 100\n")
+    base = ("simulate", "tfim", "--qubits", 4, "--seed", 1)
+    ways = {
+        "random": ("--settings", "random", "--records", 300, "--noise", "readout:0.01/0.02"),
+        "fixed": ("--settings", tmp_path / "settings.txt"),
+        "turned": ("--records", 300, "--axes", "-X,Y,Z@0,1", "--povm", "pauli4"),
+        "trine": ("--records", 300, "--povm", "trine"),
+    }
+    for name, options in ways.items():
+        assert qtomo(*base, *options, "--output", tmp_path / f"{name}.h5").code == 0
+        assert RecordFile(tmp_path / f"{name}.h5").n_records == 300
+    assert "not informationally complete" in qtomo("info", tmp_path / "trine.h5").output
+    assert "kept a shot, fixed" in qtomo("info", tmp_path / "fixed.h5").output
+    command = RecordFile(tmp_path / "turned.h5").command
+    assert command == "qtomo simulate tfim --qubits 4 --seed 1 --records 300 --axes -X,Y,Z@0,1 --povm pauli4"
+
+
+def test_a_state_and_a_povm_from_files(qtomo, made, tmp_path):
+    records, _ = made
+    options = ("--povm", records, "--records", 200, "--seed", 2)
+    assert qtomo("simulate", "state", "--file", records, *options, "--output", tmp_path / "a.h5").code == 0
+    system = ("simulate", "tfim", "--qubits", 4)
+    assert qtomo(*system, "--records", 200, "--seed", 2, "--output", tmp_path / "b.h5").code == 0
+    one, other = RecordFile(tmp_path / "a.h5"), RecordFile(tmp_path / "b.h5")
+    assert (one.load() == other.load()).all()
+
+
+def test_shards_by_hand(qtomo, tmp_path):
+    base = ("simulate", "ghz", "--qubits", 3, "--records", 20_000, "--output", tmp_path / "a.h5")
+    for shard in ("0/2", "1/2"):
+        assert qtomo(*base, "--shard", shard).code == 0
+    assert json.loads(qtomo("join", tmp_path / "a.h5", "--shards", 2, "--json").output)["n_records"] == 20_000
+    assert "20000" in qtomo("info", tmp_path / "a.h5").output

@@ -14,6 +14,7 @@ from qtomo.records import split
 from qtomo.states import ground_state
 
 PAULI4 = named_povm("pauli4")
+DATA = Path(__file__).parents[2] / "data" / "tfim10.h5"
 
 
 def some_outcomes(rows: int = 1000, n_sites: int = 5) -> np.ndarray:
@@ -229,9 +230,10 @@ def test_splits_never_overlap_and_leave_nothing_out():
         split(5, 5, seed=0)
 
 
-def test_the_shipped_records_can_be_read():
-    """Files of version 1 stay readable."""
-    with RecordFile(Path(__file__).parents[2] / "data" / "tfim10.h5") as file:
+@pytest.mark.parametrize("path", [DATA, Path(__file__).parent / "before_checksums.h5"], ids=lambda path: path.stem)
+def test_the_shipped_records_can_be_read(path):
+    """Files of version 1 stay readable, those written before metadata had checksums as well."""
+    with RecordFile(path) as file:
         assert file.load().shape == (5000, 10)
         assert file.target.system == TFIM(10)
         assert abs(file.target.state().overlap(ground_state(TFIM(10)))) == pytest.approx(1, abs=1e-9)

@@ -1,0 +1,183 @@
+"""HDF5 of any layout, by a mapping: which dataset holds the outcomes, and which the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from qtomo.distribution import Outcomes
+from qtomo.errors import InputError
+from qtomo.records.hdf5 import CheckedFile
+from qtomo.records.importers.base import (
+    Alphabet,
+    Basis,
+    Columns,
+    Imported,
+    Lost,
+    OneBased,
+    Povm,
+    alphabets,
+    fixed_basis,
+    measurement,
+    with_basis,
+)
+from qtomo.records.writer import Block
+
+__all__ = ["ForeignFile", "Table", "read_hdf5", "table_blocks", "table_shape"]
+
+_BLOCK_BYTES = 2**22
+
+
+class ForeignFile(CheckedFile):
+    """An HDF5 file of another program: the guards of ours, and no format of its own."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "file of measurement records", None)
+
+    def has(self, name: str) -> bool:
+        """Whether something is called so."""
+        return name in self._file
+
+    def table(self, name: str, transposed: bool = False) -> Table:
+        """The dataset at `name` as rows of values: (records, N), or (records,) strings of N letters."""
+        dataset = self.stored_here(name.strip("/"))
+        if dataset.dtype.kind not in "biuf" and h5py.check_string_dtype(dataset.dtype) is None:
+            raise self.error(f"/{name.strip('/')}: data of type {dataset.dtype}, expected numbers or letters")
+        return Table(self, name.strip("/"), dataset, transposed)
+
+
+class Table:
+    """A dataset of a foreign file, read as rows of one value a qubit."""
+
+    def __init__(self, file: ForeignFile, name: str, dataset: h5py.Dataset, transposed: bool) -> None:
+        self._file, self._name, self._dataset, self._transposed = file, name, dataset, transposed
+        self.place = f"{file.path}: /{name}"
+        shape = dataset.shape
+        is_text = h5py.check_string_dtype(dataset.dtype) is not None
+        if len(shape) != 2 and (transposed or not is_text or len(shape) != 1):
+            expected = "two (records, N)" + (" or one of strings" if is_text else "")
+            raise InputError(f"{self.place}: {len(shape)} dimensions, expected {expected}")
+        if 0 in shape:
+            raise InputError(f"{self.place}: shape {shape} holds no record")
+        self._words = len(shape) == 1
+        self.n_records = int(shape[1] if transposed else shape[0])
+        self.n_sites = len(self._read(0, 1)[0]) if self._words else int(shape[0] if transposed else shape[1])
+
+    @property
+    def step(self) -> int:
+        """Rows of a block, some 4 MiB."""
+        return max(1, _BLOCK_BYTES // max(1, self.n_sites * int(self._dataset.dtype.itemsize)))
+
+    def codes(self, first: int, last: int, alphabet: Alphabet) -> Outcomes:
+        """Rows as numbers of an alphabet, uint8 (last - first, n_sites)."""
+        rows = self._read(first, last)
+        if not self._words:
+            return alphabet.of_array(rows, self.place, first)
+        found = []
+        for row, word in enumerate(rows, start=first):
+            place = f"{self.place}, row {row}"
+            found.append(alphabet.of_words(word.decode("utf-8", errors="replace"), place, self.n_sites))
+        return np.array(found, dtype=np.uint8)
+
+    def _read(self, first: int, last: int) -> NDArray[Any]:
+        with self._file.reading(f"/{self._name}, rows {first} to {last - 1}"):
+            block = self._dataset[:, first:last].T if self._transposed else self._dataset[first:last]
+            return np.asarray(block)
+
+
+def read_hdf5(
+    path: Path,
+    *,
+    outcomes: Annotated[str, "Dataset of the outcomes, (records, N), such as /run3/bits."],
+    settings: Annotated[str | None, "Dataset of the bases, numbers or letters, such as /run3/bases."] = None,
+    column: Annotated[tuple[str, ...], "A number a shot to keep: NAME=DATASET, such as time=/run3/t."] = (),
+    povm: Povm = None,
+    basis: Basis = None,
+    lost: Lost = None,
+    one_based: OneBased = None,
+) -> Imported:
+    """Datasets of an HDF5 file, read a block at a time: bits with settings, or outcome labels.
+
+    Raises:
+        InputError: names the dataset, the row, what was found and what was expected.
+    """
+    if settings is not None and basis is not None:
+        raise InputError(f"--basis {basis}: --settings names the bases of the shots, expected one of the two")
+    has_settings = settings is not None or basis is not None
+    povm = measurement(path, povm, has_settings)
+    alphabet = alphabets(2 if has_settings else povm.n_outcomes, lost, one_based)
+    mapping = dict(_named(text) for text in column)
+    with ForeignFile(path) as file:
+        n_records, n_sites = table_shape(file, outcomes, settings, transposed=False)
+        for name, dataset in mapping.items():
+            _column(file, name, dataset, n_records)
+    if basis is not None:
+        fixed_basis(basis, n_sites)
+
+    def columns() -> Columns:
+        with ForeignFile(path) as file:
+            return {name: _column(file, name, dataset, n_records) for name, dataset in mapping.items()}
+
+    bases = f"settings {settings}" if settings else f"basis {basis}" if basis else f"POVM '{povm.name}'"
+    notes = (f"outcomes {outcomes} with {bases}, {n_records:,} records of {n_sites} qubits",)
+    blocks = table_blocks(path, outcomes, settings, basis, alphabet, transposed=False)
+    return Imported(path, n_sites, povm, has_settings, blocks, columns, notes)
+
+
+def table_shape(file: ForeignFile, outcomes: str, settings: str | None, transposed: bool) -> tuple[int, int]:
+    """Records and qubits of both datasets."""
+    bits = file.table(outcomes, transposed)
+    if settings is not None:
+        bases = file.table(settings, transposed)
+        if (bases.n_records, bases.n_sites) != (bits.n_records, bits.n_sites):
+            found = f"{bases.n_records} records of {bases.n_sites} qubits"
+            raise InputError(f"{bases.place}: {found}, expected {bits.n_records} of {bits.n_sites} as the outcomes")
+    return bits.n_records, bits.n_sites
+
+
+def table_blocks(
+    path: Path,
+    outcomes: str,
+    settings: str | None,
+    basis: str | None,
+    alphabet: tuple[Alphabet, Alphabet],
+    transposed: bool,
+) -> Callable[[], Iterator[Block]]:
+    """Blocks of outcomes, or of settings and bits, read anew at each call."""
+
+    def blocks() -> Iterator[Block]:
+        letters, labels = alphabet
+        with ForeignFile(path) as file:
+            bits = file.table(outcomes, transposed)
+            bases = file.table(settings, transposed) if settings is not None else None
+            step = min(bits.step, bases.step) if bases else bits.step
+            for first in range(0, bits.n_records, step):
+                last = min(first + step, bits.n_records)
+                block = bits.codes(first, last, labels)
+                if bases is not None:
+                    yield bases.codes(first, last, letters), block
+                else:
+                    yield from with_basis(iter([block]), basis, bits.n_sites)
+
+    return blocks
+
+
+def _named(text: str) -> tuple[str, str]:
+    name, equals, dataset = text.partition("=")
+    if not equals or not name.isidentifier() or not dataset:
+        raise InputError(f"--column {text}: expected NAME=DATASET, such as time=/run3/t")
+    return name, dataset
+
+
+def _column(file: ForeignFile, name: str, dataset: str, n_records: int) -> NDArray[Any]:
+    found = file.stored_here(dataset.strip("/"))
+    if found.shape != (n_records,) or found.dtype.kind not in "iuf":
+        place = f"/{dataset.strip('/')}, column '{name}'"
+        raise file.error(f"{place}: {found.dtype} {found.shape}, expected numbers ({n_records},)")
+    with file.reading(f"/{dataset.strip('/')}"):
+        return np.asarray(found[()])

@@ -1,0 +1,127 @@
+"""NumPy arrays: outcomes (records, N) and settings, in .npy files or a .npz archive."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Annotated, Any
+
+import numpy as np
+from numpy.lib import format as npy_format
+from numpy.typing import NDArray
+
+from qtomo.errors import InputError
+from qtomo.records.hdf5 import first_line
+from qtomo.records.importers.base import (
+    Basis,
+    Imported,
+    Lost,
+    OneBased,
+    Povm,
+    alphabets,
+    check_file,
+    fixed_basis,
+    measurement,
+    with_basis,
+)
+from qtomo.records.writer import Block
+
+__all__ = ["read_npy", "read_outcomes_array"]
+
+_LARGEST_ARRAY = 2**30  # bytes of a compressed array, which has to be held in memory
+_BLOCK_BYTES = 2**22
+_WHAT = "an array (records, N) in a .npy or .npz file"
+
+
+def read_npy(
+    path: Path,
+    *,
+    outcomes: Annotated[str | None, "Name of the outcomes in a .npz file."] = None,
+    settings: Annotated[str | None, "Name of the bases in a .npz file, or a .npy file of them."] = None,
+    povm: Povm = None,
+    basis: Basis = None,
+    lost: Lost = None,
+    one_based: OneBased = None,
+) -> Imported:
+    """Arrays (records, N): bits with bases as numbers or letters, or outcome labels.
+
+    Raises:
+        InputError: names the array, the row, what was found and what was expected.
+    """
+    if settings is not None and basis is not None:
+        raise InputError(f"--basis {basis}: --settings names the bases of the shots, expected one of the two")
+    has_settings = settings is not None or basis is not None
+    povm = measurement(path, povm, has_settings)
+    letters, labels = alphabets(2 if has_settings else povm.n_outcomes, lost, one_based)
+    data = read_outcomes_array(path, outcomes)
+    n_records, n_sites = data.shape
+    chosen = None
+    if settings is not None:
+        inside = path.suffix == ".npz" and not settings.endswith(".npy")
+        chosen = read_outcomes_array(path, settings) if inside else read_outcomes_array(Path(settings))
+        if chosen.shape != data.shape:
+            raise InputError(f"{path}: settings '{settings}' have shape {chosen.shape}, expected {data.shape}")
+    if basis is not None:
+        fixed_basis(basis, n_sites)
+
+    def blocks() -> Iterator[Block]:
+        step = max(1, _BLOCK_BYTES // (n_sites * data.itemsize))
+        for first in range(0, n_records, step):
+            bits = labels.of_array(data[first : first + step], f"{path}, outcomes", first)
+            if chosen is None:
+                yield from with_basis(iter([bits]), basis, n_sites)
+            else:
+                yield letters.of_array(chosen[first : first + step], f"{path}, settings", first), bits
+
+    kind = f"bits with {'settings ' + settings if settings else 'basis ' + str(basis)}" if has_settings else "outcomes"
+    return Imported(path, n_sites, povm, has_settings, blocks, notes=(f"{kind}, {data.dtype} {data.shape}",))
+
+
+def read_outcomes_array(path: Path, name: str | None = None) -> NDArray[Any]:
+    """An array of two dimensions from a .npy file, or by name from a .npz archive, never unpickled.
+
+    Raises:
+        InputError: another kind of file, another shape, or more data claimed than are there.
+    """
+    check_file(path, _WHAT)
+    try:
+        if not zipfile.is_zipfile(path):
+            if name is not None:
+                raise InputError(f"{path}: a file of one array without a name, asked for '{name}'")
+            with path.open("rb") as file:
+                _check_header(file, path.stat().st_size, str(path))
+            found: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+            return found
+        with zipfile.ZipFile(path) as archive:
+            names = [member.removesuffix(".npy") for member in archive.namelist()]
+            if name not in names:
+                asked = f"no array '{name}'" if name else "an archive of arrays and no --outcomes NAME"
+                raise InputError(f"{path}: {asked}, expected one of {', '.join(names)}")
+            member = archive.getinfo(f"{name}.npy")
+            if member.file_size > _LARGEST_ARRAY:
+                raise InputError(f"{path}, {name}: {member.file_size:,} bytes, expected at most {_LARGEST_ARRAY:,}")
+            with archive.open(member) as file:
+                _check_header(file, member.file_size, f"{path}, {name}")
+            with archive.open(member) as file:
+                array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
+                return array
+    except InputError:
+        raise
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        raise InputError(f"{path}: not readable ({first_line(error)}), expected {_WHAT}") from None
+
+
+def _check_header(file: IO[bytes], size: int, place: str) -> None:
+    """Hold what the header claims against the bytes that are there."""
+    version = npy_format.read_magic(file)
+    read = {(1, 0): npy_format.read_array_header_1_0, (2, 0): npy_format.read_array_header_2_0}.get(version)
+    if read is None:
+        raise ValueError(f"version {version} of the .npy format")
+    shape, _, dtype = read(file)
+    if dtype.kind not in "biufSU" or len(shape) != 2 or 0 in shape:
+        raise InputError(f"{place}: an array of {dtype} {shape}, expected numbers or letters (records, N)")
+    claimed, there = math.prod(shape) * dtype.itemsize, size - file.tell()
+    if claimed > there:
+        raise InputError(f"{place}: {shape} claims {claimed:,} bytes, but the file holds {there:,}")

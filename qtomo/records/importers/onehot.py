@@ -1,0 +1,43 @@
+"""One-hot text of the 2018 code (arXiv 1810.10584): N * K zeros and ones a line, one 1 in each K."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from qtomo.errors import InputError
+from qtomo.povm import named_povm
+from qtomo.records.importers.base import Alphabet, Imported, Povm, as_blocks, text_lines
+
+__all__ = ["read_onehot"]
+
+_WHAT = "lines of N * K zeros and ones with spaces between"
+
+
+def read_onehot(path: Path, *, povm: Povm = None) -> Imported:
+    """One-hot text, Pauli-4 unless another POVM is given; K is its number of outcomes.
+
+    Raises:
+        InputError: names the line, what was found and what was expected.
+    """
+    povm = povm or named_povm("pauli4")
+    k = povm.n_outcomes
+    bits = Alphabet("entry", {"0": 0, "1": 1}, "0 or 1")
+    place, first = next(text_lines(path, _WHAT))
+    width = len(first.split())
+    if width % k:
+        raise InputError(f"{place}: {width} entries, expected a multiple of K = {k} of POVM '{povm.name}'")
+
+    def rows() -> Iterator[list[int]]:
+        for place, line in text_lines(path, _WHAT):
+            entries = bits.of_words(line.split(), place)
+            if len(entries) != width:
+                raise InputError(f"{place}: {len(entries)} entries, expected {width} as in the first line")
+            groups = [entries[start : start + k] for start in range(0, width, k)]
+            for site, group in enumerate(groups):
+                if sum(group) != 1:
+                    raise InputError(f"{place}, site {site}: {sum(group)} ones in {group}, expected exactly one")
+            yield [group.index(1) for group in groups]
+
+    notes = (f"{k} entries a qubit, the place of the 1 is the outcome of POVM '{povm.name}'",)
+    return Imported(path, width // k, povm, False, lambda: as_blocks(rows()), notes=notes)

@@ -1,0 +1,32 @@
+"""PastaQ.jl's `writesamples`: HDF5 with `outcomes` and `bases`, whose axes Julia's order turns around.
+
+Julia writes a matrix (shots, N) so that HDF5 sees (N, shots). A file of outcomes alone was measured in Z.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qtomo.povm import named_povm
+from qtomo.records.importers.base import Imported, Lost, OneBased, alphabets
+from qtomo.records.importers.hdf5 import ForeignFile, table_blocks, table_shape
+
+__all__ = ["read_pastaq"]
+
+
+def read_pastaq(path: Path, *, lost: Lost = None, one_based: OneBased = None) -> Imported:
+    """Shots of PastaQ.jl, ("X" => 0) a qubit; or its outcomes in Z alone.
+
+    Raises:
+        InputError: data of process tomography; names the dataset, the row, what was found and what was expected.
+    """
+    with ForeignFile(path) as file:
+        if file.has("inputs"):
+            raise file.error("/inputs: prepared states of process tomography, expected shots of one state")
+        settings = "bases" if file.has("bases") else None
+        n_records, n_sites = table_shape(file, "outcomes", settings, transposed=True)
+    basis = None if settings else "Z"
+    blocks = table_blocks(path, "outcomes", settings, basis, alphabets(2, lost, one_based), transposed=True)
+    how = "bases a qubit" if settings else "no bases, so all in Z"
+    notes = (f"axes as Julia writes them: {n_records:,} shots of {n_sites} qubits; {how}",)
+    return Imported(path, n_sites, named_povm("pauli6"), True, blocks, notes=notes)

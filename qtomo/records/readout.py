@@ -1,0 +1,159 @@
+"""Readout confusion a qubit, given or estimated from calibration shots, and the POVM elements it makes.
+
+`confusion[i, a, b]` is the probability that qubit i's bit b is read as a: columns sum to 1.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qtomo.distribution import LOST, Outcomes
+from qtomo.errors import InputError
+from qtomo.noise import with_readout_error
+from qtomo.povm import POVM
+from qtomo.records.hdf5 import first_line
+from qtomo.records.importers.base import alphabets, as_blocks, check_file, text_lines
+from qtomo.records.importers.npy import read_outcomes_array
+from qtomo.records.state_file import read_array
+
+__all__ = ["Calibration", "calibrate", "confused", "read_confusion"]
+
+_ROUNDING = 1e-6  # how far a written column may be off 1 before it is renormalised
+_LARGEST_FILE = 2**26
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """Readout confusion of each qubit as estimated from shots of |0...0> and of |1...1>.
+
+    What is prepared wrongly counts as read wrongly.
+
+    Args:
+        confusion: (N, 2, 2), p(read a | true b).
+        errors: standard errors of p(1 | 0) and p(0 | 1), (N, 2); never 0, from (k + 1/2)/(n + 1).
+        shots: of the two states.
+    """
+
+    confusion: NDArray[np.float64]
+    errors: NDArray[np.float64]
+    shots: tuple[int, int]
+
+    def describe(self) -> list[str]:
+        """A line a qubit."""
+        flips = np.stack([self.confusion[:, 1, 0], self.confusion[:, 0, 1]], axis=1)
+        return [
+            f"site {site}: 0 read as 1 {p[0]:.5f} ± {e[0]:.5f}, 1 read as 0 {p[1]:.5f} ± {e[1]:.5f}"
+            for site, (p, e) in enumerate(zip(flips, self.errors, strict=True))
+        ]
+
+
+def read_confusion(path: Path, n_sites: int) -> NDArray[np.float64]:
+    """Confusion matrices from .npy, JSON, or text: (2, 2) for all qubits or (N, 2, 2), given back as (N, 2, 2).
+
+    Text has two lines of two numbers, p(0|0) p(0|1) and p(1|0) p(1|1), or N such pairs.
+
+    Raises:
+        InputError: another shape, a number that is no probability, or a column that does not sum to 1.
+    """
+    what = "confusion matrices p(read a | true b), (2, 2) or (N, 2, 2)"
+    check_file(path, what)
+    if path.suffix == ".npy":
+        array = np.asarray(read_array(path))
+    elif path.suffix == ".json":
+        array = _json(path, what)
+    else:
+        lines = [line.replace(",", " ").split() for _, line in text_lines(path, what)]
+        array = _array(path, lines, what)
+        array = array.reshape(-1, 2, 2) if array.shape == (2 * n_sites, 2) and n_sites > 1 else array
+    if array.shape not in ((2, 2), (n_sites, 2, 2)) or array.dtype.kind not in "iuf":
+        raise InputError(f"{path}: {array.dtype} {array.shape}, expected (2, 2) or ({n_sites}, 2, 2)")
+    matrices = np.broadcast_to(array.astype(np.float64), (n_sites, 2, 2))
+    if not np.isfinite(matrices).all() or matrices.min() < 0 or matrices.max() > 1:
+        site, a, b = np.argwhere(~((matrices >= 0) & (matrices <= 1)))[0]
+        raise InputError(f"{path}, site {site}, p({a}|{b}): {matrices[site, a, b]}, expected 0 to 1")
+    sums = matrices.sum(axis=1)
+    site, column = (int(i) for i in np.unravel_index(np.abs(sums - 1).argmax(), sums.shape))
+    if abs(sums[site, column] - 1) > _ROUNDING:
+        rows = np.abs(matrices.sum(axis=2) - 1).max() < _ROUNDING
+        hint = "; its rows do: transpose it" if rows else ""
+        raise InputError(f"{path}, site {site}: column {column} sums to {sums[site, column]:.6g}, expected 1{hint}")
+    normalised: NDArray[np.float64] = matrices / sums[:, None, :]
+    return normalised
+
+
+def _json(path: Path, what: str) -> NDArray[Any]:
+    if path.stat().st_size > _LARGEST_FILE:
+        raise InputError(f"{path}: {path.stat().st_size:,} bytes, expected {what}")
+    try:
+        return _array(path, json.loads(path.read_bytes()), what)
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: not readable ({first_line(error)}), expected {what}") from None
+
+
+def _array(path: Path, rows: Any, what: str) -> NDArray[Any]:
+    try:
+        return np.array(rows, dtype=np.float64)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise InputError(f"{path}: not numbers of one shape ({first_line(error)}), expected {what}") from None
+
+
+def calibrate(zeros: Path, ones: Path, n_sites: int, lost: str | None = None) -> Calibration:
+    """Estimate each qubit's confusion from shots of |0...0> and of |1...1>.
+
+    Each file is a .npy of bits (shots, N), or text, a shot a line. Lost bits are left out.
+
+    Raises:
+        InputError: bits of another number of qubits, what is no bit, or a qubit whose bits are all lost.
+    """
+    flips, errors, shots = [], [], []
+    for state, path in enumerate((zeros, ones)):
+        bits = _bits(path, n_sites, lost)
+        seen = (bits != LOST).sum(axis=0)
+        if not seen.all():
+            raise InputError(f"{path}, site {int(seen.argmin())}: every bit is lost, expected shots of |{state}...>")
+        wrong = ((bits != state) & (bits != LOST)).sum(axis=0)
+        smooth = (wrong + 0.5) / (seen + 1)
+        flips.append(wrong / seen)
+        errors.append(np.sqrt(smooth * (1 - smooth) / (seen + 1)))
+        shots.append(len(bits))
+    confusion = np.array([[1 - flips[0], flips[1]], [flips[0], 1 - flips[1]]]).transpose(2, 0, 1)
+    return Calibration(confusion, np.stack(errors, axis=1), (shots[0], shots[1]))
+
+
+def _bits(path: Path, n_sites: int, lost: str | None) -> Outcomes:
+    what = f"bits of {n_sites} qubits, a shot a line"
+    _, alphabet = alphabets(2, lost, None)
+    check_file(path, what)
+    if path.suffix == ".npy":
+        bits = alphabet.of_array(read_outcomes_array(path), str(path))
+        if bits.shape[1] != n_sites:
+            raise InputError(f"{path}: {bits.shape[1]} bits a shot, expected {n_sites}")
+        return bits
+    rows = []
+    for place, line in text_lines(path, what):
+        words = line.replace(",", " ").split()
+        rows.append(alphabet.of_words(words[0] if len(words) == 1 else words, place, n_sites))
+    return np.concatenate(list(as_blocks(rows)))
+
+
+def confused(povm: POVM, confusion: NDArray[np.float64], n_sites: int) -> POVM:
+    """The measurement that `povm` is when qubit i's bit is misread by `confusion[i]` before it becomes an outcome.
+
+    Raises:
+        InputError: a POVM that measures no bit in a basis, such as SIC.
+    """
+    name = f"{povm.name} after readout"
+    if povm.measures_bases:
+        pairs = povm.site_elements(n_sites).reshape(n_sites, 3, 2, 2, 2)
+        return POVM(np.einsum("nab,nsbij->nsaij", confusion, pairs).reshape(n_sites, 6, 2, 2), name)
+    for site, matrix in enumerate(confusion):
+        povm = with_readout_error(povm, float(matrix[1, 0]), float(matrix[0, 1]), n_sites, [site])
+    return POVM(povm.elements, name)
