@@ -21,12 +21,16 @@ from qtomo.records import read_povm
 
 __all__ = [
     "command_line",
+    "device_option",
+    "estimates_option",
     "json_option",
+    "level_option",
     "overwrite_option",
     "povm_of",
     "print_json",
     "progress_bar",
     "records_option",
+    "samples_option",
     "say",
     "seed_option",
 ]
@@ -48,6 +52,18 @@ seed_option = click.option(
 )
 records_option = click.option(
     "--records", "records_file", type=click.Path(), help="Where the run's record file is now, if it has moved."
+)
+samples_option = click.option(
+    "--samples", type=int, default=20_000, show_default=True, help="Fresh records of target and model."
+)
+level_option = click.option(
+    "--level", type=click.FloatRange(0.5, 0.9999), default=0.95, show_default=True, help="Level of intervals."
+)
+device_option = click.option(
+    "--device", default="cpu", show_default=True, help="For the exact target: cpu, cuda or auto."
+)
+estimates_option = click.option(
+    "--allow-estimates", is_flag=True, help="Give KL also where a model's likelihood is only estimated."
 )
 
 

@@ -6,7 +6,17 @@ import rich_click as click
 
 from qtomo.analysis import evaluate
 
-from .common import json_option, print_json, records_option, say, seed_option
+from .common import (
+    device_option,
+    estimates_option,
+    json_option,
+    level_option,
+    print_json,
+    records_option,
+    samples_option,
+    say,
+    seed_option,
+)
 
 __all__ = ["command"]
 
@@ -14,21 +24,29 @@ __all__ = ["command"]
 @click.command("evaluate")
 @click.argument("run", type=click.Path())
 @records_option
-@click.option("--samples", type=int, default=20_000, show_default=True, help="Fresh records of target and model.")
-@click.option(
-    "--level", type=click.FloatRange(0.5, 0.9999), default=0.95, show_default=True, help="Level of intervals."
-)
-@click.option("--device", default="cpu", show_default=True, help="For the exact target: cpu, cuda or auto.")
+@samples_option
+@level_option
+@device_option
+@estimates_option
 @seed_option
 @json_option
 def command(
-    run: str, records_file: str | None, samples: int, level: float, device: str, seed: int, as_json: bool
+    run: str,
+    records_file: str | None,
+    samples: int,
+    level: float,
+    device: str,
+    allow_estimates: bool,
+    seed: int,
+    as_json: bool,
 ) -> None:
     """Judge a run: divergences from the exact target beside k-gram baselines, observables, and claims.
 
     Example: qtomo evaluate run --samples 20000
     """
-    evaluation = evaluate(run, records_file, samples, seed, level, say=say, device=device)
+    evaluation = evaluate(
+        run, records_file, samples, seed, level, say=say, device=device, allow_estimates=allow_estimates
+    )
     if as_json:
         print_json(evaluation.to_dict())
     else:

@@ -21,6 +21,7 @@ COMMANDS = {
     "train": "train",
     "sample": "sample",
     "evaluate": "evaluate",
+    "compare": "compare",
     "verify": "verify",
     "demo": "demo",
 }

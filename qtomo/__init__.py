@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from qtomo.analysis import Estimate, Evaluation, estimate_observables, evaluate, pauli
+    from qtomo.analysis import Comparison, Estimate, Evaluation, compare, estimate_observables, evaluate, pauli
     from qtomo.errors import InputError
     from qtomo.povm import POVM, named_povm
     from qtomo.records import RecordFile, Target, read_state, simulate, write_records, write_state
@@ -46,7 +46,7 @@ _HOMES = {
     ),
     "records": ("RecordFile", "Target", "read_state", "simulate", "write_records", "write_state"),
     "training": ("Run", "resume", "sample_records", "train"),
-    "analysis": ("Estimate", "Evaluation", "estimate_observables", "evaluate", "pauli"),
+    "analysis": ("Comparison", "Estimate", "Evaluation", "compare", "estimate_observables", "evaluate", "pauli"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -58,6 +58,7 @@ __all__ = [
     "XXZ",
     "BornDistribution",
     "Cluster",
+    "Comparison",
     "DensityMatrix",
     "Estimate",
     "Evaluation",
@@ -68,6 +69,7 @@ __all__ = [
     "Run",
     "Target",
     "W",
+    "compare",
     "estimate_observables",
     "evaluate",
     "ground_state",

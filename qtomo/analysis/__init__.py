@@ -1,17 +1,23 @@
-"""Analysis: estimates with error bars, divergences, observables, and the evaluation of a run."""
+"""Analysis: estimates with error bars, divergences, observables, evaluation, comparison and verification."""
 
+from qtomo.analysis.comparison import Comparison, compare
 from qtomo.analysis.estimate import Estimate
 from qtomo.analysis.evaluation import Evaluation, evaluate
 from qtomo.analysis.observables import Observable, estimate_observables, exact_value, pauli
 from qtomo.analysis.planning import plan
+from qtomo.analysis.two_sample import TwoSampleTest, classifier_two_sample_test
 from qtomo.analysis.verdict import Verification
 from qtomo.analysis.verification import verify
 
 __all__ = [
+    "Comparison",
     "Estimate",
     "Evaluation",
     "Observable",
+    "TwoSampleTest",
     "Verification",
+    "classifier_two_sample_test",
+    "compare",
     "estimate_observables",
     "evaluate",
     "exact_value",

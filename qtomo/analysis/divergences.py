@@ -23,11 +23,14 @@ LARGEST_LIST = 4**10
 Logs = NDArray[np.float64]
 
 
-def kl_divergence(target: Logs, model: Logs, likelihood: str = "exact", level: float = 0.95) -> Estimate:
+def kl_divergence(
+    target: Logs, model: Logs, likelihood: str = "exact", level: float = 0.95, shared_error: float = 0.0
+) -> Estimate:
     """KL(target||model) in nats, from log-probabilities of records drawn from the target.
 
     With a model that gives lower bounds on ln Q the result estimates an upper bound on the divergence,
-    and its method says so.
+    and its method says so. `shared_error` is a standard error that all of the model's log-probabilities share, such as
+    that of an estimated normalisation.
 
     Raises:
         InputError: a model without likelihood.
@@ -39,7 +42,7 @@ def kl_divergence(target: Logs, model: Logs, likelihood: str = "exact", level: f
         "lower_bound": "upper bound: mean of ln P/(bound on Q) over target records, Student interval",
         "estimate": "mean of ln P/(estimate of Q) over target records, Student interval",
     }[likelihood]
-    return sample_mean(target - model, level, method)
+    return sample_mean(target - model, level, method).widened(shared_error)
 
 
 def compare_by_sampling(

@@ -69,6 +69,22 @@ class Estimate:
             self.method,
         )
 
+    def widened(self, error: float) -> Estimate:
+        """The same with an independent standard error added, the interval in proportion."""
+        if error == 0:
+            return self
+        total = math.hypot(self.standard_error, error)
+        factor = total / self.standard_error
+        return Estimate(
+            self.value,
+            total,
+            self.value - factor * (self.value - self.low),
+            self.value + factor * (self.high - self.value),
+            self.level,
+            self.n_records,
+            self.method,
+        )
+
 
 def exact(value: float, method: str = "exact") -> Estimate:
     """A value without sampling error."""

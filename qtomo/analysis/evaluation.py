@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any
@@ -26,11 +26,12 @@ from qtomo.analysis.table import Table
 from qtomo.distribution import Distribution, Outcomes
 from qtomo.errors import InputError
 from qtomo.files import write_atomic
-from qtomo.models import KGram
+from qtomo.models import KGram, Model
 from qtomo.parallel import pick_device
-from qtomo.records import split
+from qtomo.povm import POVM
+from qtomo.records import Target, split
 from qtomo.seeds import stream
-from qtomo.states import BornDistribution
+from qtomo.states import BornDistribution, State
 from qtomo.training import Run
 
 __all__ = ["Evaluation", "evaluate"]
@@ -133,6 +134,62 @@ class Evaluation:
         return "".join(table._repr_html_() for table in self.tables()) + f"<ul>{items}</ul>"
 
 
+@dataclass(frozen=True)
+class Evidence:
+    """What a run is judged by: its records as it split them, and what the file says of them.
+
+    Args:
+        training: records that the run learned from.
+        held_out: records that it did not.
+        povm: their measurement.
+        target: the state they are of, where it is known.
+        shots: whether they are shots in known bases.
+    """
+
+    training: Outcomes
+    held_out: Outcomes
+    povm: POVM
+    target: Target | None
+    shots: bool
+
+    @classmethod
+    def of(cls, run: Run, records: str | os.PathLike[str] | None = None) -> Evidence:
+        """The evidence of a run.
+
+        Raises:
+            InputError: the records are missing, damaged or other ones.
+        """
+        with run.open_records(records) as file:
+            outcomes, povm, target, shots = file.load(), file.povm, file.target, file.design is not None
+        config = run.config.training
+        training, held_out = split(len(outcomes), config.n_validation(len(outcomes)), config.seed)
+        return cls(outcomes[training], outcomes[held_out], povm, target, shots)
+
+    @property
+    def n_sites(self) -> int:
+        """Number of qubits."""
+        return int(self.training.shape[1])
+
+    def baselines(self) -> dict[str, KGram]:
+        """k-grams of the training records, by name."""
+        orders = [order for order in BASELINE_ORDERS if order < self.n_sites]
+        return {f"{order}-gram": KGram(self.training, self.povm.n_outcomes, order) for order in orders}
+
+    def observables(self, drawn: Mapping[str, Outcomes], state: State | None, level: float) -> dict[str, Estimates]:
+        """Observables in the state, in the training records and in records drawn from models, by source.
+
+        Empty where the POVM is not informationally complete.
+        """
+        if not self.povm.is_complete:
+            return {}
+        system = self.target.system if self.target is not None else None
+        wanted = chain_observables(self.n_sites, system.terms() if system is not None else ())
+        found = {"exact": {o.name: exact(exact_value(o, state)) for o in wanted}} if state is not None else {}
+        for name, outcomes in {"records": self.training, **drawn}.items():
+            found[name] = estimate_observables(wanted, outcomes, self.povm, level, self.shots)
+        return found
+
+
 def evaluate(
     run: Run | str | os.PathLike[str],
     records: str | os.PathLike[str] | None = None,
@@ -142,6 +199,7 @@ def evaluate(
     save: bool = True,
     say: Say | None = None,
     device: str = "cpu",
+    allow_estimates: bool = False,
 ) -> Evaluation:
     """Judge a run against the exact target of its records, with k-gram baselines and observables.
 
@@ -157,105 +215,139 @@ def evaluate(
         save: write `evaluation.json` into the run folder.
         say: called with a line about what is being done.
         device: where the exact target is sampled and scored: `cpu`, `cuda` or `auto`.
+        allow_estimates: give KL(target||model) also where the model's likelihood is only estimated.
 
     Raises:
         InputError: a damaged or unfinished run, other records, or fewer than 100 samples.
     """
-    if n_samples < 100:
-        raise InputError(f"number of samples is {n_samples}, expected at least 100")
+    check_samples(n_samples)
     run = run if isinstance(run, Run) else Run(run)
     say = say or (lambda _line: None)
-    with run.open_records(records) as file:
-        outcomes, povm, target, shots = file.load(), file.povm, file.target, file.design is not None
-    config = run.config.training
-    for_training, for_validation = split(len(outcomes), config.n_validation(len(outcomes)), config.seed)
-    training, validation = outcomes[for_training], outcomes[for_validation]
+    evidence = Evidence.of(run, records)
     say("counting k-grams")
     family = str(run.config.model["family"])
-    models: dict[str, Distribution] = {
-        f"{order}-gram": KGram(training, povm.n_outcomes, order) for order in BASELINE_ORDERS if order < file.n_sites
-    }
-    models[family] = run.model
-    drawn = {
-        name: model.sample(n_samples if name == family else n_samples // 4, stream(seed, f"evaluate {name}"))
-        for name, model in models.items()
-    }
-    losses = {
-        name: sample_mean(-model.log_prob(validation), level, f"mean over held-out records{_caveat(model)}")
-        for name, model in models.items()
-        if model.likelihood != "none"
-    }
-    divergences: dict[str, Estimates] = {
-        name: {"validation_loss": losses[name]} if name in losses else {} for name in models
-    }
-    gain = None
-    if target is not None:
-        say("the exact target")
-        born = BornDistribution(target.state(), povm, tolerance=TOLERANCE, device=pick_device(device))
-        at_target = sample_mean(-born.log_prob(validation), level, "mean over held-out records")
-        divergences = {"exact": {"validation_loss": at_target}, **divergences}
-        found, gain = _compare(born, models, drawn, seed, level, say)
-        for name, estimates in found.items():
-            divergences[name].update(estimates)
-    observables: dict[str, Estimates] = {}
-    if povm.is_complete:
-        say("observables")
-        system = target.system if target is not None else None
-        wanted = chain_observables(file.n_sites, system.terms() if system is not None else ())
-        if target is not None:
-            observables["exact"] = {o.name: exact(exact_value(o, born.state)) for o in wanted}
-        observables["records"] = estimate_observables(wanted, training, povm, level, shots)
-        observables[family] = estimate_observables(wanted, drawn[family], povm, level, shots)
+    grams = evidence.baselines()
+    models: dict[str, KGram | Model] = {**grams, family: run.model}
+    drawn = {**draw(grams, n_samples // 4, seed), **draw({family: run.model}, n_samples, seed)}
+    born, divergences, gain = judge(
+        evidence, models, dict.fromkeys(models, evidence.held_out), drawn, seed, level, device, allow_estimates, say
+    )
+    say("observables")
     evaluation = Evaluation(
         run=str(run.folder.path),
-        target=target.describe() if target is not None else "",
+        target=evidence.target.describe() if evidence.target is not None else "",
         family=family,
         divergences=divergences,
         gain=gain,
-        observables=observables,
+        observables=evidence.observables({family: drawn[family]}, born.state if born is not None else None, level),
     )
     evaluation.claims.extend(_claims(evaluation))
+    if born is not None and run.model.likelihood == "estimate" and not allow_estimates:
+        evaluation.claims.append(
+            f"KL(target‖model) is not given: {family} has only an estimate of its likelihood. "
+            "Ask for it with --allow-estimates."
+        )
     if save:
         write_atomic(run.folder.evaluation, json.dumps(evaluation.to_dict(), indent=1) + "\n")
     return evaluation
 
 
+def check_samples(n_samples: int) -> None:
+    """Make sure that there are enough to judge by.
+
+    Raises:
+        InputError: fewer than 100.
+    """
+    if n_samples < 100:
+        raise InputError(f"number of samples is {n_samples}, expected at least 100")
+
+
+def draw(models: Mapping[str, Distribution], n_samples: int, seed: int) -> dict[str, Outcomes]:
+    """Fresh records of each model by name."""
+    return {name: model.sample(n_samples, stream(seed, f"evaluate {name}")) for name, model in models.items()}
+
+
+def judge(
+    evidence: Evidence,
+    models: Mapping[str, Distribution],
+    held_out: Mapping[str, Outcomes],
+    drawn: Mapping[str, Outcomes],
+    seed: int,
+    level: float,
+    device: str,
+    allow_estimates: bool,
+    say: Say,
+) -> tuple[BornDistribution | None, dict[str, Estimates], Estimate | None]:
+    """The exact target where there is one, divergences of models by name, and the last model's gain over k-grams.
+
+    Args:
+        evidence: the records, of which the models learned.
+        models: by name, baselines first.
+        held_out: records that each model has not seen.
+        drawn: fresh records of each model.
+        seed: of the sampling of the target.
+        level: of intervals.
+        device: where the exact target is sampled and scored.
+        allow_estimates: whether an estimated likelihood may give a divergence.
+        say: called with a line about what is being done.
+    """
+    divergences: dict[str, Estimates] = {name: {} for name in models}
+    for name, model in models.items():
+        if model.likelihood != "none":
+            loss = sample_mean(-model.log_prob(held_out[name]), level, f"mean over held-out records{_caveat(model)}")
+            divergences[name]["validation_loss"] = loss.widened(_shared_error(model))
+    if evidence.target is None:
+        return None, divergences, None
+    say("the exact target")
+    born = BornDistribution(evidence.target.state(), evidence.povm, tolerance=TOLERANCE, device=pick_device(device))
+    at_target = sample_mean(-born.log_prob(evidence.held_out), level, "mean over held-out records")
+    allowed = ("exact", "lower_bound", "estimate") if allow_estimates else ("exact", "lower_bound")
+    scored = {name: model for name, model in models.items() if model.likelihood in allowed}
+    found, gain = _compare(born, scored, drawn, seed, level, say)
+    for name, estimates in found.items():
+        divergences[name].update(estimates)
+    return born, {"exact": {"validation_loss": at_target}, **divergences}, gain
+
+
 def _compare(
     target: BornDistribution,
-    models: dict[str, Distribution],
-    drawn: dict[str, Outcomes],
+    models: Mapping[str, Distribution],
+    drawn: Mapping[str, Outcomes],
     seed: int,
     level: float,
     say: Say,
 ) -> tuple[dict[str, Estimates], Estimate | None]:
-    """Divergences of each model from the target, and the last model's gain over the best of the others."""
+    """Divergences from the target of models with a likelihood, and the last one's gain over the best k-gram."""
     found: dict[str, Estimates] = {}
-    *baselines, last = models
     if target.n_outcomes**target.n_sites <= LARGEST_LIST:
         table = log_prob_table(BornDistribution(target.state, target.povm))
         for name, model in models.items():
             say(f"{name} against the target, by enumeration")
             if model.likelihood == "exact":
                 found[name] = compare_by_enumeration(table, log_prob_table(model))
-    fresh = target.sample(len(drawn[last]), stream(seed, "evaluate target"))
+    fresh = target.sample(max(map(len, drawn.values())), stream(seed, "evaluate target"))
     say(f"scoring {len(fresh):,} records of the target")
     target_at_target = target.log_prob(fresh)
-    scores = {name: model.log_prob(fresh) for name, model in models.items() if model.likelihood != "none"}
+    scores = {name: model.log_prob(fresh) for name, model in models.items()}
     for name, model in models.items():
-        if name in found or name not in scores:
+        if name in found:
             continue
         if model.likelihood != "exact":
-            found[name] = {"kl_target_model": kl_divergence(target_at_target, scores[name], model.likelihood, level)}
+            divergence = kl_divergence(target_at_target, scores[name], model.likelihood, level, _shared_error(model))
+            found[name] = {"kl_target_model": divergence}
             continue
         say(f"scoring {len(drawn[name]):,} records of {name}")
         found[name] = compare_by_sampling(
             target_at_target, scores[name], target.log_prob(drawn[name]), model.log_prob(drawn[name]), level
         )
-    if last not in scores or not baselines:
+    grams = [name for name, model in models.items() if isinstance(model, KGram)]
+    *_, (last, model) = models.items()
+    if last in grams or not grams:
         return found, None
-    best = max(baselines, key=lambda name: float(np.mean(scores[name])))
-    method = f"mean of ln Q({last})/Q({best}) over target records, Student interval"
-    return found, sample_mean(scores[last] - scores[best], level, method)
+    best = max(grams, key=lambda name: float(np.mean(scores[name])))
+    caveat = {"lower_bound": ", a lower bound", "estimate": ", an estimate"}.get(model.likelihood, "")
+    method = f"mean of ln Q({last})/Q({best}) over target records, Student interval{caveat}"
+    return found, sample_mean(scores[last] - scores[best], level, method).widened(_shared_error(model))
 
 
 def _claims(evaluation: Evaluation) -> list[str]:
@@ -275,14 +367,18 @@ def _claims(evaluation: Evaluation) -> list[str]:
         if len(values):
             claims.append(
                 f"Observables from {source}: largest |z| = {values.max():.1f} over {len(values)} of them "
-                f"(about {_expected_largest(len(values)):.1f} expected where all are right)."
+                f"(about {expected_largest(len(values)):.1f} expected where all are right)."
             )
     return claims
 
 
-def _expected_largest(n: int) -> float:
+def expected_largest(n: int) -> float:
     """Median of the largest |z| among n independent standard normal ones."""
     return float(stats.norm.ppf((1 + 0.5 ** (1 / n)) / 2))
+
+
+def _shared_error(model: Distribution) -> float:
+    return model.log_prob_error if isinstance(model, Model) else 0.0
 
 
 def _caveat(model: Distribution) -> str:

@@ -20,6 +20,7 @@ from qtomo.seeds import stream
 __all__ = ["TwoSampleTest", "classifier_two_sample_test"]
 
 _PENALTY = 1e-2  # on the squares of the weights, beside the mean logistic loss
+_FURTHEST = 64  # sites between a pair that is looked at
 _SMALLEST = 10
 
 
@@ -45,11 +46,12 @@ def classifier_two_sample_test(
 ) -> TwoSampleTest:
     """Test by a classifier whether two sets of records have the same law (Lopez-Paz and Oquab, arXiv 1610.06545).
 
-    A logistic regression on the outcome of each site and of each pair of neighbours learns from half of the
-    records, as many of either set, and is tested on the other half. Among the m tested of each set it is right
-    Bin(m, q) + Bin(m, 1 - q) times if the laws are equal, which is spread no wider than Bin(2m, 1/2) (Hoeffding
-    1956): the binomial p-value, one-sided, and the Clopper-Pearson interval hold at any size. A small p-value
-    refutes the equality; a large one says that this classifier saw no difference in sites and neighbours.
+    A logistic regression on the outcome of each site and of each pair of neighbours, and on how often each pair of
+    outcomes occurs at each distance, learns from half of the records, as many of either set, and is tested on the
+    other half. Among the m tested of each set it is right Bin(m, q) + Bin(m, 1 - q) times if the laws are equal, which
+    is spread no wider than Bin(2m, 1/2) (Hoeffding 1956): the binomial p-value, one-sided, and the Clopper-Pearson
+    interval hold at any size. A small p-value refutes the equality; a large one says only that this classifier saw
+    no difference in sites and pairs.
 
     Args:
         a: records (n, n_sites).
@@ -83,7 +85,7 @@ def classifier_two_sample_test(
     found = stats.binomtest(right, n, 0.5, alternative="greater")
     interval = stats.binomtest(right, n).proportion_ci(level, method="exact")
     share = right / n
-    method = "held-out accuracy of logistic regression on sites and neighbours, Clopper-Pearson interval"
+    method = "held-out accuracy of logistic regression on sites and pairs, Clopper-Pearson interval"
     error = math.sqrt(max(share * (1 - share), 1 / (4 * n)) / n)
     return TwoSampleTest(
         Estimate(share, error, float(interval.low), float(interval.high), level, n, method), float(found.pvalue)
@@ -91,17 +93,15 @@ def classifier_two_sample_test(
 
 
 def _features(outcomes: Outcomes, n_outcomes: int) -> Tensor:
-    """One-hot sites and one-hot pairs of neighbours, and a constant: (n, features)."""
+    """A constant, one-hot sites, one-hot pairs of neighbours, and counts of pairs by distance: (n, features)."""
     sites = torch.from_numpy(outcomes.astype(np.int64))
-    pairs = sites[:, :-1] * n_outcomes + sites[:, 1:]
-    return torch.cat(
-        [
-            functional.one_hot(sites, n_outcomes).flatten(1).float(),
-            functional.one_hot(pairs, n_outcomes**2).flatten(1).float(),
-            torch.ones(len(sites), 1),
-        ],
-        dim=1,
-    )
+    one_hot = functional.one_hot(sites, n_outcomes).float()
+    pairs = functional.one_hot(sites[:, :-1] * n_outcomes + sites[:, 1:], n_outcomes**2).float()
+    columns = [torch.ones(len(sites), 1), one_hot.flatten(1), pairs.flatten(1)]
+    for distance in range(1, min(sites.shape[1], _FURTHEST + 1)):
+        count = torch.einsum("nik,nil->nkl", one_hot[:, :-distance], one_hot[:, distance:])
+        columns.append(count.flatten(1) / math.sqrt(sites.shape[1] - distance))
+    return torch.cat(columns, dim=1)
 
 
 def _fit(features: Tensor, labels: Tensor) -> Tensor:

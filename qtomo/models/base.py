@@ -55,6 +55,11 @@ class Model(nn.Module, ABC):
         """Number of trained numbers."""
         return sum(p.numel() for p in self.parameters())
 
+    @property
+    def log_prob_error(self) -> float:
+        """Standard error in nats that all log-probabilities share, where they have an estimated normalisation."""
+        return 0.0
+
     @abstractmethod
     def loss(self, outcomes: Tensor) -> Tensor:
         """What training minimises, for int64 outcomes (batch, n_sites): a scalar in nats a record."""

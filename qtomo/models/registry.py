@@ -8,6 +8,7 @@ from typing import Any
 from qtomo.config import near_miss
 from qtomo.errors import InputError
 from qtomo.models.base import Model
+from qtomo.models.rbm import RBM
 from qtomo.models.rnn import GRU, LSTM
 
 __all__ = ["FAMILIES", "build_model", "parse_model"]
@@ -16,6 +17,7 @@ __all__ = ["FAMILIES", "build_model", "parse_model"]
 FAMILIES: dict[str, type[Model]] = {
     "gru": GRU,
     "lstm": LSTM,
+    "rbm": RBM,
 }
 
 

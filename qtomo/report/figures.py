@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qtomo.analysis import Evaluation
+from qtomo.analysis import Comparison, Estimate, Evaluation
 from qtomo.analysis.verdict import Verification
 from qtomo.files import write_atomic
 from qtomo.training import Run
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["fault_map", "summary_figure"]
+__all__ = ["comparison_figure", "fault_map", "summary_figure"]
 
 # Okabe and Ito's colour-blind safe colours; markers and line styles tell the same without colour.
 _EXACT, _RECORDS, _MODEL, _FAULT = "#000000", "#E69F00", "#0072B2", "#D55E00"
@@ -67,6 +67,43 @@ def fault_map(found: Verification, path: Path) -> None:
     level = found.sites[0].level
     figure.suptitle(f"{found.verdict}: where the fault is ({level:.0%} intervals, for all together)", fontsize=11)
     _save(figure, path)
+
+
+def comparison_figure(comparison: Comparison, path: Path) -> None:
+    """Divergence from the target (or held-out loss) and two-sample accuracy, a row a distribution, as PNG.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    figure = _figure(10, 1.5 + 0.35 * len(comparison.entries))
+    left, right = figure.subplots(1, 2, sharey=True)
+    entries = comparison.entries
+    _dots(left, {name: entry.divergences.get(comparison.measure) for name, entry in entries.items()}, comparison)
+    _dots(right, {name: entry.two_sample.accuracy for name, entry in entries.items()}, comparison)
+    if comparison.target:
+        left.set_xscale("log")
+    left.set_xlabel(
+        "KL(target‖model) (nats a record)" if comparison.target else "negative log-likelihood (nats a held-out record)"
+    )
+    left.set_title("Divergence, with intervals", fontsize=11)
+    right.axvline(0.5, color="0.7", linewidth=0.8)
+    right.set_xlabel("accuracy of telling fresh from held-out records (chance 0.5)")
+    right.set_title("Classifier two-sample test, with intervals", fontsize=11)
+    _save(figure, path)
+
+
+def _dots(axes: Axes, values: dict[str, Estimate | None], comparison: Comparison) -> None:
+    """A labelled row an estimate, from the top; k-grams as grey squares."""
+    markers = {"exact": "o", "lower_bound": "<", "estimate": "D", "none": "x"}
+    for row, (name, estimate) in enumerate(values.items()):
+        entry = comparison.entries[name]
+        if estimate is None:
+            continue
+        colour, marker = ("0.5", "s") if entry.seconds is None else (_MODEL, markers[entry.likelihood])
+        reach = [[estimate.value - estimate.low], [estimate.high - estimate.value]]
+        axes.errorbar(estimate.value, row, xerr=reach, color=colour, marker=marker, markersize=5, capsize=2)
+    axes.set_yticks(range(len(values)), labels=list(values))
+    axes.set_ylim(len(values) - 0.5, -0.5)
 
 
 def _figure(width: float, height: float) -> Figure:

@@ -22,6 +22,7 @@ __all__ = ["PRESETS", "RecordsConfig", "RunConfig", "TrainingConfig", "parse_set
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "gru": {"model": {"family": "gru"}},
     "lstm": {"model": {"family": "lstm"}},
+    "rbm": {"model": {"family": "rbm"}, "training": {"learning_rate": 2e-2, "batch_size": 250, "epochs": 10}},
     "carrasquilla2018": {
         "model": {
             "family": "gru",

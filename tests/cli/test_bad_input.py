@@ -104,6 +104,8 @@ def test_spoiled_records(refused, copied, tmp_path, spoil):
         (("--set", "trainig.epochs=3"), "unknown section 'trainig'; did you mean 'training'?"),
         (("--set", "training.epochs=none"), "[training]: epochs = 'none'"),
         (("--set", "epochs"), "expected section.option=value"),
+        (("--preset", "rbm", "--set", "model.sweeps=0"), "sweeps = 0: input should be greater than or equal to 1"),
+        (("--preset", "rbm", "--set", "model.negative_phase=pc"), "negative_phase = 'pc': input should be 'cd', 'pcd'"),
         (("--preset", "gruu"), "unknown preset 'gruu'; did you mean 'gru'?"),
         (("--config", "none.toml"), "none.toml: no such file, expected a TOML file"),
     ],
@@ -133,6 +135,14 @@ def test_records_of_another_run(refused, small_run, tmp_path):
     for name, path in others.items():
         assert words[name] in refused("evaluate", small_run.folder.path, "--records", path)
         assert words[name] in refused("train", "--resume", small_run.folder.path, "--records", path)
+
+
+def test_comparisons(refused, small_run, tmp_path):
+    run = small_run.folder.path
+    assert "Missing argument" in refused("compare")
+    assert "given twice" in refused("compare", run, run)
+    assert "no such run folder" in refused("compare", run, tmp_path / "none")
+    assert "its folder does not exist" in refused("compare", run, "--figure", tmp_path / "no" / "a.png")
 
 
 def test_output_that_exists(refused, qtomo, copied, small_run, tmp_path):

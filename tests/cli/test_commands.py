@@ -46,6 +46,7 @@ def test_json_is_one_object_and_nothing_else(qtomo, made, tmp_path):
         ("train", "--resume", tmp_path / "run2"),
         ("sample", run, "--records", 20, "--output", tmp_path / "drawn.h5"),
         ("evaluate", run, "--samples", 100),
+        ("compare", run, "--samples", 100),
     ]
     for command in commands:
         result = qtomo(*command, "--json")
@@ -88,6 +89,23 @@ def test_a_small_demo(qtomo, tmp_path):
     again = qtomo("demo", "--qubits", 4, "--records", 400, "--epochs", 1, "--output", tmp_path / "demo")
     assert again.code == 2
     assert "exists already" in again.errors
+
+
+def test_runs_are_compared(qtomo, made, tmp_path):
+    records, run = made
+    machine = tmp_path / "machine"
+    settings = ("--preset", "rbm", "--set", "model.hidden_size=4", "--set", "training.epochs=1")
+    assert qtomo("train", records, "--output", machine, *settings).code == 0
+    figure = tmp_path / "families.png"
+    result = qtomo("compare", run, machine, "--samples", 200, "--figure", figure)
+    assert result.code == 0, result.errors
+    assert "machine (rbm)" in result.output
+    assert figure.read_bytes().startswith(b"\x89PNG")
+    again = qtomo("compare", run, machine, "--samples", 200, "--figure", figure, "--json")
+    assert again.code == 2
+    assert "exists already" in again.errors
+    found = json.loads(qtomo("compare", run, machine, "--samples", 200, "--json").output)
+    assert list(found["entries"])[-2:] == ["run", "machine"]
 
 
 @pytest.mark.parametrize("name", COMMANDS)

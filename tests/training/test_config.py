@@ -3,6 +3,7 @@
 import pytest
 
 from qtomo.errors import InputError
+from qtomo.models import FAMILIES
 from qtomo.training import PRESETS, read_settings
 from qtomo.training.config import RunConfig
 
@@ -10,7 +11,7 @@ from qtomo.training.config import RunConfig
 @pytest.mark.parametrize("preset", PRESETS)
 def test_presets_are_complete(preset):
     settings = read_settings(preset)
-    assert settings["model"]["family"] in ("gru", "lstm")
+    assert settings["model"]["family"] in FAMILIES
     assert settings["training"]["epochs"] >= 1
 
 

@@ -1,0 +1,65 @@
+"""The classifier two-sample test: its level under equality, its power, and what it must refuse."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from qtomo.analysis.two_sample import classifier_two_sample_test
+from qtomo.errors import InputError
+
+
+def uniform(n: int, seed: int, sites: int = 4) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 3, (n, sites), dtype=np.uint8)
+
+
+def test_equal_laws_are_rejected_no_more_often_than_promised():
+    p_values = [
+        classifier_two_sample_test(uniform(200, 2 * seed), uniform(200, 2 * seed + 1), 3, seed).p_value
+        for seed in range(100)
+    ]
+    rejected = sum(p < 0.05 for p in p_values)
+    assert stats.binomtest(rejected, 100, 0.05, alternative="greater").pvalue > 1e-7
+    assert min(p_values) < 0.3 < 0.7 < max(p_values)
+
+
+def test_a_shifted_site_is_seen_at_the_best_possible_accuracy():
+    other = uniform(20_000, 2)
+    other[:, 1] = np.random.default_rng(3).choice(3, len(other), p=[0.6, 0.2, 0.2]).astype(np.uint8)
+    found = classifier_two_sample_test(uniform(20_000, 1), other, 3)
+    best = 0.5 * (0.6 + 2 / 3)  # half the sum of the larger probabilities
+    assert found.accuracy.value == pytest.approx(best, abs=0.02)
+    assert found.accuracy.low < best < found.accuracy.high + 0.01
+    assert found.accuracy.n_records == 20_000
+    assert found.p_value < 1e-100
+
+
+def test_neighbours_that_agree_are_seen_although_every_site_is_uniform():
+    other = uniform(4000, 2)
+    other[:, 2] = other[:, 1]
+    found = classifier_two_sample_test(uniform(4000, 1), other, 3)
+    assert found.accuracy.value == pytest.approx(0.5 * (1 + 2 / 3), abs=0.05)
+
+
+def test_far_sites_that_agree_are_seen_although_neighbours_are_independent():
+    other = uniform(4000, 2)
+    other[:, 3] = other[:, 0]
+    found = classifier_two_sample_test(uniform(4000, 1), other, 3)
+    assert found.accuracy.value == pytest.approx(0.5 * (1 + 2 / 3), abs=0.05)
+
+
+def test_the_p_value_is_the_binomial_one():
+    found = classifier_two_sample_test(uniform(300, 1), uniform(300, 2), 3, seed=5)
+    right = round(found.accuracy.value * 300)
+    assert found.p_value == pytest.approx(stats.binom.sf(right - 1, 300, 0.5))
+    assert found == classifier_two_sample_test(uniform(300, 1), uniform(300, 2), 3, seed=5)
+
+
+def test_a_single_site():
+    assert classifier_two_sample_test(uniform(50, 1, 1), uniform(50, 2, 1), 3).p_value > 1e-6
+
+
+def test_what_cannot_be_compared():
+    with pytest.raises(InputError, match="records of 4 and of 3 sites"):
+        classifier_two_sample_test(uniform(20, 1), uniform(20, 1, 3), 3)
+    with pytest.raises(InputError, match="9 records to tell apart, expected at least 10"):
+        classifier_two_sample_test(uniform(20, 1), uniform(9, 1), 3)
