@@ -9,6 +9,17 @@ from qtomo.config import near_miss
 from qtomo.errors import InputError
 from qtomo.models.base import Model
 from qtomo.models.rnn import GRU, LSTM
+from qtomo.models.vae import VAE
+from qtomo.models.vae_families import (
+    DHSICVAE,
+    IWAE,
+    MMDVAE,
+    WAE,
+    BetaTCVAE,
+    BetaVAE,
+    FactorVAE,
+    HypersphericalVAE,
+)
 
 __all__ = ["FAMILIES", "build_model", "parse_model"]
 
@@ -16,6 +27,15 @@ __all__ = ["FAMILIES", "build_model", "parse_model"]
 FAMILIES: dict[str, type[Model]] = {
     "gru": GRU,
     "lstm": LSTM,
+    "vae": VAE,
+    "beta_vae": BetaVAE,
+    "iwae": IWAE,
+    "hvae": HypersphericalVAE,
+    "beta_tcvae": BetaTCVAE,
+    "factor_vae": FactorVAE,
+    "dhsic_vae": DHSICVAE,
+    "mmd_vae": MMDVAE,
+    "wae": WAE,
 }
 
 
