@@ -88,13 +88,7 @@ class VAE(Model):
         latent, hidden = config.latent_size, config.hidden_size
         self.posterior = POSTERIORS[config.posterior](latent, config.flow_layers, hidden, config.min_scale)
         self.encoder = _perceptron(n_sites * n_outcomes, hidden, config.layers, self.posterior.n_features)
-        self.decoder = (
-            _Independent(n_sites, n_outcomes, latent, hidden, config.layers)
-            if config.decoder == "independent"
-            else _Autoregressive(
-                n_sites, n_outcomes, RNNConfig.model_validate({"hidden_size": hidden, "latent_size": latent})
-            )
-        )
+        self.decoder = _DECODERS[config.decoder](n_sites, n_outcomes, config)
         self.penalty = PENALTIES[config.penalty](latent, hidden)
 
     def loss(self, outcomes: Tensor) -> Tensor:
