@@ -142,11 +142,12 @@ class Planar(_Flow):
 def planar_step(z: Tensor, u: Tensor, w: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     """z' = z + u' tanh(w.z + b) and ln |1 + (1 - tanh^2) u'.w| (arXiv 1505.05770, section 4.1).
 
-    u' is u moved along w until u'.w = softplus(u.w) - 1 > -1, which makes the map invertible (appendix A.1).
+    u' is u moved along w until u'.w = m(u.w) > -1, which makes the map invertible (appendix A.1). Theirs is
+    m(x) = softplus(x) - 1; here softplus is shifted so that m(0) = 0, or u' would grow without limit as w vanishes.
     Shapes: z (..., batch, D), u and w (batch, D), b (batch, 1).
     """
     along = (u * w).sum(dim=-1, keepdim=True)
-    wanted = functional.softplus(along) - 1
+    wanted = functional.softplus(along + math.log(math.e - 1)) - 1
     u = u + (wanted - along) * w / (w.square().sum(dim=-1, keepdim=True) + 1e-12)
     bent = torch.tanh((z * w).sum(dim=-1, keepdim=True) + b)
     log_det = torch.log1p((1 - bent.square()) * (u * w).sum(dim=-1, keepdim=True))
