@@ -190,7 +190,7 @@ class Sphere(Posterior):
 
     def __init__(self, latent_size: int, flow_layers: int, hidden_size: int, min_scale: float) -> None:
         super().__init__(latent_size, flow_layers, hidden_size, min_scale)
-        self.n_features = latent_size + 1
+        self.n_features = latent_size
 
     def forward(self, features: Tensor, n: int) -> tuple[Tensor, Tensor]:
         """As `Posterior.forward`: the part along m from a Beta, the rest uniform, then e_1 reflected to m."""
@@ -224,8 +224,12 @@ class Sphere(Posterior):
         return direction * kappa / (kappa + self.latent_size - 1)
 
     def _shape(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean direction m (batch, D) and concentration kappa (batch, 1)."""
-        return functional.normalize(features[:, :-1], dim=1), functional.softplus(features[:, -1:])
+        """Mean direction m (batch, D) and concentration kappa (batch, 1).
+
+        The encoder gives kappa m, near which nothing is special at 0; a concentration of its own would reach 0
+        before the direction has learnt anything, and stop its gradient.
+        """
+        return functional.normalize(features, dim=1), features.norm(dim=1, keepdim=True)
 
 
 #: By the name that settings use.

@@ -43,6 +43,15 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
 }
 
 
+_AUTOENCODERS = ("vae", "beta_vae", "iwae", "hvae", "beta_tcvae", "factor_vae", "dhsic_vae", "mmd_vae", "wae")
+_SLOWLY = {"learning_rate": 2e-3, "epochs": 60}
+PRESETS |= {family: {"model": {"family": family}, "training": _SLOWLY} for family in _AUTOENCODERS}
+PRESETS["vae_autoregressive"] = {
+    "model": {"family": "vae", "decoder": "autoregressive"},
+    "training": {"learning_rate": 5e-3, "epochs": 20},
+}
+
+
 class TrainingConfig(Config):
     """Settings of the training loop, the same for every family."""
 

@@ -187,7 +187,7 @@ def test_the_sphere_against_quadrature(dimension):
     """Draws on the sphere, density of unit mass, mean, and KL to uniform from the integral over t = m.z."""
     torch.manual_seed(0)
     sphere = Sphere(dimension, 1, 8, 0.0)
-    features = torch.randn(1, dimension + 1)
+    features = 2 * torch.randn(1, dimension)
     direction, kappa = (x.double() for x in sphere._shape(features))
     z, log_q = sphere(features, 200_000)
     assert (z.norm(dim=-1) - 1).abs().max() < 1e-5

@@ -3,6 +3,7 @@
 import pytest
 
 from qtomo.errors import InputError
+from qtomo.models import FAMILIES
 from qtomo.training import PRESETS, read_settings
 from qtomo.training.config import RunConfig
 
@@ -10,8 +11,13 @@ from qtomo.training.config import RunConfig
 @pytest.mark.parametrize("preset", PRESETS)
 def test_presets_are_complete(preset):
     settings = read_settings(preset)
-    assert settings["model"]["family"] in ("gru", "lstm")
+    assert settings["model"]["family"] in FAMILIES
     assert settings["training"]["epochs"] >= 1
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_has_a_preset_of_its_name(family):
+    assert read_settings(family)["model"]["family"] == family
 
 
 def test_later_settings_win(tmp_path):
