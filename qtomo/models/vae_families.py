@@ -8,9 +8,9 @@ __all__ = ["DHSICVAE", "IWAE", "MMDVAE", "WAE", "BetaTCVAE", "BetaVAE", "FactorV
 
 
 class BetaVAEConfig(VAEConfig):
-    """Settings of a beta-VAE."""
+    """Settings of a beta-VAE; a large beta empties latents that tell less than a nat."""
 
-    beta: Weight = 4.0
+    beta: Weight = 1.2
 
 
 class BetaVAE(VAE):
@@ -85,7 +85,6 @@ class DHSICVAE(VAE):
 class MMDVAEConfig(VAEConfig):
     """Settings of an InfoVAE: beta is its 1 - alpha, penalty_weight its alpha + lambda - 1."""
 
-    beta: Weight = 0.5
     penalty: PenaltyName = "mmd"
     penalty_weight: Weight = 10.0
 

@@ -86,9 +86,10 @@ def test_bounds_are_bounds_and_tighten(settings):
 
 @pytest.mark.parametrize("settings", BOUNDED[:2], ids=str)
 def test_log_prob_is_the_bound_of_importance_samples(settings):
-    model = build(**settings, importance_samples=2000)
-    assert model.log_prob(EVERY) == pytest.approx(exact_log_prob(model), abs=0.15)
-    assert (model.log_prob(EVERY) == model.log_prob(EVERY)).all()
+    model = build(**settings, importance_samples=300)
+    found = model.log_prob(EVERY)
+    assert found == pytest.approx(exact_log_prob(model), abs=0.3)
+    assert (model.log_prob(EVERY) == found).all()
 
 
 def test_samples_follow_the_marginal():
@@ -109,8 +110,8 @@ def test_the_autoregressive_decoder_reads_z():
 
 
 def test_beta_weighs_the_kl_and_nothing_else():
-    one, four = build(latent_size=4), build("beta_vae", latent_size=4)
-    assert four.config.beta == 4
+    assert parse_model({"family": "beta_vae"})["beta"] > 1
+    one, four = build(latent_size=4), build("beta_vae", latent_size=4, beta=4)
     torch.manual_seed(3)
     z, log_q = one.posterior(one.encode(RECORDS), 1)
     kl = (log_q - one.posterior.log_prior(z)).mean()
@@ -332,10 +333,14 @@ def test_penalties_enter_the_loss_by_their_weight(family, penalty):
         assert first.item() == pytest.approx(penalty(z[0]).item(), rel=1e-2)
 
 
-def test_info_vae_gives_up_part_of_the_kl():
-    weights = parse_model({"family": "mmd_vae"})
-    assert weights["beta"] < 1
-    assert weights["penalty"] == "mmd"
+def test_an_info_vae_adds_the_discrepancy_of_its_aggregate_to_what_alpha_leaves_of_the_kl():
+    model = build("mmd_vae", latent_size=2, beta=0.3, penalty_weight=10.0)
+    torch.manual_seed(3)
+    z, log_q = model.posterior(model.encode(RECORDS), 1)
+    kl = (log_q - model.posterior.log_prior(z)).mean()
+    reconstruction = model.decoder.score(RECORDS, z[0]).mean()
+    discrepancy = mmd(z[0], model.posterior.sample_prior(z[0]))
+    assert loss(model).item() == pytest.approx((0.3 * kl - reconstruction + 10 * discrepancy).item(), rel=1e-5)
 
 
 @pytest.mark.parametrize("penalty", ["mmd", "adversarial_prior"])
