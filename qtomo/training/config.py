@@ -12,7 +12,8 @@ from pydantic import Field
 
 from qtomo.config import Config, near_miss
 from qtomo.errors import InputError
-from qtomo.models.registry import parse_model
+from qtomo.models.registry import FAMILIES, parse_model
+from qtomo.models.vae import VAE
 
 __all__ = ["PRESETS", "RecordsConfig", "RunConfig", "TrainingConfig", "parse_settings", "read_settings"]
 
@@ -43,9 +44,11 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
 }
 
 
-_AUTOENCODERS = ("vae", "beta_vae", "iwae", "hvae", "beta_tcvae", "factor_vae", "dhsic_vae", "mmd_vae", "wae")
-_SLOWLY = {"learning_rate": 2e-3, "epochs": 60}
-PRESETS |= {family: {"model": {"family": family}, "training": _SLOWLY} for family in _AUTOENCODERS}
+PRESETS |= {
+    name: {"model": {"family": name}, "training": {"learning_rate": 2e-3, "epochs": 60}}
+    for name, family in FAMILIES.items()
+    if issubclass(family, VAE)
+}
 PRESETS["vae_autoregressive"] = {
     "model": {"family": "vae", "decoder": "autoregressive"},
     "training": {"learning_rate": 5e-3, "epochs": 20},
