@@ -65,11 +65,11 @@ def mmd(x: Tensor, y: Tensor) -> Tensor:
 
     The U-statistic over pairs i != j of k(x_i, x_j) + k(y_i, y_j) - k(x_i, y_j) - k(x_j, y_i) (Gretton et al. 2012,
     JMLR 13, eq. 4) with the inverse multiquadratic kernel sum_s sC/(sC + |x - y|^2), C = 2D, s = 0.1, 1, 10
-    (Tolstikhin et al. 2017, arXiv 1711.01558, section 4).
+    (Tolstikhin et al. 2017, arXiv 1711.01558, section 4). Samples of one record have no pairs: zero.
     """
     between = _multiquadratic(x, y)
     pairs = _multiquadratic(x, x) + _multiquadratic(y, y) - between - between.T
-    return (pairs.sum() - pairs.diagonal().sum()) / (len(x) * (len(x) - 1))
+    return (pairs.sum() - pairs.diagonal().sum()) / max(1, len(x) * (len(x) - 1))
 
 
 def _multiquadratic(x: Tensor, y: Tensor) -> Tensor:

@@ -67,6 +67,11 @@ def test_gradients_reach_every_parameter(model):
             assert parameter.grad.abs().sum() > 0, name
 
 
+def test_the_loss_of_a_single_record_is_finite(model):
+    """The last batch of an epoch may be one record."""
+    assert torch.isfinite(model.loss(records(1)))
+
+
 def test_shapes_and_types(model):
     drawn = model.sample(100, np.random.default_rng(0))
     assert drawn.shape == (100, 4)
