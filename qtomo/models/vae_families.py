@@ -98,10 +98,11 @@ class MMDVAE(VAE):
 class WAEConfig(VAEConfig):
     """Settings of a Wasserstein autoencoder; penalty `mmd` or `adversarial_prior`."""
 
+    latent_size: Count = 4
     beta: Weight = 0.0
     min_scale: Scale = 0.9
     penalty: PenaltyName = "mmd"
-    penalty_weight: Weight = 100.0
+    penalty_weight: Weight = 60.0
 
 
 class WAE(VAE):

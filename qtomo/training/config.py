@@ -49,6 +49,8 @@ PRESETS |= {
     for name, family in FAMILIES.items()
     if issubclass(family, VAE)
 }
+# The discrepancy of two samples is noisy: larger batches.
+PRESETS["wae"]["training"] = {"learning_rate": 3e-3, "epochs": 60, "batch_size": 500}
 PRESETS["vae_autoregressive"] = {
     "model": {"family": "vae", "decoder": "autoregressive"},
     "training": {"learning_rate": 5e-3, "epochs": 20},
