@@ -20,7 +20,7 @@ from qtomo.errors import InputError
 from qtomo.povm import BASES, PAULIS, POVM
 from qtomo.states import State, Terms
 
-__all__ = ["Observable", "chain_observables", "estimate_observables", "exact_value", "pauli"]
+__all__ = ["Observable", "chain_observables", "estimate_observables", "exact_value", "pauli", "record_values"]
 
 
 Values = NDArray[np.float64]
@@ -116,10 +116,7 @@ def estimate_observables(
             that no record has all sites of.
     """
     n, n_sites = outcomes.shape
-    for observable in observables:
-        furthest = max((site for _, product in observable.terms for site in product), default=0)
-        if furthest >= n_sites:
-            raise InputError(f"observable '{observable.name}' on site {furthest} of records with {n_sites} sites")
+    _check_sites(observables, n_sites)
     lookup, there = _bit_values(povm, n_sites) if given_settings else _dual_values(povm, n_sites)
     whole = not given_settings and not np.any(outcomes == LOST)
 
@@ -156,6 +153,32 @@ def estimate_observables(
         variance = float(square) / (n - 1) if n > 1 else math.inf
         estimates[observable.name] = mean_of_moments(mean, variance, n, level, method)
     return estimates
+
+
+def record_values(observables: Sequence[Observable], outcomes: Outcomes, povm: POVM) -> Values:
+    """What each record by itself says of each observable: the sum of its products of dual values.
+
+    Records (n, n_sites) give (n, observables); their means are those of `estimate_observables` where no outcome
+    is lost.
+
+    Raises:
+        InputError: a POVM that is not informationally complete, or a site outside the records.
+    """
+    n_sites = outcomes.shape[1]
+    _check_sites(observables, n_sites)
+    values_of = _products(np.ascontiguousarray(outcomes.T), *_dual_values(povm, n_sites), whole=True)
+    found = np.zeros((len(outcomes), len(observables)))
+    for index, observable in enumerate(observables):
+        for coefficient, product in observable.terms:
+            found[:, index] += coefficient * values_of(product)[0]
+    return found
+
+
+def _check_sites(observables: Sequence[Observable], n_sites: int) -> None:
+    for observable in observables:
+        furthest = max((site for _, product in observable.terms for site in product), default=0)
+        if furthest >= n_sites:
+            raise InputError(f"observable '{observable.name}' on site {furthest} of records with {n_sites} sites")
 
 
 def _key(product: Mapping[int, str]) -> tuple[tuple[int, str], ...]:

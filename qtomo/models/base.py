@@ -7,6 +7,7 @@ walks through it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -78,17 +79,25 @@ class Model(nn.Module, ABC):
         Raises:
             InputError: records of another shape or range, or a family without likelihood.
         """
+        return self.by_record(outcomes, self._log_prob)
+
+    def by_record(self, outcomes: Outcomes, function: Callable[[Tensor], Tensor]) -> NDArray[np.float64]:
+        """A function of int64 outcomes (batch, n_sites) with a row a record, taken in chunks without gradients.
+
+        Raises:
+            InputError: records of another shape or range.
+        """
         self.check_outcomes(outcomes)
         was_training = self.training
         self.eval()
-        out = np.empty(len(outcomes))
+        found = []
         with torch.no_grad(), torch.random.fork_rng():
             torch.manual_seed(0)  # a bound or an estimate draws: the same records get the same numbers
-            for first in range(0, len(outcomes), _CHUNK):
+            for first in range(0, max(len(outcomes), 1), _CHUNK):
                 rows = torch.as_tensor(outcomes[first : first + _CHUNK].astype(np.int64), device=self.device)
-                out[first : first + _CHUNK] = self._log_prob(rows).double().cpu().numpy()
+                found.append(function(rows).double().cpu().numpy())
         self.train(was_training)
-        return out
+        return np.concatenate(found)
 
     def sample(self, n: int, generator: np.random.Generator) -> Outcomes:
         """`n` independent records, uint8 (n, n_sites)."""

@@ -10,6 +10,17 @@ from qtomo.errors import InputError
 from qtomo.models.base import Model
 from qtomo.models.rbm import RBM
 from qtomo.models.rnn import GRU, LSTM
+from qtomo.models.vae import VAE
+from qtomo.models.vae_families import (
+    DHSICVAE,
+    IWAE,
+    MMDVAE,
+    WAE,
+    BetaTCVAE,
+    BetaVAE,
+    FactorVAE,
+    HypersphericalVAE,
+)
 
 __all__ = ["FAMILIES", "build_model", "parse_model"]
 
@@ -18,6 +29,15 @@ FAMILIES: dict[str, type[Model]] = {
     "gru": GRU,
     "lstm": LSTM,
     "rbm": RBM,
+    "vae": VAE,
+    "beta_vae": BetaVAE,
+    "iwae": IWAE,
+    "hvae": HypersphericalVAE,
+    "beta_tcvae": BetaTCVAE,
+    "factor_vae": FactorVAE,
+    "dhsic_vae": DHSICVAE,
+    "mmd_vae": MMDVAE,
+    "wae": WAE,
 }
 
 

@@ -68,22 +68,26 @@ class _RNN(Model):
         chosen = torch.log_softmax(self._logits(outcomes), dim=-1).gather(2, outcomes[..., None])
         return chosen.sum(dim=(1, 2), dtype=torch.float64)
 
-    def _logits(self, outcomes: Tensor) -> Tensor:
-        """(batch, n_sites) outcomes to (batch, n_sites, n_outcomes), site i given the sites before it."""
+    def _logits(self, outcomes: Tensor, latent: Tensor | None = None) -> Tensor:
+        """(batch, n_sites) outcomes to (batch, n_sites, n_outcomes), site i given the sites before it.
+
+        `latent` (batch, latent_size) takes the place of the learned constant.
+        """
         one_hot = functional.one_hot(outcomes[:, :-1], self.n_outcomes).to(self.head.weight.dtype)
         before = functional.pad(one_hot, (0, 0, 1, 0))  # nothing comes before site 0
-        hidden, _ = self.rnn(self._features(before, 0), self._start(len(outcomes)))
+        hidden, _ = self.rnn(self._features(before, 0, latent), self._start(len(outcomes)))
         logits: Tensor = self.head(hidden)
         return logits
 
-    def _features(self, before: Tensor, first_site: int) -> Tensor:
+    def _features(self, before: Tensor, first_site: int, latent: Tensor | None) -> Tensor:
         """What the cell reads at each site from `first_site` on: (batch, sites, features)."""
         batch, sites, _ = before.shape
         features = [before]
         if self.sites is not None:
             features.append(self.sites[first_site : first_site + sites].expand(batch, -1, -1))
-        if self.latent is not None:
-            features.append(self.latent.expand(batch, sites, -1))
+        constant = self.latent if latent is None else latent[:, None]
+        if constant is not None:
+            features.append(constant.expand(batch, sites, -1))
         return torch.cat(features, dim=2)
 
     def _start(self, batch: int) -> Any:
@@ -93,12 +97,12 @@ class _RNN(Model):
         start = self.start.expand(-1, -1, batch, -1).contiguous()
         return start[0] if self._states == 1 else (start[0], start[1])
 
-    def _sample(self, n: int, generator: torch.Generator) -> Tensor:
+    def _sample(self, n: int, generator: torch.Generator, latent: Tensor | None = None) -> Tensor:
         state = self._start(n)
         before = self.head.weight.new_zeros(n, 1, self.n_outcomes)
         drawn = []
         for site in range(self.n_sites):
-            hidden, state = self.rnn(self._features(before, site), state)
+            hidden, state = self.rnn(self._features(before, site, latent), state)
             probabilities = torch.softmax(self.head(hidden[:, 0]), dim=-1)
             outcome = torch.multinomial(probabilities, 1, generator=generator)
             drawn.append(outcome)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["comparison_figure", "fault_map", "summary_figure"]
+__all__ = ["comparison_figure", "fault_map", "latent_figure", "summary_figure"]
 
 # Okabe and Ito's colour-blind safe colours; markers and line styles tell the same without colour.
 _EXACT, _RECORDS, _MODEL, _FAULT = "#000000", "#E69F00", "#0072B2", "#D55E00"
@@ -35,6 +36,30 @@ def summary_figure(run: Run, evaluation: Evaluation, path: Path) -> None:
     left, right = figure.subplots(1, 2)
     _correlations(left, evaluation)
     _training_curve(right, run, evaluation)
+    _save(figure, path)
+
+
+def latent_figure(correlations: Mapping[str, Sequence[Estimate]], path: Path) -> None:
+    """Which latent follows which observable, from `latent_correlations`, as PNG: a cell each, with its error.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    values = np.array([[e.value for e in row] for row in correlations.values()])
+    figure = _figure(2.5 + 0.9 * values.shape[1], 1.5 + 0.6 * values.shape[0])
+    axes = figure.subplots()
+    picture = axes.imshow(values, vmin=-1, vmax=1, cmap="RdBu", aspect="auto")
+    for row, estimates in enumerate(correlations.values()):
+        for column, estimate in enumerate(estimates):
+            if math.isfinite(estimate.value):
+                colour = "white" if abs(estimate.value) > 0.6 else "black"
+                text = f"{estimate.value:+.2f}\n±{estimate.standard_error:.2f}"
+                axes.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
+    axes.set_xticks(range(values.shape[1]))
+    axes.set_yticks(range(len(correlations)), list(correlations))
+    axes.set_xlabel("latent")
+    axes.set_title("Which latent follows which observable", fontsize=11)
+    figure.colorbar(picture, label="correlation, ± standard error")
     _save(figure, path)
 
 

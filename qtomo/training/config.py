@@ -12,7 +12,8 @@ from pydantic import Field
 
 from qtomo.config import Config, near_miss
 from qtomo.errors import InputError
-from qtomo.models.registry import parse_model
+from qtomo.models.registry import FAMILIES, parse_model
+from qtomo.models.vae import VAE
 
 __all__ = ["PRESETS", "RecordsConfig", "RunConfig", "TrainingConfig", "parse_settings", "read_settings"]
 
@@ -41,6 +42,19 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "epochs": 50,
         },
     },
+}
+
+
+PRESETS |= {
+    name: {"model": {"family": name}, "training": {"learning_rate": 2e-3, "epochs": 60}}
+    for name, family in FAMILIES.items()
+    if issubclass(family, VAE)
+}
+# The discrepancy of two samples is noisy: larger batches.
+PRESETS["wae"]["training"] = {"learning_rate": 3e-3, "epochs": 60, "batch_size": 500}
+PRESETS["vae_autoregressive"] = {
+    "model": {"family": "vae", "decoder": "autoregressive"},
+    "training": {"learning_rate": 5e-3, "epochs": 20},
 }
 
 

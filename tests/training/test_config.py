@@ -15,6 +15,11 @@ def test_presets_are_complete(preset):
     assert settings["training"]["epochs"] >= 1
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_has_a_preset_of_its_name(family):
+    assert read_settings(family)["model"]["family"] == family
+
+
 def test_later_settings_win(tmp_path):
     file = tmp_path / "my.toml"
     file.write_text("[model]\nhidden_size = 7\nlayers = 2\n[training]\nepochs = 3\n")
