@@ -58,9 +58,9 @@ def learn(family: str, outcomes: Outcomes, n_outcomes: int, seed: int) -> Distri
         return max(grams, key=lambda gram: float(gram.log_prob(held_out).mean()))
     if family not in FAMILIES:
         raise InputError(f"no alternative is called '{family}'{near_miss(family, [KGRAM, *FAMILIES])}")
-    if FAMILIES[family].likelihood != "exact":
-        raise InputError(f"alternative '{family}' has no exact likelihood, which a likelihood ratio wants")
     model = build_model({"family": family}, outcomes.shape[1], n_outcomes)
+    if model.likelihood != "exact":
+        raise InputError(f"alternative '{family}' has no exact likelihood, which a likelihood ratio wants")
     config = TrainingConfig.parse({"seed": seed, "epochs": _EPOCHS, "checkpoint_seconds": 1e9}, "[training]")
     with tempfile.TemporaryDirectory() as folder:
         run = RunFolder(Path(folder))

@@ -88,6 +88,8 @@ def test_a_network_is_learned_where_asked(tmp_path):
     assert found.certificates[-1].value > 0
     with pytest.raises(InputError, match="no alternative is called 'gro'; did you mean 'gru'"):
         verify(path, alternative="gro", n_reference=2000)
+    with pytest.raises(InputError, match="alternative 'vae' has no exact likelihood"):
+        verify(path, alternative="vae", n_reference=2000)
 
 
 def test_the_parity_run_refines_the_bound(tmp_path):
