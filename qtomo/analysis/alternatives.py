@@ -29,7 +29,7 @@ _EPOCHS = 4
 
 
 def half_ratios(
-    law: Law, outcomes: Outcomes, make: Callable[[NDArray[np.intp]], Distribution | None], seed: int
+    data: Scores, outcomes: Outcomes, make: Callable[[NDArray[np.intp]], Distribution | None], seed: int
 ) -> list[NDArray[np.float64]] | None:
     """ln q/P of each half of the records, q made from the other half's row numbers; None where none can be made."""
     order = stream(seed, "halves").permutation(len(outcomes))
@@ -39,8 +39,7 @@ def half_ratios(
         alternative = make(learned)
         if alternative is None:
             return None
-        rows = outcomes[held_out]
-        ratios.append(alternative.log_prob(rows) - law.born.log_prob(rows))
+        ratios.append(alternative.log_prob(outcomes[held_out]) - data.log_prob[held_out])
     return ratios
 
 
