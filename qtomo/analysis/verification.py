@@ -189,7 +189,7 @@ def verify_records(
     say("classifier against exact records")
     tests.append(_classifier_test(outcomes, lost, law, settings, n_classified, seed))
     ratios, notes = {}, []
-    fitted = half_ratios(law, outcomes, lambda rows: fitted_fault(law, data, rows), seed)
+    fitted = half_ratios(data, outcomes, lambda rows: fitted_fault(law, data, rows), seed)
     if fitted is not None:
         ratios["the fitted fault"] = fitted
     family = ("gru" if len(outcomes) >= _LARGE else KGRAM) if alternative == "auto" else alternative
@@ -198,7 +198,7 @@ def verify_records(
     elif family != "none":
         say(f"learning a {family} from each half of the records")
         learned = half_ratios(
-            law, outcomes, lambda rows: learn(family, outcomes[rows], law.born.n_outcomes, seed), seed
+            data, outcomes, lambda rows: learn(family, outcomes[rows], law.born.n_outcomes, seed), seed
         )
         assert learned is not None
         ratios[f"a {family}"] = learned
