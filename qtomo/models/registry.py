@@ -8,6 +8,7 @@ from typing import Any
 from qtomo.config import near_miss
 from qtomo.errors import InputError
 from qtomo.models.base import Model
+from qtomo.models.flows import CNF, IAF, MAF, NICE, NSF, Glow, RealNVP
 from qtomo.models.rnn import GRU, LSTM
 
 __all__ = ["FAMILIES", "build_model", "parse_model"]
@@ -16,6 +17,13 @@ __all__ = ["FAMILIES", "build_model", "parse_model"]
 FAMILIES: dict[str, type[Model]] = {
     "gru": GRU,
     "lstm": LSTM,
+    "nice": NICE,
+    "realnvp": RealNVP,
+    "glow": Glow,
+    "maf": MAF,
+    "iaf": IAF,
+    "nsf": NSF,
+    "cnf": CNF,
 }
 
 
