@@ -108,7 +108,8 @@ class _Flow(Model):
 
     def _log_weights(self, outcomes: Tensor) -> Tensor:
         points, log_q = self.embedding(outcomes)
-        return self.log_density(points) - log_q
+        weights: Tensor = self.log_density(points) - log_q
+        return weights
 
     def _log_prob(self, outcomes: Tensor) -> Tensor:
         """ln of the mean of S weights p(u)/q(u|a), at most ln P(a) on average (IWAE, arXiv 1509.00519)."""
