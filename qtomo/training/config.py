@@ -28,7 +28,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "maf": {"model": {"family": "maf"}, "training": {"epochs": 30}},
     "iaf": {"model": {"family": "iaf"}, "training": {"epochs": 10}},
     "nsf": {"model": {"family": "nsf"}, "training": {"epochs": 30}},
-    "cnf": {"model": {"family": "cnf"}, "training": {"epochs": 10}},
+    "cnf": {"model": {"family": "cnf"}, "training": {"epochs": 6}},
     "carrasquilla2018": {
         "model": {
             "family": "gru",

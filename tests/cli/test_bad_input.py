@@ -105,6 +105,8 @@ def test_spoiled_records(refused, copied, tmp_path, spoil):
         (("--set", "training.epochs=none"), "[training]: epochs = 'none'"),
         (("--set", "epochs"), "expected section.option=value"),
         (("--preset", "gruu"), "unknown preset 'gruu'; did you mean 'gru'?"),
+        (("--model", "mafia"), "unknown family 'mafia'; did you mean 'maf'?"),
+        (("--model", "maf", "--preset", "gru"), "expected --model FAMILY or --preset NAME, not both"),
         (("--config", "none.toml"), "none.toml: no such file, expected a TOML file"),
     ],
 )

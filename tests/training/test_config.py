@@ -3,6 +3,7 @@
 import pytest
 
 from qtomo.errors import InputError
+from qtomo.models import FAMILIES
 from qtomo.training import PRESETS, read_settings
 from qtomo.training.config import RunConfig
 
@@ -10,7 +11,7 @@ from qtomo.training.config import RunConfig
 @pytest.mark.parametrize("preset", PRESETS)
 def test_presets_are_complete(preset):
     settings = read_settings(preset)
-    assert settings["model"]["family"] in ("gru", "lstm")
+    assert settings["model"]["family"] == ("gru" if preset == "carrasquilla2018" else preset)
     assert settings["training"]["epochs"] >= 1
 
 
@@ -28,6 +29,16 @@ def test_another_family_starts_from_its_own_defaults():
     settings = read_settings("carrasquilla2018", None, ["model.family=lstm"])
     assert settings["model"]["layers"] == 1
     assert settings["training"]["batch_size"] == 500
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_family_stands_for_its_preset_or_its_defaults(family, monkeypatch):
+    settings = read_settings(family=family)
+    assert settings["model"]["family"] == family
+    assert settings == read_settings(family)
+    monkeypatch.delitem(PRESETS, family)
+    assert read_settings(family=family)["model"] == settings["model"]
+    assert read_settings(family=family)["training"]["epochs"] == 10
 
 
 @pytest.mark.parametrize(
@@ -49,6 +60,8 @@ def test_wrong_assignments(assignments, fault):
 
 
 def test_wrong_presets_and_files(tmp_path):
+    with pytest.raises(InputError, match=r"--model.*unknown family 'realnvq'; did you mean 'realnvp'"):
+        read_settings(family="realnvq")
     with pytest.raises(InputError, match="unknown preset 'gruu'; did you mean 'gru'"):
         read_settings("gruu")
     with pytest.raises(InputError, match="no such file"):
