@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 from torch.nn.functional import logsigmoid
 from zuko.transforms import LULinearTransform
 
@@ -232,6 +233,10 @@ def test_one_transform_that_reads_signs_has_a_product_of_conditionals():
     assert exact.exp().sum() == pytest.approx(1, abs=1e-5)
     probability, error = mean_and_error(weights(model, 2000).exp())
     assert ((probability - exact.exp()).abs() < 5.5 * error).all()
+    drawn = model.sample(50_000, np.random.default_rng(0))
+    counts = np.bincount(np.ravel_multi_index(drawn.T, (K,) * N), minlength=K**N)
+    law = exact.exp().numpy()
+    assert stats.chisquare(counts, len(drawn) * law / law.sum()).pvalue > 1e-7
 
 
 def test_more_importance_samples_tighten_the_bound():
