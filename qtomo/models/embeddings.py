@@ -19,21 +19,24 @@ from torch import Tensor, nn
 from torch.nn import functional
 from zuko.flows.autoregressive import MaskedAutoregressiveTransform
 
-__all__ = ["Embedding", "EmbeddingName", "log_logistic"]
+__all__ = ["Embedding", "EmbeddingName", "log_logistic", "logistic"]
 
 EmbeddingName = Literal["uniform", "variational", "argmax", "binary"]
 
-_EDGE = 1e-6  # noise keeps this distance from the walls, where single precision cannot tell 1 - x
+_EDGE = 1e-7  # uniform noise keeps this distance from 0 and 1, where its logit is infinite
+
+#: u = logit(x) and ln dx/du = ln x(1 - x), made from logarithms: near a wall x itself rounds to it.
+_Place = tuple[Tensor, Tensor]
 
 
 class _Cells(NamedTuple):
-    """How records share the unit cube."""
+    """How records share the unit cube; t = sigmoid(v) is the noise."""
 
     #: Coordinates a site for K outcomes.
     width: Callable[[int], int]
-    #: Noise (batch, N, width) and outcomes (batch, N) and K to a point of the cell.
-    fill: Callable[[Tensor, Tensor, int], Tensor]
-    #: The label whose cell has the point: (batch, N, width) and K to (batch, N).
+    #: v (batch, N, width), outcomes (batch, N) and K to a point of the cell and ln dx/du there.
+    fill: Callable[[Tensor, Tensor, int], _Place]
+    #: The label whose cell has u = logit(x): (batch, N, width) and K to (batch, N).
     read: Callable[[Tensor, int], Tensor]
     #: Cells a site that are equally large, so that each has volume 1 / count.
     count: Callable[[int], int]
@@ -43,33 +46,45 @@ def _bits(n_outcomes: int) -> int:
     return max(1, (n_outcomes - 1).bit_length())
 
 
-def _fill_interval(noise: Tensor, outcomes: Tensor, n_outcomes: int) -> Tensor:
-    return (outcomes[..., None] + noise) / n_outcomes
+def _log_sum(digits: Tensor, v: Tensor) -> Tensor:
+    """ln(digit + sigmoid(v)), precise where the sigmoid is close to 0 or to 1."""
+    return torch.where(digits == 0, functional.logsigmoid(v), torch.log1p((digits - 1).clamp(min=0) + torch.sigmoid(v)))
 
 
-def _read_interval(x: Tensor, n_outcomes: int) -> Tensor:
-    return (x[..., 0] * n_outcomes).long().clamp(max=n_outcomes - 1)
+def _interval(v: Tensor, digits: Tensor, base: int) -> _Place:
+    """x = (digit + t) / base."""
+    below, above = _log_sum(digits, v), _log_sum(base - 1 - digits, -v)
+    return below - above, below + above - 2 * math.log(base)
 
 
-def _fill_binary(noise: Tensor, outcomes: Tensor, _: int) -> Tensor:
-    places = torch.arange(noise.shape[-1], device=noise.device)
-    return ((outcomes[..., None] >> places & 1) + noise) / 2
+def _fill_interval(v: Tensor, outcomes: Tensor, n_outcomes: int) -> _Place:
+    return _interval(v, outcomes[..., None], n_outcomes)
 
 
-def _read_binary(x: Tensor, n_outcomes: int) -> Tensor:
-    places = torch.arange(x.shape[-1], device=x.device)
-    codes = ((x >= 0.5).long() << places).sum(dim=-1)
+def _read_interval(u: Tensor, n_outcomes: int) -> Tensor:
+    return (u[..., 0].sigmoid() * n_outcomes).long().clamp(max=n_outcomes - 1)
+
+
+def _fill_binary(v: Tensor, outcomes: Tensor, _: int) -> _Place:
+    return _interval(v, outcomes[..., None] >> torch.arange(v.shape[-1], device=v.device) & 1, 2)
+
+
+def _read_binary(u: Tensor, n_outcomes: int) -> Tensor:
+    codes = ((u >= 0).long() << torch.arange(u.shape[-1], device=u.device)).sum(dim=-1)
     return codes % n_outcomes  # where K is no power of two some labels own a second cell, which q leaves out
 
 
-def _fill_argmax(noise: Tensor, outcomes: Tensor, n_outcomes: int) -> Tensor:
+def _fill_argmax(v: Tensor, outcomes: Tensor, n_outcomes: int) -> _Place:
+    log_t = functional.logsigmoid(v)
+    largest = log_t.gather(-1, outcomes[..., None]) / n_outcomes
     chosen = functional.one_hot(outcomes, n_outcomes).bool()
-    largest = noise.gather(-1, outcomes[..., None]) ** (1 / n_outcomes)
-    return torch.where(chosen, largest, largest * noise)
+    log_x = torch.where(chosen, largest, largest + log_t)
+    log_rest = torch.log(-torch.expm1(log_x))
+    return log_x - log_rest, log_x + log_rest
 
 
-def _read_argmax(x: Tensor, _: int) -> Tensor:
-    return x.argmax(dim=-1)
+def _read_argmax(u: Tensor, _: int) -> Tensor:
+    return u.argmax(dim=-1)
 
 
 _INTERVAL = _Cells(lambda k: 1, _fill_interval, _read_interval, lambda k: k)
@@ -85,6 +100,11 @@ _CELLS: dict[EmbeddingName, _Cells] = {
 def log_logistic(x: Tensor) -> Tensor:
     """ln of the standard logistic density exp(-x) / (1 + exp(-x))^2, which is the slope of the sigmoid."""
     return functional.logsigmoid(x) + functional.logsigmoid(-x)
+
+
+def logistic(uniform: Tensor) -> Tensor:
+    """Standard logistic variables from uniform ones."""
+    return uniform.clamp(_EDGE, 1 - _EDGE).logit()
 
 
 class Embedding(nn.Module):
@@ -129,19 +149,18 @@ class Embedding(nn.Module):
 
         Noise is drawn from torch's global generator.
         """
-        noise = torch.rand(len(outcomes), self.features, device=outcomes.device).clamp(_EDGE, 1 - _EDGE)
-        log_q = noise.new_zeros(len(outcomes))
+        uniform = torch.rand(len(outcomes), self.features, device=outcomes.device)
+        v = logistic(uniform)
+        log_q = v.new_zeros(len(outcomes))
         if self.noise is not None:
-            record = functional.one_hot(outcomes, self.n_outcomes).flatten(1).to(noise.dtype)
-            start = noise.logit()
-            moved, ladj = self.noise(record).call_and_ladj(start)
-            log_q = (log_logistic(start) - log_logistic(moved)).sum(dim=-1) - ladj
-            noise = moved.sigmoid().clamp(_EDGE, 1 - _EDGE)
-        x = self.cells.fill(noise.reshape(-1, *self.shape), outcomes, self.n_outcomes).flatten(1)
-        points = x.logit()
+            record = functional.one_hot(outcomes, self.n_outcomes).flatten(1).to(v.dtype)
+            moved, ladj = self.noise(record).call_and_ladj(v)
+            log_q = (log_logistic(v) - log_logistic(moved)).sum(dim=-1) - ladj
+            v = moved
+        points, slope = self.cells.fill(v.reshape(-1, *self.shape), outcomes, self.n_outcomes)
         log_volume = -self.shape[0] * math.log(self.cells.count(self.n_outcomes))
-        return points, log_q - log_volume + log_logistic(points).sum(dim=-1)
+        return points.flatten(1), log_q - log_volume + slope.flatten(1).sum(dim=-1)
 
     def read(self, points: Tensor) -> Tensor:
         """The records whose cells the points are in: (batch, F) to (batch, N)."""
-        return self.cells.read(points.sigmoid().reshape(-1, *self.shape), self.n_outcomes)
+        return self.cells.read(points.reshape(-1, *self.shape), self.n_outcomes)

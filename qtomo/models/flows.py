@@ -32,11 +32,26 @@ from zuko.transforms import (
 
 from qtomo.config import Config
 from qtomo.models.base import Model
-from qtomo.models.embeddings import Embedding, EmbeddingName, log_logistic
+from qtomo.models.embeddings import Embedding, EmbeddingName, log_logistic, logistic
 
-__all__ = ["CNF", "IAF", "MAF", "NICE", "NSF", "CNFConfig", "FlowConfig", "Glow", "MAFConfig", "NSFConfig", "RealNVP"]
+__all__ = [
+    "CNF",
+    "IAF",
+    "MAF",
+    "NICE",
+    "NSF",
+    "CNFConfig",
+    "ConditionedConfig",
+    "FlowConfig",
+    "Glow",
+    "IAFConfig",
+    "MAFConfig",
+    "NSFConfig",
+    "RealNVP",
+]
 
-_EDGE = 1e-7  # base noise keeps this distance from 0 and 1, where the logistic variable is infinite
+_Shapes = tuple[tuple[int, ...], ...]  # of the numbers a univariate map takes a coordinate
+_Layers = Iterator[nn.Module]
 
 
 class FlowConfig(Config):
@@ -50,10 +65,15 @@ class FlowConfig(Config):
     layers: int = Field(2, ge=1)
     #: How labels become numbers; see `qtomo.models.embeddings.Embedding`.
     embedding: EmbeddingName = "binary"
-    #: What a conditioner's network reads of a coordinate x: `smooth` is tanh(b x) with learned b, `sign` its sign.
-    conditioner: Literal["smooth", "sign"] = "smooth"
     #: Points of a record's cell that its score averages over; the bound tightens with more.
     importance_samples: int = Field(16, ge=1)
+
+
+class ConditionedConfig(FlowConfig):
+    """Settings of a flow whose transforms of some coordinates depend on others."""
+
+    #: What a conditioner's network reads of a coordinate x: `smooth` is tanh(b x) with learned b, `sign` its sign.
+    conditioner: Literal["smooth", "sign"] = "smooth"
 
 
 class _Smooth(nn.Module):
@@ -91,9 +111,9 @@ class _Flow(Model):
         super().__init__(n_sites, n_outcomes, config)
         self.hidden = [config.hidden_size] * config.layers
         self.embedding = Embedding(n_sites, n_outcomes, config.embedding, self.hidden)
-        self.transform = LazyComposedTransform(*self._transforms(self.embedding.features))
+        self.transform = LazyComposedTransform(*self._transforms())
 
-    def _transforms(self, features: int) -> Iterator[nn.Module]:
+    def _transforms(self) -> _Layers:
         raise NotImplementedError
 
     def loss(self, outcomes: Tensor) -> Tensor:
@@ -119,58 +139,79 @@ class _Flow(Model):
 
     def _sample(self, n: int, generator: torch.Generator) -> Tensor:
         uniform = torch.rand(n, self.embedding.features, generator=generator, device=self.device)
-        z = uniform.clamp(_EDGE, 1 - _EDGE).logit()
-        points: Tensor = self.transform().inv(z)
+        points: Tensor = self.transform().inv(logistic(uniform))
         return self.embedding.read(points)
 
-    def _conditioned(self, transform: nn.Module) -> nn.Module:
-        """The transform, its network reading what `conditioner` says."""
-        network = getattr(transform, "hyper", None)
-        if isinstance(network, nn.Module):  # a lone coordinate is conditioned on nothing
-            reader = _CONDITIONERS[self.config.conditioner](network.in_features)  # type: ignore[arg-type]
-            transform.hyper = nn.Sequential(reader, network)
-        return transform
+
+class _Conditioned(_Flow):
+    """A flow of couplings or autoregressions."""
+
+    Config: ClassVar[type[FlowConfig]] = ConditionedConfig
+    config: ConditionedConfig
 
 
-class _Coupling(_Flow):
+def _conditioned(transform: nn.Module, conditioner: str) -> nn.Module:
+    """The transform, its network reading what `conditioner` says."""
+    network = getattr(transform, "hyper", None)
+    if isinstance(network, nn.Module):  # a lone coordinate is conditioned on nothing
+        reader = _CONDITIONERS[conditioner](network.in_features)  # type: ignore[arg-type]
+        transform.hyper = nn.Sequential(reader, network)
+    return transform
+
+
+def _couplings(flow: _Conditioned, univariate: Any = MonotonicAffineTransform, shapes: _Shapes = ((), ())) -> _Layers:
     """Couplings y_1 = x_1, y_2 = g(x_2; m(x_1)): first sites, then coordinates, take turns in being x_1."""
-
-    _univariate: Any = MonotonicAffineTransform
-    _shapes: tuple[tuple[int, ...], ...] = ((), ())  # of what g takes a coordinate
-
-    def _transforms(self, features: int) -> Iterator[nn.Module]:
-        coordinate = torch.arange(features)
-        site = coordinate // self.embedding.shape[1]
-        for index in range(self.config.transforms):
-            turn = site if index // 2 % 2 == 0 and self.n_sites > 1 else coordinate
-            yield self._conditioned(
-                GeneralCouplingTransform(
-                    features,
-                    mask=turn % 2 == index % 2,
-                    univariate=self._univariate,
-                    shapes=self._shapes,
-                    hidden_features=self.hidden,
-                    activation=nn.SiLU,
-                )
-            )
+    coordinate = torch.arange(flow.embedding.features)
+    site = coordinate // flow.embedding.shape[1]
+    for index in range(flow.config.transforms):
+        turn = site if index // 2 % 2 == 0 and flow.n_sites > 1 else coordinate
+        coupling = GeneralCouplingTransform(
+            len(coordinate),
+            mask=turn % 2 == index % 2,
+            univariate=univariate,
+            shapes=shapes,
+            hidden_features=flow.hidden,
+            activation=nn.SiLU,
+        )
+        yield _conditioned(coupling, flow.config.conditioner)
 
 
-class NICE(_Coupling):
+def _autoregressions(
+    flow: _Conditioned, univariate: Any = MonotonicAffineTransform, shapes: _Shapes = ((), ())
+) -> _Layers:
+    """Maps z_i = g(u_i; m(u_<i)), every second one in reverse order."""
+    order = torch.arange(flow.embedding.features)
+    for index in range(flow.config.transforms):
+        autoregression = MaskedAutoregressiveTransform(
+            len(order),
+            order=order.flip(0) if index % 2 else order,
+            univariate=univariate,
+            shapes=shapes,
+            hidden_features=flow.hidden,
+            activation=nn.SiLU,
+        )
+        yield _conditioned(autoregression, flow.config.conditioner)
+
+
+class NICE(_Conditioned):
     """Additive couplings y_2 = x_2 + m(x_1), which keep volume (Dinh, Krueger, Bengio 2014, arXiv 1410.8516)."""
 
-    _univariate = AdditiveTransform
-    _shapes = ((),)
+    def _transforms(self) -> _Layers:
+        return _couplings(self, AdditiveTransform, ((),))
 
 
-class RealNVP(_Coupling):
+class RealNVP(_Conditioned):
     """Affine couplings y_2 = x_2 exp(s(x_1)) + t(x_1) (Dinh, Sohl-Dickstein, Bengio 2016, arXiv 1605.08803)."""
+
+    def _transforms(self) -> _Layers:
+        return _couplings(self)
 
 
 def _actnorm(shift: Tensor, log_scale: Tensor) -> DependentTransform:
     return DependentTransform(AffineTransform(shift, log_scale.exp()), 1)
 
 
-class Glow(_Coupling):
+class Glow(_Conditioned):
     """Actnorm, mixing x -> L U P x, affine coupling (Kingma, Dhariwal 2018, arXiv 1807.03039).
 
     Where Glow mixes the channels of a pixel, all coordinates are mixed here; P is a fixed permutation.
@@ -182,8 +223,9 @@ class Glow(_Coupling):
         super().__init__(n_sites, n_outcomes, config)
         self.register_buffer("initialised", torch.tensor(False))
 
-    def _transforms(self, features: int) -> Iterator[nn.Module]:
-        for coupling in super()._transforms(features):
+    def _transforms(self) -> _Layers:
+        features = self.embedding.features
+        for coupling in _couplings(self):
             yield UnconditionalTransform(_actnorm, shift=torch.zeros(features), log_scale=torch.zeros(features))
             yield UnconditionalTransform(PermutationTransform, torch.randperm(features), buffer=True)
             yield UnconditionalTransform(LULinearTransform, torch.eye(features))
@@ -207,7 +249,7 @@ class Glow(_Coupling):
         self.initialised.fill_(True)
 
 
-class MAFConfig(FlowConfig):
+class MAFConfig(ConditionedConfig):
     """Settings of an autoregressive flow.
 
     With one transform and `sign`, P(a) is a product of one conditional probability a coordinate, each given
@@ -218,35 +260,22 @@ class MAFConfig(FlowConfig):
     conditioner: Literal["smooth", "sign"] = "sign"
 
 
-class MAF(_Flow):
+class MAF(_Conditioned):
     """Affine autoregression z_i = u_i exp(s(u_<i)) + t(u_<i) (Papamakarios et al. 2017, arXiv 1705.07057)."""
 
-    Config: ClassVar[type[FlowConfig]] = MAFConfig
-    _univariate: Any = MonotonicAffineTransform
-    _shapes: tuple[tuple[int, ...], ...] = ((), ())
+    Config = MAFConfig
 
-    def _transforms(self, features: int) -> Iterator[nn.Module]:
-        order = torch.arange(features)
-        for index in range(self.config.transforms):
-            yield self._conditioned(
-                MaskedAutoregressiveTransform(
-                    features,
-                    order=order.flip(0) if index % 2 else order,
-                    univariate=self._univariate,
-                    shapes=self._shapes,
-                    hidden_features=self.hidden,
-                    activation=nn.SiLU,
-                )
-            )
+    def _transforms(self) -> _Layers:
+        return _autoregressions(self)
 
 
-class IAFConfig(FlowConfig):
+class IAFConfig(ConditionedConfig):
     """Settings of an inverse autoregressive flow."""
 
     transforms: int = Field(1, ge=1)
 
 
-class IAF(MAF):
+class IAF(_Conditioned):
     """A MAF turned round, u_i = z_i exp(s(z_<i)) + t(z_<i) (Kingma et al. 2016, arXiv 1606.04934).
 
     Sampling takes one pass of the network, a density as many as there are coordinates.
@@ -254,8 +283,8 @@ class IAF(MAF):
 
     Config = IAFConfig
 
-    def _transforms(self, features: int) -> Iterator[nn.Module]:
-        for transform in super()._transforms(features):
+    def _transforms(self) -> _Layers:
+        for transform in _autoregressions(self):
             yield transform.inv  # type: ignore[misc]
 
 
@@ -271,19 +300,17 @@ def _to_box() -> DependentTransform:
     return DependentTransform(ComposedTransform(SigmoidTransform(), AffineTransform(-1.0, 2.0)), 1)
 
 
-class NSF(MAF):
+class NSF(_Conditioned):
     """Autoregressive rational-quadratic splines, on the box x = 2 / (1 + exp(-u)) - 1 (arXiv 1906.04032)."""
 
     Config = NSFConfig
     config: NSFConfig
-    _univariate = partial(MonotonicRQSTransform, bound=1.0)
 
-    def _transforms(self, features: int) -> Iterator[nn.Module]:
-        bins = self.config.bins
-        self._shapes = ((bins,), (bins,), (bins - 1,))
+    def _transforms(self) -> _Layers:
+        bins, g = self.config.bins, partial(MonotonicRQSTransform, bound=1.0)
         box = UnconditionalTransform(_to_box)
         yield box
-        yield from super()._transforms(features)
+        yield from _autoregressions(self, g, ((bins,), (bins,), (bins - 1,)))
         yield box.inv
 
 
@@ -307,10 +334,10 @@ class CNF(_Flow):
     Config = CNFConfig
     config: CNFConfig
 
-    def _transforms(self, features: int) -> Iterator[nn.Module]:
+    def _transforms(self) -> _Layers:
         tolerance = self.config.tolerance
         for _ in range(self.config.transforms):
-            yield FFJTransform(features, atol=tolerance, rtol=tolerance, hidden_features=self.hidden)
+            yield FFJTransform(self.embedding.features, atol=tolerance, rtol=tolerance, hidden_features=self.hidden)
 
     def log_density(self, points: Tensor) -> Tensor:
         """ln p(u): (batch, F) to (batch,)."""
