@@ -7,6 +7,7 @@ from pathlib import Path
 import rich_click as click
 
 from qtomo.errors import InputError
+from qtomo.models import FAMILIES
 from qtomo.training import PRESETS, Run, read_settings, resume, train
 from qtomo.training.checkpoint import Progress
 
@@ -18,7 +19,8 @@ __all__ = ["command", "run_training"]
 @click.command("train")
 @click.argument("records", type=click.Path(), required=False)
 @click.option("--output", type=click.Path(), help="Run folder to make.")
-@click.option("--preset", default="gru", show_default=True, help=f"Settings by name: {', '.join(PRESETS)}.")
+@click.option("--model", "family", help=f"Family, with its preset where it has one: {', '.join(FAMILIES)}.")
+@click.option("--preset", help=f"Settings by name: {', '.join(PRESETS)}.  [default: gru]")
 @click.option("--config", type=click.Path(path_type=Path), help="TOML file with [model] and [training].")
 @click.option("--set", "assignments", multiple=True, metavar="SECTION.OPTION=VALUE", help="Change one setting.")
 @click.option("--resume", "resumed", type=click.Path(), metavar="RUN", help="Go on with an interrupted run.")
@@ -28,7 +30,8 @@ __all__ = ["command", "run_training"]
 def command(
     records: str | None,
     output: str | None,
-    preset: str,
+    family: str | None,
+    preset: str | None,
     config: Path | None,
     assignments: tuple[str, ...],
     resumed: str | None,
@@ -38,18 +41,21 @@ def command(
 ) -> None:
     """Train a model on a record file. Ctrl-C saves; --resume RUN goes on, to the same weights.
 
-    Example: qtomo train tfim.h5 --output run --preset gru --set model.hidden_size=100 --set training.epochs=5
+    Example: qtomo train tfim.h5 --output run --model maf --set model.hidden_size=100 --set training.epochs=5
 
     Example: qtomo train --resume run
     """
     if resumed is not None:
-        if records or output or config or assignments or overwrite:
+        if records or output or family or preset or config or assignments or overwrite:
             raise InputError("--resume goes on with a run's own settings: give it alone, or with --records")
         run = run_training(resumed, None, {}, records_file=records_file)
     elif records is None or output is None:
         raise InputError("expected RECORDS and --output RUN, or --resume RUN")
+    elif family is not None and preset is not None:
+        raise InputError("expected --model FAMILY or --preset NAME, not both")
     else:
-        run = run_training(output, records, read_settings(preset, config, assignments), overwrite)
+        settings = read_settings(preset or "gru", config, assignments, family)
+        run = run_training(output, records, settings, overwrite)
     progress = run.progress
     last = progress.history[-1] if progress.history else {}
     if as_json:

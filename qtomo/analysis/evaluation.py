@@ -322,8 +322,8 @@ def _compare(
     if target.n_outcomes**target.n_sites <= LARGEST_LIST:
         table = log_prob_table(BornDistribution(target.state, target.povm))
         for name, model in models.items():
-            say(f"{name} against the target, by enumeration")
             if model.likelihood == "exact":
+                say(f"{name} against the target, by enumeration")
                 found[name] = compare_by_enumeration(table, log_prob_table(model))
     fresh = target.sample(max(map(len, drawn.values())), stream(seed, "evaluate target"))
     say(f"scoring {len(fresh):,} records of the target")

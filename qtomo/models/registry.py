@@ -8,6 +8,7 @@ from typing import Any
 from qtomo.config import near_miss
 from qtomo.errors import InputError
 from qtomo.models.base import Model
+from qtomo.models.flows import CNF, IAF, MAF, NICE, NSF, Glow, RealNVP
 from qtomo.models.rbm import RBM
 from qtomo.models.rnn import GRU, LSTM
 from qtomo.models.vae import VAE
@@ -38,6 +39,13 @@ FAMILIES: dict[str, type[Model]] = {
     "dhsic_vae": DHSICVAE,
     "mmd_vae": MMDVAE,
     "wae": WAE,
+    "nice": NICE,
+    "realnvp": RealNVP,
+    "glow": Glow,
+    "maf": MAF,
+    "iaf": IAF,
+    "nsf": NSF,
+    "cnf": CNF,
 }
 
 

@@ -24,6 +24,13 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "gru": {"model": {"family": "gru"}},
     "lstm": {"model": {"family": "lstm"}},
     "rbm": {"model": {"family": "rbm"}, "training": {"learning_rate": 2e-2, "batch_size": 250, "epochs": 10}},
+    "nice": {"model": {"family": "nice"}, "training": {"epochs": 30}},
+    "realnvp": {"model": {"family": "realnvp"}, "training": {"epochs": 30}},
+    "glow": {"model": {"family": "glow"}, "training": {"epochs": 30}},
+    "maf": {"model": {"family": "maf"}, "training": {"epochs": 30}},
+    "iaf": {"model": {"family": "iaf"}, "training": {"epochs": 10}},
+    "nsf": {"model": {"family": "nsf"}, "training": {"epochs": 30}},
+    "cnf": {"model": {"family": "cnf"}, "training": {"epochs": 6}},
     "carrasquilla2018": {
         "model": {
             "family": "gru",
@@ -134,18 +141,22 @@ class RunConfig(Config):
 
 
 def read_settings(
-    preset: str = "gru", file: Path | None = None, assignments: Iterable[str] = ()
+    preset: str = "gru", file: Path | None = None, assignments: Iterable[str] = (), family: str | None = None
 ) -> dict[str, dict[str, Any]]:
     """Sections `model` and `training`: a preset, changed by a TOML file, changed by `section.key=value`.
 
+    A `family` takes the place of the preset: its preset of the same name, else its defaults.
     A file or assignment that names another family starts from that family's defaults.
 
     Raises:
-        InputError: an unknown preset, section or option (names the near miss), or a bad value.
+        InputError: an unknown preset, family, section or option (names the near miss), or a bad value.
     """
-    if preset not in PRESETS:
+    if family is not None:
+        layers = [("--model", PRESETS.get(family, {"model": {"family": family}}))]
+    elif preset in PRESETS:
+        layers = [(f"preset {preset}", PRESETS[preset])]
+    else:
         raise InputError(f"unknown preset '{preset}'{near_miss(preset, list(PRESETS))}")
-    layers = [(f"preset {preset}", PRESETS[preset])]
     if file is not None:
         layers.append((str(file), _read_toml(file)))
     layers.extend(("--set", _parse_assignment(text)) for text in assignments)

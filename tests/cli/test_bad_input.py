@@ -107,6 +107,8 @@ def test_spoiled_records(refused, copied, tmp_path, spoil):
         (("--preset", "rbm", "--set", "model.sweeps=0"), "sweeps = 0: input should be greater than or equal to 1"),
         (("--preset", "rbm", "--set", "model.negative_phase=pc"), "negative_phase = 'pc': input should be 'cd', 'pcd'"),
         (("--preset", "gruu"), "unknown preset 'gruu'; did you mean 'gru'?"),
+        (("--model", "mafia"), "unknown family 'mafia'; did you mean 'maf'?"),
+        (("--model", "maf", "--preset", "gru"), "expected --model FAMILY or --preset NAME, not both"),
         (("--config", "none.toml"), "none.toml: no such file, expected a TOML file"),
     ],
 )

@@ -19,10 +19,17 @@ VARIANTS = [({"family": name}, name) for name in FAMILIES] + [
     ({"family": "vae", "posterior": "planar"}, "vae planar"),
     ({"family": "iwae", "posterior": "iaf"}, "iwae iaf"),
     ({"family": "wae", "penalty": "adversarial_prior"}, "wae adversarial"),
+    ({"family": "realnvp", "embedding": "uniform"}, "realnvp uniform"),
+    ({"family": "glow", "embedding": "variational"}, "glow variational"),
+    ({"family": "maf", "embedding": "argmax", "transforms": 2, "conditioner": "smooth"}, "maf argmax smooth"),
+    ({"family": "cnf", "trace": "exact"}, "cnf exact trace"),
 ]
 
 
-EXACT = [variant for variant in VARIANTS if FAMILIES[variant[0]["family"]].likelihood == "exact"]
+EXACT, BOUNDS = (
+    [variant for variant in VARIANTS if FAMILIES[variant[0]["family"]].likelihood == likelihood]
+    for likelihood in ("exact", "lower_bound")
+)
 
 
 @pytest.fixture(params=VARIANTS, ids=[label for _, label in VARIANTS])
@@ -32,6 +39,11 @@ def model(request):
 
 @pytest.fixture(params=EXACT, ids=[label for _, label in EXACT])
 def exact_model(request):
+    return small_model(request.param[0])
+
+
+@pytest.fixture(params=BOUNDS, ids=[label for _, label in BOUNDS])
+def bound_model(request):
     return small_model(request.param[0])
 
 
@@ -91,6 +103,29 @@ def test_probabilities_sum_to_one_and_samples_follow_them(exact_model):
     drawn = model.sample(100_000, np.random.default_rng(1))
     counts = np.bincount(np.ravel_multi_index(drawn.T, (3,) * 4), minlength=81)
     assert stats.chisquare(counts, 100_000 * probabilities / probabilities.sum()).pvalue > 1e-7
+
+
+def test_bounds_lie_below_the_frequencies_of_samples(bound_model):
+    model, copies, n = bound_model, 20, 50_000
+    every = np.concatenate(list(enumerate_outcomes(4, 3)))
+    bounds = model.log_prob(np.repeat(every, copies, axis=0)).reshape(-1, copies)
+    mean, error = bounds.mean(axis=1), bounds.std(axis=1) / np.sqrt(copies)
+    counts = np.bincount(np.ravel_multi_index(model.sample(n, np.random.default_rng(1)).T, (3,) * 4), minlength=81)
+    highest = (counts + 6 * np.sqrt(counts) + 36) / n  # of ln P, at a false alarm of 1e-8 a record
+    assert (mean - 6 * error < np.log(highest)).all()
+    # exp(bound) is on average at most P, and P sums to one.
+    estimates = np.exp(bounds).sum(axis=0)
+    assert estimates.mean() < 1 + 6 * estimates.std() / np.sqrt(copies)
+
+
+def test_the_loss_of_a_bound_is_no_better_than_its_scores(bound_model):
+    model = bound_model.eval()
+    batch = records(2000)
+    scores = model.log_prob(batch.numpy().astype(np.uint8))
+    with torch.no_grad():
+        losses = torch.stack([model.loss(part) for part in batch.split(100)])
+    errors = losses.std() / np.sqrt(len(losses)) + scores.std() / np.sqrt(len(scores))
+    assert losses.mean() > -scores.mean() - 6 * errors
 
 
 def test_the_loss_is_the_negative_log_likelihood(exact_model):

@@ -36,6 +36,16 @@ def test_another_family_starts_from_its_own_defaults():
     assert settings["training"]["batch_size"] == 500
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_family_stands_for_its_preset_or_its_defaults(family, monkeypatch):
+    settings = read_settings(family=family)
+    assert settings["model"]["family"] == family
+    assert settings == read_settings(family)
+    monkeypatch.delitem(PRESETS, family)
+    assert read_settings(family=family)["model"] == settings["model"]
+    assert read_settings(family=family)["training"]["epochs"] == 10
+
+
 @pytest.mark.parametrize(
     ("assignments", "fault"),
     [
@@ -55,6 +65,8 @@ def test_wrong_assignments(assignments, fault):
 
 
 def test_wrong_presets_and_files(tmp_path):
+    with pytest.raises(InputError, match=r"--model.*unknown family 'realnvq'; did you mean 'realnvp'"):
+        read_settings(family="realnvq")
     with pytest.raises(InputError, match="unknown preset 'gruu'; did you mean 'gru'"):
         read_settings("gruu")
     with pytest.raises(InputError, match="no such file"):

@@ -1,0 +1,294 @@
+"""Flows: inverses and determinants, what defines each, embeddings, and bounds against sums over all records."""
+
+import math
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+from torch.nn.functional import logsigmoid
+from zuko.transforms import LULinearTransform
+
+from qtomo.distribution import enumerate_outcomes
+from qtomo.errors import InputError
+from qtomo.models import build_model
+from qtomo.models.embeddings import Embedding
+from qtomo.models.registry import parse_model
+
+FLOWS = ("nice", "realnvp", "glow", "maf", "iaf", "nsf", "cnf")
+EMBEDDINGS = ("uniform", "variational", "argmax", "binary")
+N, K = 3, 4
+F = 6  # coordinates of three sites in two bits
+
+
+def small_flow(family, n_sites=N, n_outcomes=K, spread=0.3, **settings):
+    """A flow with random weights, away from its start by about `spread`."""
+    torch.manual_seed(1)
+    if family != "cnf":
+        settings = {"transforms": 2, "conditioner": "smooth", **settings}
+    model = build_model({"family": family, "hidden_size": 8, **settings}, n_sites, n_outcomes).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(spread * torch.randn_like(parameter))
+    return model
+
+
+def double_transform(family, **settings):
+    settings = {"tolerance": 1e-9, **settings} if family == "cnf" else settings
+    return small_flow(family, **settings).double().transform()
+
+
+def points(n=20):
+    return torch.randn(n, F, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+
+
+def jacobians(transform, x):
+    return torch.stack([torch.autograd.functional.jacobian(lambda u: transform(u[None])[0], row) for row in x])
+
+
+def every_record(n_sites=N, n_outcomes=K, copies=1):
+    records = np.concatenate(list(enumerate_outcomes(n_sites, n_outcomes)))
+    return torch.from_numpy(records.astype(np.int64)).repeat_interleave(copies, dim=0)
+
+
+@torch.no_grad()
+def weights(model, copies, n_outcomes=K):
+    """ln p(u)/q(u|a), for each record `copies` times: (records, copies)."""
+    torch.manual_seed(3)
+    return model._log_weights(every_record(model.n_sites, n_outcomes, copies)).double().reshape(-1, copies)
+
+
+def mean_and_error(values):
+    return values.mean(dim=-1), values.std(dim=-1) / math.sqrt(values.shape[-1])
+
+
+@pytest.mark.parametrize("family", FLOWS)
+def test_inverse(family):
+    transform = double_transform(family)
+    x = points()
+    assert (transform.inv(transform(x)) - x).abs().max() < 1e-5
+    assert (transform(transform.inv(x)) - x).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("family", FLOWS)
+def test_log_determinant_is_that_of_autograd_s_jacobian(family):
+    transform = double_transform(family)
+    x = points(2)
+    _, found = transform.call_and_ladj(x)
+    assert (found - jacobians(transform, x).slogdet().logabsdet).abs().max() < 1e-5
+
+
+def test_nice_keeps_volume_and_realnvp_does_not():
+    x = points()
+    assert (double_transform("nice").call_and_ladj(x)[1] == 0).all()
+    assert double_transform("realnvp").call_and_ladj(x)[1].abs().min() > 1e-3
+    assert (double_transform("nice")(x) - x).abs().max() > 0.1
+
+
+def test_each_step_of_glow_mixes_and_counts_its_determinant():
+    model = small_flow("glow").double()
+    x = start = points()
+    parts = {True: torch.zeros(len(x)), False: torch.zeros(len(x))}  # by whether the layer mixes
+    mixing = 0
+    for layer in model.transform.transforms:
+        is_mixing = getattr(layer, "f", None) is LULinearTransform
+        mixing += is_mixing
+        if is_mixing:
+            assert jacobians(layer(), x[:1])[0].abs().min() > 0  # every coordinate to every other
+        x, ladj = layer().call_and_ladj(x)
+        parts[is_mixing] = parts[is_mixing] + ladj
+    assert mixing == model.config.transforms
+    assert parts[True].abs().min() > 1e-2
+    assert torch.allclose(model.transform().call_and_ladj(start)[1], parts[True] + parts[False])
+
+
+def test_actnorm_standardises_the_first_batch_and_only_that():
+    torch.manual_seed(0)
+    model = build_model({"family": "glow", "hidden_size": 8, "embedding": "uniform"}, N, K).train()
+    batch = torch.randint(0, 2, (500, N))
+    torch.manual_seed(5)
+    start, _ = model.embedding(batch)
+    torch.manual_seed(5)
+    model.loss(batch)
+    first = model.transform.transforms[0]
+    normal = first()(start)
+    assert normal.mean(dim=0).abs().max() < 1e-4
+    assert (normal.std(dim=0, correction=0) - 1).abs().max() < 1e-4
+    kept = first.shift.clone()
+    model.loss(torch.randint(2, 4, (500, N)))
+    assert (first.shift == kept).all()
+
+
+def test_maf_is_triangular_and_affine_in_each_coordinate():
+    transform = double_transform("maf", transforms=1)
+    x = points(5)
+    jacobian = jacobians(transform, x)
+    assert jacobian.triu(diagonal=1).abs().max() == 0
+    assert jacobian.tril(diagonal=-1).abs().amax(dim=0)[1:, :-1].tril().count_nonzero() == F * (F - 1) // 2
+    assert curvature(transform, x).abs().max() < 1e-9
+
+
+def test_nsf_bends_each_coordinate():
+    assert curvature(double_transform("nsf", transforms=1), points(5)).abs().max() > 1e-2
+
+
+def curvature(transform, x):
+    """Second difference of z in the last coordinate of u."""
+    step = torch.zeros(F, dtype=x.dtype)
+    step[-1] = 0.5
+    return (transform(x + step) - 2 * transform(x) + transform(x - step))[:, -1]
+
+
+@pytest.mark.parametrize(("family", "density_passes", "sampling_passes"), [("maf", 1, F), ("iaf", F, 1)])
+def test_the_fast_direction(family, density_passes, sampling_passes):
+    model = small_flow(family, transforms=1)
+    (network,) = [m.hyper for m in model.transform.modules() if hasattr(m, "hyper")]
+    calls = []
+    network.register_forward_hook(lambda *_: calls.append(1))
+    transform = model.transform()
+    transform(torch.randn(7, F))
+    assert len(calls) == density_passes
+    calls.clear()
+    transform.inv(torch.randn(7, F))
+    assert len(calls) == sampling_passes
+
+
+def test_iaf_inverts_a_triangular_map():
+    inverse = double_transform("iaf", transforms=1).inv
+    jacobian = jacobians(inverse, points(5))
+    assert jacobian.triu(diagonal=1).abs().max() == 0
+    assert jacobian.tril(diagonal=-1).abs().max() > 1e-3
+    assert curvature(inverse, points(5)).abs().max() < 1e-9
+
+
+def test_hutchinson_s_trace_is_unbiased_and_left_to_training():
+    model = small_flow("cnf", trace="hutchinson", tolerance=1e-5)
+    x = points(1).float()
+    exact = model.log_density(x)
+    assert model.log_density(x) == exact
+    model.train()
+    with torch.no_grad():
+        mean, error = mean_and_error(torch.stack([model.log_density(x.expand(500, -1)) for _ in range(4)]).flatten())
+    assert error > 1e-4
+    assert abs(mean - exact) < 5 * error
+    exact_trace = small_flow("cnf", trace="exact", tolerance=1e-5).train()
+    assert abs(exact_trace.log_density(x) - exact) < 1e-3
+
+
+@pytest.mark.parametrize("name", EMBEDDINGS)
+@pytest.mark.parametrize("n_outcomes", [3, 4, 6])
+def test_points_lie_in_the_cell_of_their_record(name, n_outcomes):
+    torch.manual_seed(0)
+    embedding = Embedding(5, n_outcomes, name, [8])
+    outcomes = torch.randint(0, n_outcomes, (10_000, 5))
+    embedded, log_q = embedding(outcomes)
+    assert (embedding.read(embedded) == outcomes).all()
+    assert log_q.isfinite().all()
+
+
+@pytest.mark.parametrize("name", EMBEDDINGS)
+@pytest.mark.parametrize("n_outcomes", [3, 4])
+def test_noise_has_the_density_it_says(name, n_outcomes):
+    """Under the identity p is uniform in the cube, so that weights average to the volume of the cell."""
+    model = small_flow("nice", n_sites=2, n_outcomes=n_outcomes, embedding=name)
+    model.log_density = lambda u: (logsigmoid(u) + logsigmoid(-u)).sum(dim=-1)
+    mean, error = mean_and_error(weights(model, 20_000, n_outcomes).exp())
+    cells = 4 if name == "binary" else n_outcomes
+    assert ((mean - cells**-2.0).abs() < 5.5 * error + 1e-5).all()
+
+
+@pytest.mark.parametrize(
+    ("family", "embedding"), [(f, "binary") for f in FLOWS] + [("realnvp", e) for e in EMBEDDINGS[:3]]
+)
+def test_bounds_samples_and_sums_agree(family, embedding):
+    model = small_flow(family, embedding=embedding, spread=0.02)
+    with torch.no_grad():  # noise near the uniform one has weights of few extremes
+        for parameter in model.embedding.parameters():
+            parameter.mul_(0.3)
+    ratio = weights(model, 2000)
+    probability, error = mean_and_error(ratio.exp())
+    assert abs(probability.sum() - 1) < 5.5 * error.square().sum().sqrt()
+    # A bound: on average below ln P, for each record and as scored.
+    bound, spread = mean_and_error(ratio)
+    slack = 6 * (spread + error / probability)
+    assert (bound < probability.log() + slack).all()
+    score = model.log_prob(every_record(copies=10).numpy().astype(np.uint8)).reshape(-1, 10)
+    assert (bound.numpy() - slack.numpy()).mean() < score.mean() < (probability.log() + slack).mean()
+    # Samples fall into cells as the integral of the density says.
+    n = 20_000
+    drawn = model.sample(n, np.random.default_rng(0))
+    counts = np.bincount(np.ravel_multi_index(drawn.T, (K,) * N), minlength=K**N)
+    deviation = (probability * (1 - probability) / n + error**2).sqrt()
+    assert ((torch.from_numpy(counts) / n - probability).abs() < 6 * deviation).all()
+
+
+def test_one_transform_that_reads_signs_has_a_product_of_conditionals():
+    model = small_flow("maf", transforms=1, conditioner="sign")
+    records = every_record()
+    with torch.no_grad():
+        u, _ = model.embedding(records)
+        wall = model.transform()(torch.where(u > 0, 1e-30, -1e-30))  # z where each coordinate changes its cell
+        exact = logsigmoid(-u.sign() * wall).sum(dim=-1).double()
+    assert exact.exp().sum() == pytest.approx(1, abs=1e-5)
+    probability, error = mean_and_error(weights(model, 2000).exp())
+    assert ((probability - exact.exp()).abs() < 5.5 * error).all()
+    drawn = model.sample(50_000, np.random.default_rng(0))
+    counts = np.bincount(np.ravel_multi_index(drawn.T, (K,) * N), minlength=K**N)
+    law = exact.exp().numpy()
+    assert stats.chisquare(counts, len(drawn) * law / law.sum()).pvalue > 1e-7
+
+
+def test_more_importance_samples_tighten_the_bound():
+    ratio = weights(small_flow("realnvp"), 4096)
+    exact, error = mean_and_error(ratio.exp())
+    gaps = []
+    for samples in (1, 4, 16, 64):
+        groups = ratio.reshape(len(ratio), -1, samples)
+        bound, spread = mean_and_error(groups.logsumexp(dim=-1) - math.log(samples))
+        gaps.append(((exact.log() - bound).mean(), ((spread**2 + (error / exact) ** 2).sum().sqrt() / len(ratio))))
+    for (wide, noise), (narrow, more) in pairwise(gaps):
+        assert narrow < wide + 5 * (noise + more)
+        assert narrow > -5 * more
+    assert gaps[-1][0] < 0.5 * gaps[0][0]
+
+
+def test_learned_noise_is_tighter_than_uniform():
+    law = np.random.default_rng(0).dirichlet(np.full(16, 0.3))
+    index = np.random.default_rng(1).choice(16, size=2000, p=law)
+    records = torch.from_numpy(np.stack([index // 4, index % 4], axis=1))
+    bounds = {}
+    for name in ("uniform", "variational"):
+        torch.manual_seed(0)
+        model = build_model({"family": "realnvp", "embedding": name, "hidden_size": 16}, 2, 4)
+        optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+        for step in range(200):
+            optimizer.zero_grad()
+            model.loss(records[step % 10 :: 10]).backward()
+            optimizer.step()
+        with torch.no_grad():
+            bounds[name] = model._log_weights(records.repeat(5, 1)).mean().item()
+    assert bounds["variational"] > bounds["uniform"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "fault"),
+    [
+        ({"embedding": "argmin"}, r"\[model\]: embedding = 'argmin': input should be 'uniform', 'variational'"),
+        ({"importance_samples": 0}, "importance_samples = 0: input should be greater than or equal to 1"),
+        ({"transforms": 0}, "transforms = 0: input should be greater than or equal to 1"),
+        ({"conditioner": "signs"}, "conditioner = 'signs': input should be 'smooth' or 'sign'"),
+        ({"bins": 8}, "unknown option 'bins'"),
+    ],
+)
+def test_wrong_settings(settings, fault):
+    with pytest.raises(InputError, match=fault):
+        parse_model({"family": "realnvp", **settings})
+
+
+@pytest.mark.parametrize("family", FLOWS)
+@pytest.mark.parametrize("embedding", ["uniform", "binary"])
+def test_a_single_qubit(family, embedding):
+    model = build_model({"family": family, "embedding": embedding, "hidden_size": 8}, 1, 4)
+    drawn = model.sample(50, np.random.default_rng(0))
+    assert np.isfinite(model.log_prob(drawn)).all()
