@@ -18,9 +18,9 @@ from qtomo.distribution import LOST, Outcomes
 
 __all__ = ["Scorer", "rescaled"]
 
-_BYTES = 4 * 2**20  # of environments at once: enough for long matrix products, few enough for the cache
+_BYTES = 3 * 2**20  # of environments at once: enough for long matrix products, few enough for the cache
 _LANES = 12  # matrix products with few columns are twice as fast where these are a whole multiple of it
-_RESCALE = 4  # sites between rescalings
+_RESCALE = 16  # sites between rescalings: norms fall by a probability a site, and float64 ends at 1e-308
 
 
 class Scorer:
