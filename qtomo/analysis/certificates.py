@@ -115,8 +115,9 @@ def energy_witness(
     says = (
         f"F >= {value:.4f} with {level:.0%} confidence"
         if value > 0
-        else "it says nothing: the energy is not known well enough"
-        + (f"; about {needed:,} records would bring the bound above 0" if needed else ", or is too high")
+        else f"it says nothing: the energy is not known well enough; about {needed:,} records would bring it above 0"
+        if needed
+        else "it says nothing: the energy is too high"
     )
     return Certificate(name, value, level, says, assumptions, needed)
 
