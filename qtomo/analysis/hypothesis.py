@@ -45,6 +45,7 @@ _STRENGTHS = np.array([0.02, 0.05, 0.1, 0.2, 0.5, 1.0])
 _FLOOR = 1e-3
 _DRIFT_BLOCKS = 40
 _PERMUTATIONS = 19_999
+_PLENTY = 100  # permutations as extreme that are enough to say that p is far from any level of interest
 
 
 @dataclass(frozen=True)
@@ -210,12 +211,10 @@ def drift(
     jumps = _jumps(blocks)
     found = float(jumps.max())
     cut, which = np.unravel_index(int(jumps.argmax()), jumps.shape)
-    beyond = 0
-    for _ in range(_PERMUTATIONS):
+    beyond = tried = 0
+    while tried < _PERMUTATIONS and beyond < _PLENTY:
+        tried += 1
         beyond += _jumps(blocks[generator.permutation(n_blocks)]).max() >= found - 1e-9
-        if beyond >= 100:  # far from any level of interest: enough to say so
-            break
-    tried = _ + 1
     first = int(used[min((int(cut) + 1) * rows, len(used) - 1)])
     return Test(
         "drift along the shots",

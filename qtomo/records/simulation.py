@@ -42,13 +42,12 @@ def draw_blocks(
     seed: int,
     purpose: str,
     progress: Progress | None = None,
-    shard: Shard = (0, 1),
 ) -> Iterator[Outcomes]:
-    """`n_records` samples in blocks of `BLOCK`, each from its own random stream; or a shard of those blocks.
+    """`n_records` samples in blocks of `BLOCK`, each from its own random stream.
 
     `progress(done, total)` is called after each block.
     """
-    for block in _Progressing(n_records, shard, progress):
+    for block in _Progressing(n_records, (0, 1), progress):
         yield source.sample(block.rows, stream(seed, purpose, block.index))
 
 

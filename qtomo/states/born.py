@@ -119,8 +119,12 @@ class BornDistribution:
         found = self._local.weigh(outcomes, swaps)
         if not found.doubtful.any():
             return found
-        exact = LocalScorer(self.state.tensors, self._elements, self.device)
-        return found.patched(exact.weigh(outcomes[found.doubtful], swaps))
+        return found.patched(self._exact_local.weigh(outcomes[found.doubtful], swaps))
+
+    @cached_property
+    def _exact_local(self) -> LocalScorer:
+        assert isinstance(self.state, MPS)
+        return LocalScorer(self.state.tensors, self._elements, self.device)
 
     @cached_property
     def _local(self) -> LocalScorer:
