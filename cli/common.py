@@ -60,7 +60,7 @@ level_option = click.option(
     "--level", type=click.FloatRange(0.5, 0.9999), default=0.95, show_default=True, help="Level of intervals."
 )
 device_option = click.option(
-    "--device", default="cpu", show_default=True, help="For the exact target: cpu, cuda or auto."
+    "--device", default="cpu", show_default=True, help="Where exact states are drawn and scored: cpu, cuda or auto."
 )
 estimates_option = click.option(
     "--allow-estimates", is_flag=True, help="Give KL also where a model's likelihood is only estimated."

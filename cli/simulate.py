@@ -21,7 +21,17 @@ from qtomo.records import (
 )
 from qtomo.states import SYSTEMS, TFIM, State, System
 
-from .common import command_line, json_option, overwrite_option, povm_of, print_json, progress_bar, say, seed_option
+from .common import (
+    command_line,
+    device_option,
+    json_option,
+    overwrite_option,
+    povm_of,
+    print_json,
+    progress_bar,
+    say,
+    seed_option,
+)
 
 __all__ = ["FIELD_HELP", "FIELD_TYPES", "command"]
 
@@ -161,7 +171,7 @@ _SHARED = (
     seed_option,
     click.option("--output", type=click.Path(), required=True, help="Record file to write."),
     click.option("--shard", type=_Shard(), help="Make part I of N alone; `qtomo join` makes one file of them."),
-    click.option("--device", default="cpu", show_default=True, help="cpu, cuda or auto."),
+    device_option,
     overwrite_option,
     json_option,
 )

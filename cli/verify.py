@@ -17,7 +17,7 @@ from qtomo.records import RecordFile, option_name, read_state
 from qtomo.report.figures import fault_map
 from qtomo.states import SYSTEMS, State, System
 
-from .common import json_option, print_json, progress_bar, say, seed_option
+from .common import device_option, json_option, print_json, progress_bar, say, seed_option
 from .simulate import FIELD_HELP, FIELD_TYPES
 
 __all__ = ["command"]
@@ -55,7 +55,7 @@ def _parameter_options(callback: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--qubits", type=int, help="With --plan: number of qubits, where there is no file.")
 @click.option("--fault", "faults", multiple=True, metavar="NAME:SIZE", help="With --plan: such as depolarizing:0.01.")
 @click.option("--power", default=0.95, show_default=True, help="With --plan: probability to see the fault.")
-@click.option("--device", default="cpu", show_default=True, help="cpu, cuda or auto.")
+@device_option
 @seed_option
 @json_option
 def command(
