@@ -1,0 +1,1 @@
+"""Learning by comparison: critics that tell samples of two distributions apart, and what they are worth."""
