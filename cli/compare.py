@@ -1,4 +1,4 @@
-"""`qtomo compare`: trained runs side by side."""
+"""`qtomo compare`: trained runs side by side, or record files against one another."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from pathlib import Path
 
 import rich_click as click
 
-from qtomo.analysis import compare
+from qtomo.analysis import compare, compare_records
+from qtomo.errors import InputError
 from qtomo.files import check_absent
 
 from .common import (
@@ -26,7 +27,7 @@ __all__ = ["command"]
 
 
 @click.command("compare")
-@click.argument("runs", type=click.Path(), nargs=-1, required=True)
+@click.argument("runs", metavar="RUN... | FILE...", type=click.Path(), nargs=-1, required=True)
 @click.option("--figure", type=click.Path(path_type=Path), help="Write a figure (PNG) there.")
 @records_option
 @samples_option
@@ -48,10 +49,26 @@ def command(
     overwrite: bool,
     as_json: bool,
 ) -> None:
-    """Compare runs of any family that were trained on the same records, beside k-grams.
+    """Compare runs of any family that were trained on the same records, beside k-grams; or record files of the same
+    measurement with the first of them: has the device drifted?
 
     Example: qtomo compare gru rbm --figure families.png
+
+    Example: qtomo compare monday.h5 tuesday.h5
     """
+    files = [path for path in runs if Path(path).is_file()]
+    if files:
+        if len(files) < len(runs):
+            folder = next(path for path in runs if path not in files)
+            raise InputError(f"{folder}: not a record file as {files[0]} is; compare runs, or record files")
+        if figure is not None:
+            raise InputError("--figure: of runs only, not of record files")
+        found = compare_records(files, 1 - level, seed, say)
+        if as_json:
+            print_json(found.to_dict())
+        else:
+            click.echo(str(found))
+        return
     if figure is not None:
         check_absent(figure, overwrite)
     comparison = compare(runs, records_file, samples, seed, level, say, device, allow_estimates)

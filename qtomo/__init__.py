@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from qtomo.analysis import Comparison, Estimate, Evaluation, compare, estimate_observables, evaluate, pauli
+    from qtomo.analysis import (
+        Comparison,
+        Estimate,
+        Evaluation,
+        FileComparison,
+        compare,
+        compare_records,
+        estimate_observables,
+        evaluate,
+        pauli,
+    )
     from qtomo.errors import InputError
     from qtomo.povm import POVM, named_povm
     from qtomo.records import RecordFile, Target, read_state, simulate, write_records, write_state
@@ -46,7 +56,17 @@ _HOMES = {
     ),
     "records": ("RecordFile", "Target", "read_state", "simulate", "write_records", "write_state"),
     "training": ("Run", "resume", "sample_records", "train"),
-    "analysis": ("Comparison", "Estimate", "Evaluation", "compare", "estimate_observables", "evaluate", "pauli"),
+    "analysis": (
+        "Comparison",
+        "Estimate",
+        "Evaluation",
+        "FileComparison",
+        "compare",
+        "compare_records",
+        "estimate_observables",
+        "evaluate",
+        "pauli",
+    ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -62,6 +82,7 @@ __all__ = [
     "DensityMatrix",
     "Estimate",
     "Evaluation",
+    "FileComparison",
     "InputError",
     "Product",
     "RandomMPS",
@@ -70,6 +91,7 @@ __all__ = [
     "Target",
     "W",
     "compare",
+    "compare_records",
     "estimate_observables",
     "evaluate",
     "ground_state",

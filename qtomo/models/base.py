@@ -65,6 +65,10 @@ class Model(nn.Module, ABC):
     def loss(self, outcomes: Tensor) -> Tensor:
         """What training minimises, for int64 outcomes (batch, n_sites): a scalar in nats a record."""
 
+    def validation_loss(self, outcomes: Tensor) -> Tensor:
+        """What the best epoch makes smallest, for int64 outcomes (batch, n_sites) unseen in training: a scalar."""
+        return self.loss(outcomes)
+
     @abstractmethod
     def _sample(self, n: int, generator: torch.Generator) -> Tensor:
         """`n` records as integers (n, n_sites), all randomness from the generator."""

@@ -9,6 +9,7 @@ from qtomo.config import near_miss
 from qtomo.errors import InputError
 from qtomo.models.base import Model
 from qtomo.models.flows import CNF, IAF, MAF, NICE, NSF, Glow, RealNVP
+from qtomo.models.gan import GAN
 from qtomo.models.rbm import RBM
 from qtomo.models.rnn import GRU, LSTM
 from qtomo.models.vae import VAE
@@ -46,6 +47,7 @@ FAMILIES: dict[str, type[Model]] = {
     "iaf": IAF,
     "nsf": NSF,
     "cnf": CNF,
+    "gan": GAN,
 }
 
 

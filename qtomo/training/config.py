@@ -31,6 +31,10 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "iaf": {"model": {"family": "iaf"}, "training": {"epochs": 10}},
     "nsf": {"model": {"family": "nsf"}, "training": {"epochs": 30}},
     "cnf": {"model": {"family": "cnf"}, "training": {"epochs": 6}},
+    "gan": {
+        "model": {"family": "gan"},
+        "training": {"learning_rate": 1e-3, "momentum": 0.5, "gradient_clip": 0.0, "epochs": 60},
+    },
     "carrasquilla2018": {
         "model": {
             "family": "gru",
@@ -76,6 +80,8 @@ class TrainingConfig(Config):
     batch_size: int = Field(200, ge=1)
     #: Adam's step size, at its highest.
     learning_rate: float = Field(8e-3, gt=0)
+    #: How much of Adam's mean of gradients is kept at each step (beta_1 of arXiv 1412.6980).
+    momentum: float = Field(0.9, ge=0, lt=1)
     #: `cosine` decays the learning rate to zero over the run; `constant` keeps it.
     schedule: Literal["cosine", "constant"] = "cosine"
     #: Steps over which the learning rate rises from zero.

@@ -55,7 +55,9 @@ def fit(
     model.to(device)
     rows = torch.from_numpy(training).to(device)
     held_out = torch.from_numpy(validation).to(device)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), config.learning_rate, betas=(config.momentum, 0.999), weight_decay=config.weight_decay
+    )
     progress, best = Progress(), _weights(model)
     if folder.checkpoint.exists():
         progress, best = load_checkpoint(folder.checkpoint, model, optimizer)
@@ -103,7 +105,7 @@ def validation_loss(model: Model, outcomes: Tensor) -> tuple[float, float]:
     with torch.no_grad():
         size = min(_LARGEST_CHUNK, math.ceil(len(outcomes) / _VALIDATION_CHUNKS))
         chunks = torch.split(outcomes, size)
-        losses = np.array([model.loss(chunk.long()).item() for chunk in chunks])
+        losses = np.array([model.validation_loss(chunk.long()).item() for chunk in chunks])
     weights = np.array([len(chunk) for chunk in chunks]) / len(outcomes)
     mean = float(weights @ losses)
     spread = float(weights @ (losses - mean) ** 2)
@@ -122,15 +124,16 @@ def _step(
         group["lr"] = learning_rate
     loss = model.loss(batch)
     value = loss.item()
-    if not math.isfinite(value):
-        raise InputError(
-            f"the loss is {value} at step {progress.step}: lower training.learning_rate ({config.learning_rate}) "
-            "or training.gradient_clip"
-        )
     optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
-    if config.gradient_clip:
-        torch.nn.utils.clip_grad_norm_(model.parameters(), config.gradient_clip)
+    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.gradient_clip or math.inf).item()
+    for what, number in (("loss", value), ("norm of the gradient", norm)):
+        if not math.isfinite(number):
+            raise InputError(
+                f"the {what} is {number} at epoch {progress.epoch + 1}, batch {progress.batches + 1}: the weights of "
+                f"the last checkpoint stay; lower training.learning_rate ({config.learning_rate}) or "
+                "training.gradient_clip"
+            )
     optimizer.step()
     progress.step += 1
     progress.batches += 1
