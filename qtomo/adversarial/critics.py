@@ -181,7 +181,7 @@ def value_surface(critic: nn.Module, extent: float, points: int = 101) -> NDArra
     y, x = torch.meshgrid(line, line, indexing="ij")
     with torch.no_grad():
         values = critic(torch.stack([x, y], dim=2).reshape(-1, 2)).reshape(points, points).double()
-    return (values - values.mean()).numpy()
+    return np.asarray(values - values.mean())
 
 
 def study_critic(

@@ -57,7 +57,7 @@ class Penalty:
 def input_gradients(critic: Critic, inputs: Tensor) -> Tensor:
     """The gradient of each sample's score with respect to that sample, (batch, D), itself differentiable."""
     inputs = inputs.detach().requires_grad_(True)
-    (gradients,) = torch.autograd.grad(critic(inputs).sum(), inputs, create_graph=True)
+    gradients: Tensor = torch.autograd.grad(critic(inputs).sum(), inputs, create_graph=True)[0]
     return gradients
 
 
@@ -82,7 +82,8 @@ def lipschitz_penalty(critic: Critic, real: Tensor, fake: Tensor, generator: tor
 def slopes_between(critic: Critic, real: Tensor, fake: Tensor, generator: torch.Generator) -> Tensor:
     """|grad f| (batch) at points drawn evenly on lines between paired real and fake samples (batch, D)."""
     weight = torch.rand(len(real), 1, generator=generator, dtype=real.dtype)
-    return torch.linalg.vector_norm(input_gradients(critic, torch.lerp(real, fake, weight)), dim=1)
+    norms: Tensor = input_gradients(critic, torch.lerp(real, fake, weight)).norm(dim=1)
+    return norms
 
 
 def r1(critic: Critic, real: Tensor) -> Tensor:
