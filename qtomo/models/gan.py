@@ -6,6 +6,7 @@ and the generator to please it. There is no likelihood. Settings choose the game
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
@@ -20,7 +21,7 @@ from qtomo.config import Config
 from qtomo.errors import InputError
 from qtomo.models.base import Model
 
-__all__ = ["GAN", "GANConfig"]
+__all__ = ["GAN", "GANConfig", "perceptron_critic"]
 
 
 class GANConfig(Config):
@@ -86,11 +87,14 @@ class GAN(Model):
         self.game = find_loss(config.loss)
         self.penalty = find_penalty(config.penalty, config.penalty_strength)
         self.generator = _GENERATORS[config.generator](n_sites, n_outcomes, config)
-        self.discriminator = _CRITICS[config.critic](n_sites, n_outcomes, config.hidden_size)
+        self.discriminator = self._new_critic()
         self.penalty.prepare(self.discriminator)
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
         for name, weight in self.generator.named_parameters():
             self.register_buffer(_mean_name(name), weight.detach().clone())
+
+    def _new_critic(self) -> nn.Sequential:
+        return _CRITICS[self.config.critic](self.n_sites, self.n_outcomes, self.config.hidden_size)
 
     def loss(self, outcomes: Tensor) -> Tensor:
         """The generator's loss, with the gradients of both sides; only every `critic_steps`-th call moves it."""
@@ -99,15 +103,27 @@ class GAN(Model):
         real = functional.one_hot(outcomes, self.n_outcomes).flatten(1).to(self._dtype)
         turn = not self.training or int(self.steps - 1) % self.config.critic_steps == 0
         with torch.set_grad_enabled(turn and torch.is_grad_enabled()):
-            fake, log_prob = self.generator(self._noise(len(real)), None)
-            fake = fake.flatten(1)
+            noise = self._noise(len(real))
+            drawn, log_prob = self.generator(noise, None)
+            real, fake = self._seen_of_real(real), self._seen_of_fake(drawn.flatten(1), noise)
             held = {name: weight.detach() for name, weight in self.discriminator.named_parameters()}
-            scores = functional_call(self.discriminator, held, (fake,))
-            value = self._generator_loss(scores, log_prob)
-        fake = fake.detach()
+            value = self._move(lambda seen: functional_call(self.discriminator, held, (seen,)), real, fake, log_prob)
+        real, fake = real.detach(), fake.detach()
         term = self.game.critic(self.discriminator(real), self.discriminator(fake))
         term = term + self.penalty.term(self.discriminator, real, fake, torch.default_generator)
         return value + term - term.detach()
+
+    def _seen_of_real(self, real: Tensor) -> Tensor:
+        """What the critic sees of one-hot records: (batch, N K) to (batch, D)."""
+        return real
+
+    def _seen_of_fake(self, fake: Tensor, noise: Tensor) -> Tensor:
+        """What the critic sees of generated records."""
+        return fake
+
+    def _move(self, critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, log_prob: Tensor) -> Tensor:
+        """What all but the critic make small."""
+        return self._generator_loss(critic(fake), log_prob)
 
     def validation_loss(self, outcomes: Tensor) -> Tensor:
         """Squared distance of two-site marginals from those of fresh records, the mean over pairs of sites.
@@ -272,9 +288,10 @@ _GENERATORS: dict[str, type[_Generator]] = {
 }
 
 
-def _perceptron_critic(n_sites: int, n_outcomes: int, hidden_size: int) -> nn.Sequential:
+def perceptron_critic(n_features: int, hidden_size: int) -> nn.Sequential:
+    """Scores of (batch, n_features), from three hidden layers."""
     return nn.Sequential(
-        nn.Linear(n_sites * n_outcomes, hidden_size),
+        nn.Linear(n_features, hidden_size),
         nn.LeakyReLU(0.2),
         nn.Linear(hidden_size, hidden_size),
         nn.LeakyReLU(0.2),
@@ -309,4 +326,7 @@ class _Transpose(nn.Module):
         return x.transpose(1, 2)
 
 
-_CRITICS = {"perceptron": _perceptron_critic, "convolutional": _convolutional_critic}
+_CRITICS = {
+    "perceptron": lambda n_sites, n_outcomes, hidden_size: perceptron_critic(n_sites * n_outcomes, hidden_size),
+    "convolutional": _convolutional_critic,
+}

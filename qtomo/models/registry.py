@@ -8,6 +8,7 @@ from typing import Any
 from qtomo.config import near_miss
 from qtomo.errors import InputError
 from qtomo.models.base import Model
+from qtomo.models.bigan import BiGAN
 from qtomo.models.flows import CNF, IAF, MAF, NICE, NSF, Glow, RealNVP
 from qtomo.models.gan import GAN
 from qtomo.models.rbm import RBM
@@ -48,6 +49,7 @@ FAMILIES: dict[str, type[Model]] = {
     "nsf": NSF,
     "cnf": CNF,
     "gan": GAN,
+    "bigan": BiGAN,
 }
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["comparison_figure", "fault_map", "latent_figure", "summary_figure"]
+__all__ = ["comparison_figure", "fault_map", "latent_figure", "new_figure", "save_figure", "summary_figure"]
 
 # Okabe and Ito's colour-blind safe colours; markers and line styles tell the same without colour.
 _EXACT, _RECORDS, _MODEL, _FAULT = "#000000", "#E69F00", "#0072B2", "#D55E00"
@@ -32,11 +32,11 @@ def summary_figure(run: Run, evaluation: Evaluation, path: Path) -> None:
     Raises:
         InputError: the file cannot be written.
     """
-    figure = _figure(10, 4)
+    figure = new_figure(10, 4)
     left, right = figure.subplots(1, 2)
     _correlations(left, evaluation)
     _training_curve(right, run, evaluation)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def latent_figure(correlations: Mapping[str, Sequence[Estimate]], path: Path) -> None:
@@ -46,7 +46,7 @@ def latent_figure(correlations: Mapping[str, Sequence[Estimate]], path: Path) ->
         InputError: the file cannot be written.
     """
     values = np.array([[e.value for e in row] for row in correlations.values()])
-    figure = _figure(2.5 + 0.9 * values.shape[1], 1.5 + 0.6 * values.shape[0])
+    figure = new_figure(2.5 + 0.9 * values.shape[1], 1.5 + 0.6 * values.shape[0])
     axes = figure.subplots()
     picture = axes.imshow(values, vmin=-1, vmax=1, cmap="RdBu", aspect="auto")
     for row, estimates in enumerate(correlations.values()):
@@ -60,7 +60,7 @@ def latent_figure(correlations: Mapping[str, Sequence[Estimate]], path: Path) ->
     axes.set_xlabel("latent")
     axes.set_title("Which latent follows which observable", fontsize=11)
     figure.colorbar(picture, label="correlation, ± standard error")
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def fault_map(found: Verification, path: Path) -> None:
@@ -71,7 +71,7 @@ def fault_map(found: Verification, path: Path) -> None:
     Raises:
         InputError: the file cannot be written.
     """
-    figure = _figure(10, 6)
+    figure = new_figure(10, 6)
     panels = figure.subplots(2, 1) if found.bonds else [figure.subplots()]
     labels = ("depolarizing strength of the qubit", r"$\langle Z_iZ_{i+1}\rangle$, records − target")
     places = (np.arange(len(found.sites)), np.arange(len(found.bonds)) + 0.5)
@@ -91,7 +91,7 @@ def fault_map(found: Verification, path: Path) -> None:
         panel.legend(frameon=False)
     level = found.sites[0].level
     figure.suptitle(f"{found.verdict}: where the fault is ({level:.0%} intervals, for all together)", fontsize=11)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def comparison_figure(comparison: Comparison, path: Path) -> None:
@@ -100,7 +100,7 @@ def comparison_figure(comparison: Comparison, path: Path) -> None:
     Raises:
         InputError: the file cannot be written.
     """
-    figure = _figure(10, 1.5 + 0.35 * len(comparison.entries))
+    figure = new_figure(10, 1.5 + 0.35 * len(comparison.entries))
     left, right = figure.subplots(1, 2, sharey=True)
     entries = comparison.entries
     _dots(left, {name: entry.divergences.get(comparison.measure) for name, entry in entries.items()}, comparison)
@@ -114,7 +114,7 @@ def comparison_figure(comparison: Comparison, path: Path) -> None:
     right.axvline(0.5, color="0.7", linewidth=0.8)
     right.set_xlabel("accuracy of telling fresh from held-out records (chance 0.5)")
     right.set_title("Classifier two-sample test, with intervals", fontsize=11)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _dots(axes: Axes, values: dict[str, Estimate | None], comparison: Comparison) -> None:
@@ -131,7 +131,8 @@ def _dots(axes: Axes, values: dict[str, Estimate | None], comparison: Comparison
     axes.set_ylim(len(values) - 0.5, -0.5)
 
 
-def _figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure, of inches, that needs no display."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -140,7 +141,12 @@ def _figure(width: float, height: float) -> Figure:
     return figure
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save_figure(figure: Figure, path: Path) -> None:
+    """The figure as PNG, whole or not at all.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
     buffer = io.BytesIO()
     figure.savefig(buffer, dpi=150, format="png")
     write_atomic(path, buffer.getvalue())

@@ -31,10 +31,6 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "iaf": {"model": {"family": "iaf"}, "training": {"epochs": 10}},
     "nsf": {"model": {"family": "nsf"}, "training": {"epochs": 30}},
     "cnf": {"model": {"family": "cnf"}, "training": {"epochs": 6}},
-    "gan": {
-        "model": {"family": "gan"},
-        "training": {"learning_rate": 1e-3, "momentum": 0.5, "gradient_clip": 0.0, "epochs": 60},
-    },
     "carrasquilla2018": {
         "model": {
             "family": "gru",
@@ -63,6 +59,13 @@ PRESETS |= {
 }
 # The discrepancy of two samples is noisy: larger batches.
 PRESETS["wae"]["training"] = {"learning_rate": 3e-3, "epochs": 60, "batch_size": 500}
+PRESETS |= {
+    name: {
+        "model": {"family": name},
+        "training": {"learning_rate": 1e-3, "momentum": 0.5, "gradient_clip": 0.0, "epochs": 60},
+    }
+    for name in ("gan", "bigan")
+}
 PRESETS["vae_autoregressive"] = {
     "model": {"family": "vae", "decoder": "autoregressive"},
     "training": {"learning_rate": 5e-3, "epochs": 20},
