@@ -20,7 +20,6 @@ class BiGANConfig(GANConfig):
 
     #: A game that is the same from both sides.
     loss: Literal["saturating", "non_saturating", "wasserstein"] = "non_saturating"
-    penalty: str = "r1"
     #: The critic of pairs is a perceptron, and so is what is inferred from a whole record.
     generator: Literal["perceptron"] = "perceptron"
     critic: Literal["perceptron"] = "perceptron"

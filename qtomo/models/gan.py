@@ -23,18 +23,20 @@ from qtomo.models.base import Model
 
 __all__ = ["GAN", "GANConfig", "perceptron_critic"]
 
+_FRESH = 8  # generated records a held-out one
+
 
 class GANConfig(Config):
     """Settings of an adversarial network."""
 
     #: The game: `saturating`, `non_saturating`, `wasserstein`, or an f-divergence such as `kl` or `alpha(0.5)`.
-    loss: str = "wasserstein"
+    loss: str = "non_saturating"
     #: What keeps the critic from growing too steep: `gradient_penalty`, `r1`, `clipping`, `spectral` or `none`.
-    penalty: str = "gradient_penalty"
+    penalty: str = "r1"
     #: Its strength: the factor of a penalty, the bound of clipping.
-    penalty_strength: float = Field(1.0, gt=0)
+    penalty_strength: float = Field(0.1, gt=0)
     #: Steps of the critic a step of the generator.
-    critic_steps: int = Field(2, ge=1)
+    n_critic: int = Field(1, ge=1)
     #: How gradients pass the draw of an outcome: `straight_through` (outcomes on the way there, the softmax on the
     #: way back), `gumbel` (softened outcomes both ways, so that the critic sees numbers that no record has) or
     #: `score` (the score-function estimator, with the batch mean as its baseline).
@@ -43,7 +45,7 @@ class GANConfig(Config):
     temperature: float = Field(1.0, gt=0)
     #: From noise to sites: `perceptron`, `convolutional`, or `recurrent`, which reads what it has drawn before.
     generator: Literal["perceptron", "convolutional", "recurrent"] = "recurrent"
-    critic: Literal["perceptron", "convolutional"] = "convolutional"
+    critic: Literal["perceptron", "convolutional"] = "perceptron"
     #: Random numbers a record (a site, where the generator is recurrent).
     latent_size: int = Field(8, ge=1)
     #: Units of each hidden layer, channels of each convolution.
@@ -97,11 +99,11 @@ class GAN(Model):
         return _CRITICS[self.config.critic](self.n_sites, self.n_outcomes, self.config.hidden_size)
 
     def loss(self, outcomes: Tensor) -> Tensor:
-        """The generator's loss, with the gradients of both sides; only every `critic_steps`-th call moves it."""
+        """The generator's loss, with the gradients of both sides; only every `n_critic`-th call moves it."""
         if self.training:
             self._follow()
         real = functional.one_hot(outcomes, self.n_outcomes).flatten(1).to(self._dtype)
-        turn = not self.training or int(self.steps - 1) % self.config.critic_steps == 0
+        turn = not self.training or int(self.steps - 1) % self.config.n_critic == 0
         with torch.set_grad_enabled(turn and torch.is_grad_enabled()):
             noise = self._noise(len(real))
             drawn, log_prob = self.generator(noise, None)
@@ -129,13 +131,18 @@ class GAN(Model):
         """Squared distance of two-site marginals from those of fresh records, the mean over pairs of sites.
 
         It is the unbiased squared maximum mean discrepancy with the kernel (share of equal outcomes)^2 (Gretton et
-        al. 2012, JMLR 13, eq. 4).
+        al. 2012, JMLR 13, eq. 3). Fresh records are many, so that epochs differ by the model and not by the draw.
         """
-        drawn = self._draw(self._noise(len(outcomes)), None)
+        drawn = self._draw(self._noise(_FRESH * len(outcomes)), None)
         real, fake = (functional.one_hot(a, self.n_outcomes).flatten(1).to(self._dtype) for a in (outcomes, drawn))
-        kernels = [(x @ y.T / self.n_sites).square() for x, y in ((real, real), (fake, fake), (real, fake))]
-        pairs = kernels[0] + kernels[1] - kernels[2] - kernels[2].T
-        return (pairs.sum() - pairs.diagonal().sum()) / max(1, len(real) * (len(real) - 1))
+
+        def mean_kernel(x: Tensor, y: Tensor) -> Tensor:
+            kernel = (x @ y.T / self.n_sites).square()
+            if x is not y:
+                return kernel.mean()
+            return (kernel.sum() - len(x)) / max(1, len(x) * (len(x) - 1))  # a record with itself has kernel 1
+
+        return mean_kernel(real, real) + mean_kernel(fake, fake) - 2 * mean_kernel(real, fake)
 
     def features(self, outcomes: Tensor) -> Tensor:
         """What the critic's last layer reads: (batch, n_sites) outcomes to (batch, hidden_size)."""

@@ -62,7 +62,7 @@ PRESETS["wae"]["training"] = {"learning_rate": 3e-3, "epochs": 60, "batch_size":
 PRESETS |= {
     name: {
         "model": {"family": name},
-        "training": {"learning_rate": 1e-3, "momentum": 0.5, "gradient_clip": 0.0, "epochs": 60},
+        "training": {"learning_rate": 3e-3, "momentum": 0.0, "gradient_clip": 0.0, "epochs": 30},
     }
     for name in ("gan", "bigan")
 }
