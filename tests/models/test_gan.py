@@ -9,7 +9,7 @@ from qtomo.errors import InputError
 from qtomo.models import build_model
 from qtomo.models.registry import parse_model
 
-PLAIN = {"family": "gan", "penalty": "none", "hidden_size": 8, "latent_size": 3}
+PLAIN = {"family": "gan", "loss": "wasserstein", "penalty": "none", "hidden_size": 8, "latent_size": 3}
 
 
 def records(n: int = 64) -> torch.Tensor:
