@@ -120,7 +120,7 @@ def bound_with_error(
     The samples have to be independent and unseen: on those the critic was trained with, the value may lie above
     the divergence.
     """
-    values, conjugates = (term.detach().double() for term in _terms(divergence, critic_on_p, critic_on_q, form))
+    values, conjugates = _terms(divergence, critic_on_p.detach().double(), critic_on_q.detach().double(), form)
     variance = values.var() / values.numel() + conjugates.var() / conjugates.numel()
     return float(values.mean() - conjugates.mean()), math.sqrt(float(variance))
 

@@ -165,6 +165,29 @@ def test_from_log_ratio_is_right_at_large_ratios(name):
     assert close(entry.conjugate_from_log_ratio(v), conjugate, 1e-12)
 
 
+def test_activations_are_the_published_ones():
+    """At v = 0.7, from tables 2 and 6 of arXiv 1606.00709; those of alpha depend on its side of 1."""
+    softplus = math.log1p(math.exp(-0.7))
+    published = {
+        "total_variation": math.tanh(0.7) / 2,
+        "kl": 0.7,
+        "reverse_kl": -math.exp(-0.7),
+        "pearson": 0.7,
+        "neyman": 1 - math.exp(-0.7),
+        "squared_hellinger": 1 - math.exp(-0.7),
+        "jeffrey": 0.7,
+        "jensen_shannon": math.log(2) - softplus,
+        "gan": -softplus,
+        "weighted_jensen_shannon(0.3)": -0.3 * math.log(0.3) - softplus,
+        "alpha(0.5)": 2 - softplus,
+        "alpha(-1)": 0.5 - softplus,
+        "alpha(3)": 0.7,
+    }
+    for name, value in published.items():
+        v = torch.tensor(0.7, dtype=torch.float64)
+        assert float(divergence(name).activation(v)) == pytest.approx(value, abs=1e-14), name
+
+
 @every
 def test_activation_fills_the_domain(name):
     entry, v = divergence(name), grid(-30, 30, 400)
