@@ -66,7 +66,7 @@ def test_critics_with_a_penalty_estimate_the_distance(real, penalty):
     def fake(n, random):
         return 1 + torch.randn(n, real.modes.shape[1], generator=random)
 
-    settings = {"penalty": penalty, "strength": 20.0, "steps": 300, "learning_rate": 3e-3, "hidden_size": 32}
+    settings = {"penalty": penalty, "strength": 20.0, "steps": 300, "learning_rate": 3e-3}
     critic = train_critic(real.sample, fake, settings, seed=1)
     x, y = real.sample(20_000, generator(5)), fake(20_000, generator(6))
     n = 20_000 if real is LINE else 1000
