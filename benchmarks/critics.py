@@ -1,9 +1,11 @@
 """What do clipping and the gradient penalty make of a critic?
 
 The generator stays as it is: real samples plus Gaussian noise of standard deviation 1. Deep critics are trained on
-that with clipped weights and with penalties, over seeds; two tables say where the weights, the gradients and the
-critic's estimate of W1 end up, as means over seeds with the standard error of the mean. A third compares the
-estimate of shallow critics with exact distances in one and two dimensions. Run by hand, minutes on one core:
+that with clipped weights and with penalties, over seeds; a table
+a distribution says where the weights, the gradients and the
+critic's estimate of W1 end up, as means over seeds with the standard error of the mean. Further ones say how much
+slope each loss leaves the generator as its critic gets better, and compare the estimate of shallow critics with
+exact distances in one and two dimensions. Run by hand, minutes on one core:
 
     python benchmarks/critics.py --output critics
 """
@@ -21,7 +23,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from qtomo.adversarial.critics import CriticStudy, noisy, study_critic, train_critic
+from qtomo.adversarial.critics import CriticStudy, noisy, sample_slopes, study_critic, train_critic
+from qtomo.adversarial.losses import find_loss
 from qtomo.adversarial.toys import Sampler, find_toy, gaussian_mixture
 from qtomo.adversarial.wasserstein import dual_estimate, exact_w1
 from qtomo.analysis.table import Table
@@ -101,6 +104,33 @@ def dual_table(seeds: int, steps: int, results: dict[str, Any]) -> Table:
     return Table(f"W1 and its dual estimate, {seeds} seeds", headings, rows)
 
 
+def vanishing_table(seeds: int, results: dict[str, Any]) -> Table:
+    """What the critic's training leaves of the generator's slope: fakes at 0 (standard deviation 0.1), eight modes."""
+    games = {
+        "saturating": ("saturating", "none"),
+        "non_saturating": ("non_saturating", "none"),
+        "non_saturating, R1": ("non_saturating", "r1"),
+        "wasserstein, gradient penalty": ("wasserstein", "gradient_penalty"),
+    }
+    lengths, real = (10, 100, 300), find_toy("eight_gaussians").sample
+
+    def fake(n: int, generator: torch.Generator) -> torch.Tensor:
+        return 0.1 * torch.randn(n, 2, generator=generator)
+
+    rows = []
+    for name, (loss, penalty) in games.items():
+        slopes = []
+        for steps in lengths:
+            settings = {"loss": loss, "penalty": penalty, "strength": 1.0, "steps": steps}
+            critics = (train_critic(real, fake, settings, seed) for seed in range(seeds))
+            points = fake(1000, torch.Generator().manual_seed(0))
+            slopes.append([sample_slopes(critic, find_loss(loss), points).mean().item() for critic in critics])
+        rows.append([name, *(f"{np.mean(v):.1e} ± {np.std(v, ddof=1) / math.sqrt(seeds):.0e}" for v in slopes)])
+        results[f"slopes, {name}"] = dict(zip(map(str, lengths), slopes, strict=True))
+    headings = ["generator's loss", *(f"{steps} steps" for steps in lengths)]
+    return Table(f"Mean slope of the generator's loss at a fake sample, {seeds} seeds", headings, rows)
+
+
 def numbers(study: CriticStudy) -> dict[str, Any]:
     """What JSON keeps of a study: all but surface and weights."""
     return {
@@ -138,6 +168,7 @@ def main() -> None:
         critic_figure(studies, given.output / f"{toy}.png")
     real = {toy: find_toy(toy).sample(1000, torch.Generator().manual_seed(0)) for toy in TOYS}
     surface_figure(shown, real, given.output / "surfaces.png")
+    print(f"\n{vanishing_table(given.seeds, results)}\n", flush=True)
     print(f"\n{dual_table(given.seeds, given.dual_steps, results)}")
     write_atomic(given.output / "critics.json", json.dumps(results, indent=1) + "\n")
 

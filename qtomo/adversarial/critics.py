@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from qtomo.adversarial.gan import NonFiniteError, critic_update, mlp
 from qtomo.adversarial.losses import AdversarialLoss, find_loss
-from qtomo.adversarial.penalties import find_penalty
+from qtomo.adversarial.penalties import find_penalty, input_gradients
 from qtomo.adversarial.toys import Sampler
 from qtomo.adversarial.wasserstein import DualEstimate, dual_estimate, exact_w1
 from qtomo.config import Config
@@ -26,6 +26,7 @@ __all__ = [
     "CriticStudy",
     "layer_gradient_norms",
     "noisy",
+    "sample_slopes",
     "share_at_bounds",
     "study_critic",
     "train_critic",
@@ -163,6 +164,16 @@ def layer_gradient_norms(
     total = loss.critic(values[: len(real)], values[len(real) :]) * len(real)  # the mean over samples, undone
     gradients = torch.autograd.grad(total, activations)
     return np.array([gradient.double().norm(dim=1).mean().item() for gradient in gradients])
+
+
+def sample_slopes(critic: nn.Module, loss: AdversarialLoss, fake: Tensor) -> Tensor:
+    """|d loss/d sample| (n) of the generator's loss of one sample, at fake samples (n, D): all it can learn from.
+
+    Against a discriminator that tells the two apart the saturating loss leaves nothing (Arjovsky and Bottou 2017,
+    arXiv 1701.04862, theorem 2.4 and figure 2).
+    """
+    slopes: Tensor = input_gradients(lambda x: loss.generator(critic(x)) * len(x), fake).detach().norm(dim=1)
+    return slopes
 
 
 def share_at_bounds(critic: nn.Module, bound: float) -> float:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from torch import Tensor
 from torch.nn import functional
 
+from qtomo.adversarial.fdivergences import DIVERGENCES, PARAMETRIC_DIVERGENCES, Divergence, variational_bound
+from qtomo.adversarial.fdivergences import divergence as find_divergence
 from qtomo.errors import InputError
 
-__all__ = ["LOSSES", "AdversarialLoss", "Divergence", "divergence_loss", "find_loss"]
+__all__ = ["LOSSES", "AdversarialLoss", "divergence_loss", "find_loss"]
 
 
 @dataclass(frozen=True)
@@ -31,32 +32,16 @@ class AdversarialLoss:
     generator: Callable[[Tensor], Tensor]
 
 
-class Divergence(Protocol):
-    """An f-divergence as training sees it: scores brought into the domain of f*, and f* itself."""
-
-    def activation(self, scores: Tensor) -> Tensor:
-        """The scores mapped into the domain of the conjugate."""
-        ...
-
-    def conjugate(self, values: Tensor) -> Tensor:
-        """The convex conjugate f* of the generator f."""
-        ...
-
-
 def divergence_loss(divergence: Divergence) -> AdversarialLoss:
     """The game of an f-divergence: the critic lifts E_P T - E_Q f*(T), T = g(score), and the generator lowers it.
 
-    The bound on D_f(P||Q) of Nowozin et al. 2016 (arXiv 1606.00709, eq. 4 and 6). Put into `LOSSES` under a name,
-    settings can ask for it.
+    The bound on D_f(P||Q) of Nowozin et al. 2016 (arXiv 1606.00709, eq. 4 and 6).
     """
 
-    def fake_part(fake_scores: Tensor) -> Tensor:
-        return divergence.conjugate(divergence.activation(fake_scores)).mean()
-
     def critic(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
-        return fake_part(fake_scores) - divergence.activation(real_scores).mean()
+        return -variational_bound(divergence, real_scores, fake_scores, "activation")
 
-    return AdversarialLoss(critic, lambda fake_scores: -fake_part(fake_scores))
+    return AdversarialLoss(critic, lambda fake_scores: -divergence.conjugate_of_activation(fake_scores).mean())
 
 
 def _cross_entropy(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
@@ -79,11 +64,15 @@ LOSSES: dict[str, AdversarialLoss] = {
 
 
 def find_loss(name: str) -> AdversarialLoss:
-    """The loss of that name.
+    """The loss of that name: one of `LOSSES`, or the game of an f-divergence.
 
     Raises:
         InputError: there is none; the message lists the known ones.
     """
-    if name not in LOSSES:
-        raise InputError(f"loss: unknown loss '{name}'; known: {', '.join(LOSSES)}")
-    return LOSSES[name]
+    if name in LOSSES:
+        return LOSSES[name]
+    base = name.partition("(")[0]
+    if base in DIVERGENCES or base in PARAMETRIC_DIVERGENCES:
+        return divergence_loss(find_divergence(name))
+    known = [*LOSSES, *DIVERGENCES, *(f"{family}(…)" for family in PARAMETRIC_DIVERGENCES)]
+    raise InputError(f"loss: unknown loss '{name}'; known: {', '.join(known)}")

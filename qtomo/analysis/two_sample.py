@@ -17,7 +17,7 @@ from scipy import optimize, special, stats
 from torch import Tensor
 from torch.nn import functional
 
-from qtomo.adversarial.fdivergences import divergence
+from qtomo.adversarial import bound_with_error, divergence
 from qtomo.analysis.estimate import Estimate
 from qtomo.distribution import Outcomes
 from qtomo.errors import InputError
@@ -135,14 +135,10 @@ def divergence_bounds(
     on_a, on_b = (torch.from_numpy(v) for v in _held_out_log_ratios(a, b, n_outcomes, seed))
     found = {}
     for one in wanted:
-        values, conjugates = one.from_log_ratio(on_a), one.conjugate_from_log_ratio(on_b)
-        value = float(values.mean() - conjugates.mean())
-        error = math.sqrt(float(values.var() / len(values) + conjugates.var() / len(conjugates)))
+        value, error = bound_with_error(one, on_a, on_b, "log_ratio")
         reach = float(stats.norm.ppf((1 + level) / 2)) * error
         method = "variational lower bound of a linear discriminant on held-out records, normal interval"
-        found[one.name] = Estimate(
-            value, error, value - reach, value + reach, level, len(values) + len(conjugates), method
-        )
+        found[one.name] = Estimate(value, error, value - reach, value + reach, level, len(on_a) + len(on_b), method)
     return found
 
 

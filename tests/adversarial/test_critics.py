@@ -10,6 +10,7 @@ from torch import nn
 from qtomo.adversarial.critics import (
     layer_gradient_norms,
     noisy,
+    sample_slopes,
     share_at_bounds,
     study_critic,
     train_critic,
@@ -40,6 +41,30 @@ def test_gradient_norms_of_a_chain_are_products_of_what_follows():
     assert found == pytest.approx([3.0, 1.5, 0.5])
     halves = layer_gradient_norms(chain(7.0, 1e-9), find_loss("non_saturating"), real, fake)
     assert halves == pytest.approx([0.5e-9])  # the slope of the cross-entropy at a score of 0
+
+
+def test_slopes_of_samples_are_those_of_the_loss_times_those_of_the_critic():
+    critic, fake = chain(3.0), torch.tensor([[-2.0], [0.1]])
+    d = torch.sigmoid(3 * fake[:, 0])
+    assert torch.allclose(sample_slopes(critic, find_loss("saturating"), fake), 3 * d)
+    assert torch.allclose(sample_slopes(critic, find_loss("non_saturating"), fake), 3 * (1 - d))
+    assert torch.allclose(sample_slopes(critic, find_loss("wasserstein"), fake), torch.full((2,), 3.0))
+
+
+def test_a_good_discriminator_leaves_the_original_loss_no_slope():
+    real = eight_gaussians().sample
+
+    def fake(n, generator):
+        return 0.1 * torch.randn(n, 2, generator=generator)
+
+    slopes = {}
+    for steps in (10, 200):
+        critic = train_critic(real, fake, {"loss": "saturating", "penalty": "none", "steps": steps}, seed=0)
+        points = fake(500, torch.Generator().manual_seed(1))
+        for name in ("saturating", "non_saturating"):
+            slopes[name, steps] = sample_slopes(critic, find_loss(name), points).mean().item()
+    assert slopes["saturating", 200] < 0.03 * slopes["saturating", 10]
+    assert slopes["non_saturating", 200] > slopes["non_saturating", 10]
 
 
 def test_share_at_bounds_counts_matrices_alone():

@@ -69,6 +69,6 @@ def test_critics_with_a_penalty_estimate_the_distance(real, penalty):
     settings = {"penalty": penalty, "strength": 20.0, "steps": 300, "learning_rate": 3e-3}
     critic = train_critic(real.sample, fake, settings, seed=1)
     x, y = real.sample(20_000, generator(5)), fake(20_000, generator(6))
-    n = 20_000 if real is LINE else 1500
+    n = 20_000 if real is LINE else 1000
     exact = exact_w1(x[:n], y[:n])
     assert dual_estimate(critic, x, y, generator()).value == pytest.approx(exact, rel=0.1)
