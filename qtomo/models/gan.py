@@ -7,7 +7,7 @@ and the generator to please it. There is no likelihood. Settings choose the game
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field, field_validator
@@ -80,9 +80,10 @@ class GAN(Model):
     serves both.
     """
 
-    Config = GANConfig
+    Config: ClassVar[type[GANConfig]] = GANConfig
     config: GANConfig
     likelihood = "none"
+    steps: Tensor
 
     def __init__(self, n_sites: int, n_outcomes: int, config: GANConfig) -> None:
         super().__init__(n_sites, n_outcomes, config)
@@ -147,7 +148,8 @@ class GAN(Model):
     def features(self, outcomes: Tensor) -> Tensor:
         """What the critic's last layer reads: (batch, n_sites) outcomes to (batch, hidden_size)."""
         one_hot = functional.one_hot(outcomes, self.n_outcomes).flatten(1).to(self._dtype)
-        return self.discriminator[:-1](one_hot)
+        found: Tensor = self.discriminator[:-1](one_hot)
+        return found
 
     @property
     def _dtype(self) -> torch.dtype:
