@@ -72,9 +72,8 @@ def main() -> None:
                 row[name] = {"mean error": float(np.mean(means)), "standard error": spread}
             report[f"{kind}, distance {distance}"] = row
             gan, sites = row["gan"], row["independent sites"]["mean error"]
-            print(
-                f"{kind} at {distance}: gan {gan['mean error']:.4f} ± {gan['standard error'] or 0:.4f}, sites {sites:.4f}"
-            )
+            error = gan["standard error"] or 0.0
+            print(f"{kind} at distance {distance}: gan {gan['mean error']:.4f} ± {error:.4f}, sites {sites:.4f}")
     for name, found in results.items():
         print(f"{name}: C2ST accuracy", ", ".join(test.accuracy.interval() for _, test in found))
         report[f"accuracy of {name}"] = [test.to_dict() for _, test in found]
