@@ -163,9 +163,7 @@ def compare_records(
         raise InputError("one record file, expected two or more to compare")
     say = say or (lambda _line: None)
     first, *others = (_load(path, seed) for path in paths)
-    drifts: dict[str, Drift] = {}
     for name, outcomes, povm, shots in others:
-        say(f"{name} against {first[0]}")
         if outcomes.shape[1] != first[1].shape[1]:
             raise InputError(f"{name}: {outcomes.shape[1]} qubits, expected {first[1].shape[1]} as {first[0]} has")
         if shots != first[3] or povm.elements.shape != first[2].elements.shape:
@@ -175,6 +173,9 @@ def compare_records(
                 f"{name}: elements of its POVM '{povm.name}' differ from those of {first[0]}: outcomes of different "
                 "measurements have different laws for the same state"
             )
+    drifts: dict[str, Drift] = {}
+    for name, outcomes, povm, shots in others:
+        say(f"{name} against {first[0]}")
         key = name if name not in drifts else f"{name} ({len(drifts) + 1})"
         drifts[key] = _drift(first[1], outcomes, povm, shots, level, seed)
     return FileComparison(first[0], drifts, level)

@@ -147,6 +147,25 @@ def test_comparisons(refused, small_run, tmp_path):
     assert "its folder does not exist" in refused("compare", run, "--figure", tmp_path / "no" / "a.png")
 
 
+def test_comparisons_of_record_files(refused, small_run, copied, tmp_path):
+    run = small_run.folder.path
+    other = simulate(TFIM(4), 50, tmp_path / "n.h5")
+    assert "one record file, expected two or more" in refused("compare", copied)
+    assert f"{run}: not a record file as {copied} is" in refused("compare", copied, run)
+    assert "--figure: of runs only" in refused("compare", copied, copied, "--figure", tmp_path / "a.png")
+    assert f"{other}: 4 qubits, expected 5 as {copied} has" in refused("compare", copied, other)
+
+
+def test_settings_of_adversarial_networks(refused, copied, tmp_path):
+    for setting, words in {
+        "model.loss=hellinger": "unknown loss 'hellinger'; known: saturating, non_saturating",
+        "model.loss=alpha(1)": "the limit of the family at 1 has a name of its own, 'kl'",
+        "model.n_critic=0": "n_critic = 0",
+        "model.penalty_strength=0": "penalty_strength = 0",
+    }.items():
+        assert words in refused("train", copied, "--output", tmp_path / "run", "--model", "gan", "--set", setting)
+
+
 def test_output_that_exists(refused, qtomo, copied, small_run, tmp_path):
     for command in (
         ("simulate", "tfim", "--qubits", 4, "--output", copied),

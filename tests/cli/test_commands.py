@@ -108,6 +108,17 @@ def test_runs_are_compared(qtomo, made, tmp_path):
     assert list(found["entries"])[-2:] == ["run", "machine"]
 
 
+def test_record_files_are_compared(qtomo, made, tmp_path):
+    records, _ = made
+    other = tmp_path / "other.h5"
+    assert qtomo(*SIMULATE, "--seed", 5, "--output", other).code == 0
+    result = qtomo("compare", records, other)
+    assert result.code == 0, result.errors
+    assert "No difference found" in result.output
+    found = json.loads(qtomo("compare", records, other, "--json").output)
+    assert found["files"][str(other)]["differs"] is False
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_has_an_example(qtomo, name):
     result = qtomo(name, "--help")
