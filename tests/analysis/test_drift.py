@@ -10,7 +10,7 @@ from qtomo.distribution import LOST
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("drift")
-    for name, field, seed in (("monday", 1.0, 1), ("tuesday", 1.0, 2), ("wednesday", 1.3, 3)):
+    for name, field, seed in (("monday", 1.0, 1), ("tuesday", 1.0, 2), ("wednesday", 1.8, 3)):
         simulate(TFIM(6, field=field), 8000, folder / f"{name}.h5", seed=seed)
     return folder
 
