@@ -60,9 +60,10 @@ def surface_figure(studies: Mapping[str, Mapping[str, CriticStudy]], real: Mappi
         for panel, (toy, points) in zip(row, real.items(), strict=True):
             study = by_toy[toy]
             line = np.linspace(-study.extent, study.extent, len(study.surface))
-            values = study.surface / np.abs(study.surface).max()
-            panel.contourf(line, line, values, levels=12, cmap="cividis")
-            panel.contour(line, line, values, levels=12, colors="white", linewidths=0.5)
+            if np.ptp(study.surface) > 0:  # a flat critic has no contours
+                values = study.surface / np.abs(study.surface).max()
+                panel.contourf(line, line, values, levels=12, cmap="cividis")
+                panel.contour(line, line, values, levels=12, colors="white", linewidths=0.5)
             panel.plot(points[:500, 0], points[:500, 1], ".", markersize=2, color="#D55E00")
             panel.set(xlabel="$x_1$", ylabel="$x_2$", aspect="equal")
             panel.set_title(f"{way}\n{toy}: {100 * study.captured:.0f} % of W1", fontsize=9)
