@@ -83,15 +83,12 @@ def critic_figure(studies: Mapping[str, Sequence[CriticStudy]], path: Path) -> N
     for (colour, marker, line), (way, runs) in zip(_STYLES, studies.items(), strict=False):
         _norms(left, runs, colour, marker, line, way)
         weights = np.concatenate([run.weights / np.abs(run.weights).max() for run in runs])
-        right.hist(
-            weights, bins=41, range=(-1, 1), histtype="step", density=True, color=colour, linestyle=line, label=way
-        )
+        right.hist(weights, bins=41, range=(-1, 1), histtype="step", density=True, color=colour, linestyle=line)
     left.set(xlabel="hidden layer", ylabel="|d loss / d activation|", yscale="log")
     left.set_title("Gradient norms, ± standard error over seeds", fontsize=11)
     left.legend(frameon=False)
     right.set(xlabel="weight in units of the largest", ylabel="density", yscale="log")
-    right.set_title("Weights of the layers' matrices", fontsize=11)
-    right.legend(frameon=False)
+    right.set_title("Weights of the layers' matrices, as on the left", fontsize=11)
     save_figure(figure, path)
 
 
