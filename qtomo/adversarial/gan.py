@@ -72,6 +72,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "non_saturating, spectral": {"penalty": "spectral"},
     "non_saturating, R1": {"penalty": "r1"},
     "non_saturating, R1, 5 critic steps": {"penalty": "r1", **_AHEAD},
+    "non_saturating, R1, large batch": {"penalty": "r1", "strength": 0.005, "batch_size": 512, "decay_from": 0.25},
     "wasserstein, clipping": {
         "loss": "wasserstein", "penalty": "clipping", "strength": 0.1, "n_critic": 2, "learning_rate": 5e-4,
     },

@@ -65,7 +65,8 @@ def gradient_penalty(critic: Critic, real: Tensor, fake: Tensor, generator: torc
     """E (|grad f(x)| - 1)^2 at points x drawn evenly on lines between paired real and fake samples.
 
     Gulrajani et al. 2017 (arXiv 1704.00028, eq. 3 without its factor lambda): an optimal critic has slope 1 along
-    these lines. Steeper and flatter critics pay alike.
+    these lines. Steeper and flatter critics pay alike. So on a line a critic that starts with the wrong sign may keep
+    it: s W1 - lambda (|s| - 1)^2 over slopes s has a second maximum at s = W1/(2 lambda) - 1 if lambda > W1/2.
     """
     return (slopes_between(critic, real, fake, generator) - 1).square().mean()
 

@@ -60,9 +60,10 @@ def surface_figure(studies: Mapping[str, Mapping[str, CriticStudy]], real: Mappi
         for panel, (toy, points) in zip(row, real.items(), strict=True):
             study = by_toy[toy]
             line = np.linspace(-study.extent, study.extent, len(study.surface))
-            values = study.surface / np.abs(study.surface).max()
-            panel.contourf(line, line, values, levels=12, cmap="cividis")
-            panel.contour(line, line, values, levels=12, colors="white", linewidths=0.5)
+            if np.ptp(study.surface) > 0:  # a flat critic has no contours
+                values = study.surface / np.abs(study.surface).max()
+                panel.contourf(line, line, values, levels=12, cmap="cividis")
+                panel.contour(line, line, values, levels=12, colors="white", linewidths=0.5)
             panel.plot(points[:500, 0], points[:500, 1], ".", markersize=2, color="#D55E00")
             panel.set(xlabel="$x_1$", ylabel="$x_2$", aspect="equal")
             panel.set_title(f"{way}\n{toy}: {100 * study.captured:.0f} % of W1", fontsize=9)
@@ -82,15 +83,12 @@ def critic_figure(studies: Mapping[str, Sequence[CriticStudy]], path: Path) -> N
     for (colour, marker, line), (way, runs) in zip(_STYLES, studies.items(), strict=False):
         _norms(left, runs, colour, marker, line, way)
         weights = np.concatenate([run.weights / np.abs(run.weights).max() for run in runs])
-        right.hist(
-            weights, bins=41, range=(-1, 1), histtype="step", density=True, color=colour, linestyle=line, label=way
-        )
+        right.hist(weights, bins=41, range=(-1, 1), histtype="step", density=True, color=colour, linestyle=line)
     left.set(xlabel="hidden layer", ylabel="|d loss / d activation|", yscale="log")
     left.set_title("Gradient norms, ± standard error over seeds", fontsize=11)
     left.legend(frameon=False)
     right.set(xlabel="weight in units of the largest", ylabel="density", yscale="log")
-    right.set_title("Weights of the layers' matrices", fontsize=11)
-    right.legend(frameon=False)
+    right.set_title("Weights of the layers' matrices, as on the left", fontsize=11)
     save_figure(figure, path)
 
 

@@ -58,13 +58,13 @@ def test_a_good_discriminator_leaves_the_original_loss_no_slope():
         return 0.1 * torch.randn(n, 2, generator=generator)
 
     slopes = {}
-    for steps in (10, 200):
+    for steps in (10, 100):
         critic = train_critic(real, fake, {"loss": "saturating", "penalty": "none", "steps": steps}, seed=0)
         points = fake(500, torch.Generator().manual_seed(1))
         for name in ("saturating", "non_saturating"):
             slopes[name, steps] = sample_slopes(critic, find_loss(name), points).mean().item()
-    assert slopes["saturating", 200] < 0.03 * slopes["saturating", 10]
-    assert slopes["non_saturating", 200] > slopes["non_saturating", 10]
+    assert slopes["saturating", 100] < 0.1 * slopes["saturating", 10]
+    assert slopes["non_saturating", 100] > slopes["non_saturating", 10]
 
 
 def test_share_at_bounds_counts_matrices_alone():

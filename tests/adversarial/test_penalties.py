@@ -46,6 +46,17 @@ def test_the_lipschitz_penalty_spares_flat_critics():
     assert lipschitz_penalty(lambda x: linear(x) / 6, REAL, FAKE, generator()).item() == 0
 
 
+@pytest.mark.parametrize(("name", "trapped"), [("gradient_penalty", True), ("lipschitz_penalty", False)])
+def test_on_a_line_the_two_sided_penalty_holds_a_critic_of_the_wrong_sign(name, trapped):
+    """Real samples 1 above the fake ones, lambda = 10: maxima at slopes 1.05 and, for the two-sided one, -0.95."""
+    slope = torch.tensor(-1.2, dtype=torch.float64, requires_grad=True)
+    fake = FAKE[:, :1]
+    for _ in range(400):
+        gain = slope - find_penalty(name, 10.0).term(lambda x, slope=slope: slope * x, fake + 1, fake, generator())
+        slope = (slope + 0.02 * torch.autograd.grad(gain, slope)[0]).detach().requires_grad_(True)
+    assert slope.item() == pytest.approx(-0.95 if trapped else 1.05)
+
+
 def test_r1_looks_at_real_samples_alone():
     assert r1(quadratic, REAL).item() == pytest.approx(4.5 * REAL.square().sum(dim=1).mean().item())
     assert find_penalty("r1", 0.4).term(quadratic, REAL, FAKE, generator()).item() == pytest.approx(

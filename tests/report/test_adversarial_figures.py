@@ -1,5 +1,7 @@
 """Figures of adversarial training are drawn."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -29,6 +31,7 @@ def test_critics_are_drawn(tmp_path):
     critic_figure(studies, tmp_path / "both.png")
     critic_figure({way: runs[:1] for way, runs in studies.items()}, tmp_path / "single.png")
     real = {"eight Gaussians": toy.sample(100, torch.Generator().manual_seed(0))}
+    studies["flat"] = [replace(studies["clipping"][0], surface=np.zeros((101, 101)))]
     surface_figure(
         {way: {"eight Gaussians": runs[0]} for way, runs in studies.items()}, real, tmp_path / "surfaces.png"
     )
