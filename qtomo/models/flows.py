@@ -257,6 +257,7 @@ class MAFConfig(ConditionedConfig):
     """
 
     transforms: int = Field(1, ge=1)
+    hidden_size: int = Field(48, ge=1)
     conditioner: Literal["smooth", "sign"] = "sign"
 
 
