@@ -1,7 +1,8 @@
 """How well does each family learn the same records in the same time?
 
 Every preset is trained in turn on the same records of the critical Ising chain, with as many epochs as fit
-into the time by the length of one, and judged in one table by `qtomo compare`. Run by hand:
+into the time by the length of one, and judged in one table by `qtomo compare`. A run that is already in the output
+folder goes on where it stopped. Run by hand:
 
     python benchmarks/families.py --qubits 10 --minutes 5 --output families-10
 """
@@ -11,34 +12,53 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from qtomo import TFIM, Run, compare, simulate, train
+from qtomo.analysis.evaluation import Evidence
+from qtomo.analysis.latents import bounds_by_samples, collective_observables, latent_correlations, latent_report
 from qtomo.analysis.table import Table
-from qtomo.models import FAMILIES
-from qtomo.report.figures import comparison_figure
-from qtomo.training import PRESETS, read_settings
+from qtomo.models.vae import VAE
+from qtomo.report.figures import comparison_figure, latent_figure
+from qtomo.training import PRESETS, read_settings, resume
 
 VALIDATION = 5_000
 
 
-def epochs_in(seconds: float, records: Path, folder: Path, settings: dict[str, dict[str, object]]) -> int:
+def epochs_in(seconds: float, records: Path, settings: dict[str, dict[str, object]]) -> int:
     """Epochs that fit into the time, at least one, from how long one takes with its validation."""
     one = {**settings, "training": {**settings["training"], "epochs": 1}}
-    return max(1, round(seconds / train(records, folder, one, overwrite=True).progress.seconds))
+    with TemporaryDirectory() as folder:
+        return max(1, round(seconds / train(records, folder, one, overwrite=True).progress.seconds))
 
 
 def trained(preset: str, seconds: float, records: Path, folder: Path) -> Run:
     """A run of a preset that takes about the time."""
+    if folder.exists():
+        return resume(folder)
     settings = read_settings(preset, None, [f"training.validation_records={VALIDATION}"])
-    settings["training"]["epochs"] = epochs_in(seconds, records, folder, settings)
+    settings["training"]["epochs"] = epochs_in(seconds, records, settings)
     print(f"{preset}: {settings['training']['epochs']} epochs", flush=True)
-    return train(records, folder, settings, overwrite=True)
+    return train(records, folder, settings)
 
 
 def markdown(table: Table) -> str:
     """The table for a document."""
     rows = [table.headings, ["---"] * len(table.headings), *table.rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)
+
+
+def show_latents(run: Run, folder: Path) -> None:
+    """Which latents of an autoencoder are in use, what the bound's samples do, and which observable each follows."""
+    assert isinstance(run.model, VAE)
+    evidence = Evidence.of(run)
+    print(f"\n{run.folder.path.name}: {latent_report(run.model, evidence.held_out)}")
+    for samples, bound in bounds_by_samples(run.model, evidence.held_out).items():
+        print(f"mean bound of {samples} samples on the held-out records: {bound}")
+    system = evidence.target.system if evidence.target is not None else None
+    wanted = collective_observables(evidence.n_sites, system.terms() if system is not None else ())
+    found = latent_correlations(run.model, evidence.held_out, evidence.povm, wanted)
+    latent_figure(found, folder / "latents.png")
 
 
 def main() -> None:
@@ -48,12 +68,15 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=100_000, help="training records")
     parser.add_argument("--minutes", type=float, default=5.0, help="of training a family")
     parser.add_argument("--samples", type=int, default=20_000, help="fresh records to judge by")
-    parser.add_argument("--presets", nargs="+", choices=PRESETS, default=[p for p in PRESETS if p in FAMILIES])
+    parser.add_argument(
+        "--presets", nargs="+", choices=PRESETS, default=[p for p in PRESETS if p != "carrasquilla2018"]
+    )
     parser.add_argument("--output", type=Path, default=Path("families"), help="folder")
     given = parser.parse_args()
     given.output.mkdir(parents=True, exist_ok=True)
     records = given.output / "tfim.h5"
-    simulate(TFIM(given.qubits), given.records + VALIDATION, records, seed=7, overwrite=True)
+    if not records.exists():
+        simulate(TFIM(given.qubits), given.records + VALIDATION, records, seed=7)
     runs = [trained(preset, 60 * given.minutes, records, given.output / preset) for preset in given.presets]
     comparison = compare(runs, n_samples=given.samples, allow_estimates=True, say=print)
     text = "\n".join([markdown(comparison.table()), "", *(f"- {note}" for note in comparison.notes)])
@@ -61,6 +84,9 @@ def main() -> None:
     (given.output / "families.json").write_text(json.dumps(comparison.to_dict(), indent=1) + "\n", encoding="utf-8")
     comparison_figure(comparison, given.output / "families.png")
     print(f"\n{comparison}")
+    for run in runs:
+        if run.folder.path.name == "iwae":
+            show_latents(run, given.output)
 
 
 if __name__ == "__main__":

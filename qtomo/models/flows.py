@@ -109,7 +109,7 @@ class _Flow(Model):
 
     def __init__(self, n_sites: int, n_outcomes: int, config: FlowConfig) -> None:
         super().__init__(n_sites, n_outcomes, config)
-        self.hidden = [config.hidden_size] * config.layers
+        self.hidden = [config.hidden_size or max(48, 4 * n_sites)] * config.layers
         self.embedding = Embedding(n_sites, n_outcomes, config.embedding, self.hidden)
         self.transform = LazyComposedTransform(*self._transforms())
 
@@ -257,6 +257,9 @@ class MAFConfig(ConditionedConfig):
     """
 
     transforms: int = Field(1, ge=1)
+    #: Units of each hidden layer of each network; 0 is 4 a site and at least 48: a masked network shares them out
+    #: over the coordinates.
+    hidden_size: int = Field(0, ge=0)
     conditioner: Literal["smooth", "sign"] = "sign"
 
 

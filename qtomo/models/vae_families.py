@@ -47,7 +47,7 @@ class BetaTCVAEConfig(VAEConfig):
     """Settings of a beta-TCVAE: the total correlation counts 1 + penalty_weight times."""
 
     penalty: PenaltyName = "total_correlation"
-    penalty_weight: Weight = 3.0
+    penalty_weight: Weight = 1.0
 
 
 class BetaTCVAE(VAE):
@@ -73,7 +73,7 @@ class DHSICVAEConfig(VAEConfig):
     """Settings of an autoencoder with a dHSIC penalty."""
 
     penalty: PenaltyName = "dhsic"
-    penalty_weight: Weight = 10.0
+    penalty_weight: Weight = 1.0
 
 
 class DHSICVAE(VAE):
@@ -98,9 +98,9 @@ class MMDVAE(VAE):
 class WAEConfig(VAEConfig):
     """Settings of a Wasserstein autoencoder; penalty `mmd` or `adversarial_prior`."""
 
-    latent_size: Count = 4
+    latent_size: Count = 6
     beta: Weight = 0.0
-    min_scale: Scale = 0.9
+    min_scale: Scale = 0.95
     penalty: PenaltyName = "mmd"
     penalty_weight: Weight = 60.0
 

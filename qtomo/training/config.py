@@ -27,9 +27,9 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "nice": {"model": {"family": "nice"}, "training": {"epochs": 30}},
     "realnvp": {"model": {"family": "realnvp"}, "training": {"epochs": 30}},
     "glow": {"model": {"family": "glow"}, "training": {"epochs": 30}},
-    "maf": {"model": {"family": "maf"}, "training": {"epochs": 30}},
+    "maf": {"model": {"family": "maf"}, "training": {"batch_size": 500, "epochs": 40}},
     "iaf": {"model": {"family": "iaf"}, "training": {"epochs": 10}},
-    "nsf": {"model": {"family": "nsf"}, "training": {"epochs": 30}},
+    "nsf": {"model": {"family": "nsf"}, "training": {"batch_size": 500, "epochs": 40}},
     "cnf": {"model": {"family": "cnf"}, "training": {"epochs": 6}},
     "carrasquilla2018": {
         "model": {
@@ -57,8 +57,9 @@ PRESETS |= {
     for name, family in FAMILIES.items()
     if issubclass(family, VAE)
 }
-# The discrepancy of two samples is noisy: larger batches.
-PRESETS["wae"]["training"] = {"learning_rate": 3e-3, "epochs": 60, "batch_size": 500}
+# Penalties that are estimated from a batch are noisy or biased in small ones.
+for _name, _batch_size in (("beta_tcvae", 500), ("dhsic_vae", 500), ("wae", 1000)):
+    PRESETS[_name]["training"] = {"learning_rate": 3e-3, "epochs": 60, "batch_size": _batch_size}
 PRESETS |= {
     name: {
         "model": {"family": name},
