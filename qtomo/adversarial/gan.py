@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -147,13 +147,17 @@ def critic_update(
     return found
 
 
-def train_gan(sampler: Sampler, settings: Mapping[str, Any], seed: int) -> TrainedGan:
+def train_gan(
+    sampler: Sampler, settings: Mapping[str, Any], seed: int, watch: Callable[[int, nn.Module], None] | None = None
+) -> TrainedGan:
     """A generator of the sampler's distribution; the same numbers for the same seed.
 
     Args:
         sampler: draws n real samples (n, D).
         settings: fields of `GanSettings`.
         seed: of the weights, the batches and the latents.
+        watch: called as watch(steps done, generator) after each finished step. The generator has the averaged
+            weights and goes on changing: draw from it, with a generator of random numbers of your own.
 
     Returns:
         The trained networks. Numbers that stop being finite end training early, see `TrainedGan.stopped_at`.
@@ -210,6 +214,8 @@ def train_gan(sampler: Sampler, settings: Mapping[str, Any], seed: int) -> Train
         with torch.no_grad():
             for kept, new in zip(average.parameters(), generator.parameters(), strict=True):
                 kept.lerp_(new, 1 - given.averaging)
+        if watch is not None:
+            watch(step + 1, average)
     critic_losses, generator_losses = [value for value, _ in losses], [value for _, value in losses]
     return TrainedGan(average, critic.eval(), given, critic_losses, generator_losses, stopped_at)
 

@@ -47,6 +47,24 @@ def test_every_penalty_runs_with_its_losses(loss, penalty):
         assert max(weight.abs().max() for weight in gan.critic.parameters()) < gan.settings.strength + 1e-6
 
 
+def test_watching_sees_every_step_and_changes_none():
+    seen = []
+    watched = train_gan(
+        LINE.sample, QUICK, seed=3, watch=lambda step, g: seen.append((step, g(torch.ones(1, 2)).item()))
+    )
+    assert [step for step, _ in seen] == [1, 2, 3, 4, 5]
+    assert len({value for _, value in seen}) == 5
+    assert seen[-1][1] == watched.generator(torch.ones(1, 2)).item()
+    assert torch.equal(weights(watched), weights(train_gan(LINE.sample, QUICK, seed=3)))
+
+
+def test_watching_ends_with_the_last_finite_step():
+    seen = []
+    bad = train_gan(breaks_after(3), QUICK, seed=3, watch=lambda step, _: seen.append(step))
+    assert bad.stopped_at == 4
+    assert seen == [1, 2, 3]
+
+
 def test_two_modes_on_a_line_are_learned():
     settings = {"steps": 500, "hidden_size": 32, "hidden_layers": 2, "learning_rate": 4e-3, "strength": 0.02}
     gan = train_gan(LINE.sample, {**settings, "averaging": 0.9}, seed=1)
