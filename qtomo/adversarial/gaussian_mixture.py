@@ -8,7 +8,7 @@ only must come to the same place, and their bound to the divergence from below.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,7 @@ from scipy import optimize
 from torch import Tensor, nn
 
 from qtomo.adversarial.fdivergences import CriticForm, Divergence, bound_with_error, exact_divergence, variational_bound
+from qtomo.errors import InputError
 from qtomo.seeds import stream, torch_generator
 
 __all__ = [
@@ -126,11 +127,14 @@ def divergence_from_gaussian(divergence: Divergence, mean: float, scale: float) 
     return exact_divergence(divergence, mixture_log_prob, lambda x: _normal_log_prob(x, mean, scale), *RANGE)
 
 
-def direct_fit(divergence: Divergence, starts: Iterable[tuple[float, float]] = STARTS) -> DirectFit:
+def direct_fit(divergence: Divergence, starts: Sequence[tuple[float, float]] = STARTS) -> DirectFit:
     """The Gaussian of least divergence, by descent from several (mean, standard deviation) without gradients.
 
     Reverse KL has a second minimum on the narrow normal, so one start is not enough. A start at which the divergence
     is infinite is left out.
+
+    Raises:
+        InputError: the divergence is infinite at every start.
     """
 
     def objective(parameters: np.ndarray) -> float:
@@ -142,6 +146,10 @@ def direct_fit(divergence: Divergence, starts: Iterable[tuple[float, float]] = S
         if math.isfinite(objective(start)):
             options = {"xatol": 1e-7, "fatol": 1e-12}
             runs.append(optimize.minimize(objective, start, method="Nelder-Mead", options=options))
+    if not runs:
+        raise InputError(
+            f"{divergence} is infinite at every start {list(starts)}, expected a wider Gaussian among them"
+        )
     best = min(runs, key=lambda run: float(run.fun))
     return DirectFit(float(best.fun), float(best.x[0]), math.exp(best.x[1]))
 

@@ -19,6 +19,7 @@ from qtomo.adversarial.gaussian_mixture import (
     mixture_log_prob,
     sample_mixture,
 )
+from qtomo.errors import InputError
 
 SHORT = Plan(batch_size=512, warm_up_steps=100, joint_steps=400, final_steps=150, fresh_samples=100_000)
 
@@ -122,3 +123,8 @@ def test_training_finds_the_nearest_gaussian_by_every_divergence():
         for row_name in fits:
             value, error = cross[row_name][column]
             assert own <= value + 3 * math.hypot(error, own_error)
+
+
+def test_a_start_everywhere_infinite_is_refused():
+    with pytest.raises(InputError, match="pearson is infinite at every start"):
+        direct_fit(divergence("pearson"), starts=[(-1, 0.3)])
