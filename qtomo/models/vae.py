@@ -23,6 +23,8 @@ from qtomo.models.vae_posteriors import POSTERIORS
 
 __all__ = ["VAE", "Count", "PenaltyName", "PosteriorName", "Scale", "VAEConfig", "Weight"]
 
+_VALIDATION_SAMPLES = 8  # draws a record in the validation loss
+
 Count = Annotated[int, Field(ge=1)]
 Weight = Annotated[float, Field(ge=0)]
 Scale = Annotated[float, Field(ge=0, lt=1)]
@@ -99,6 +101,11 @@ class VAE(Model):
         bound = torch.logsumexp(log_weights, dim=0) - math.log(len(z))
         penalty: Tensor = self.penalty(z[0], features, self.posterior)
         return self.config.penalty_weight * penalty - bound.mean()
+
+    def validation_loss(self, outcomes: Tensor) -> Tensor:
+        """What a run is judged by, the bound, of few draws: not the training loss, where beta or a penalty is in it."""
+        weights = self.log_weights(outcomes, _VALIDATION_SAMPLES)
+        return math.log(_VALIDATION_SAMPLES) - torch.logsumexp(weights, dim=1).mean()
 
     def encode(self, outcomes: Tensor) -> Tensor:
         """What the posterior is made of: (batch, n_sites) outcomes to (batch, features)."""

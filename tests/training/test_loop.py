@@ -140,8 +140,28 @@ def test_early_stopping_keeps_the_best(small_records, tmp_path):
 
 
 def test_a_loss_that_explodes_is_told(small_records, tmp_path):
-    with pytest.raises(InputError, match=r"the loss is (nan|inf) at step .* lower training\.learning_rate"):
+    words = r"the (loss|norm of the gradient) is (nan|inf) at epoch 1, batch \d+: .* lower training\.learning_rate"
+    with pytest.raises(InputError, match=words):
         train(small_records, tmp_path / "run", changed(learning_rate=1e30, gradient_clip=0.0, warmup_steps=0))
+
+
+def test_a_gradient_that_is_no_number_leaves_the_last_good_weights(small_records, tmp_path, monkeypatch):
+    """A game may have a finite loss whose gradient is none; here from the second epoch on."""
+    done = train(small_records, tmp_path / "done", changed(epochs=1, schedule="constant"))
+    family, calls = type(done.model), [0]
+    good = family.loss
+
+    def loss(self, outcomes):
+        calls[0] += self.training
+        return good(self, outcomes) if calls[0] <= done.progress.step else (self.head.weight * 0).sum().sqrt()
+
+    monkeypatch.setattr(family, "loss", loss)
+    with pytest.raises(InputError, match=r"the norm of the gradient is nan at epoch 2, batch 1"):
+        train(small_records, tmp_path / "run", changed(epochs=2, schedule="constant"))
+    stopped = Run(tmp_path / "run")
+    assert stopped.progress.epoch == 1
+    for name, value in stopped.model.state_dict().items():
+        assert torch.equal(value, done.model.state_dict()[name])
 
 
 def test_an_existing_run_is_kept(small_run, small_records, tmp_path):
