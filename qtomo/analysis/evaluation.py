@@ -23,6 +23,7 @@ from qtomo.analysis.divergences import (
 from qtomo.analysis.estimate import Estimate, exact, sample_mean
 from qtomo.analysis.observables import chain_observables, estimate_observables, exact_value
 from qtomo.analysis.table import Table
+from qtomo.analysis.two_sample import divergence_bounds, marginal_total_variation
 from qtomo.distribution import Distribution, Outcomes
 from qtomo.errors import InputError
 from qtomo.files import write_atomic
@@ -104,6 +105,9 @@ class Evaluation:
             "kl_model_target": "KL(model‖target)",
             "classical_fidelity": "F_c [95 % interval]",
             "total_variation": "total variation",
+            "total_variation_bound": "total variation ≥",
+            "jensen_shannon_bound": "Jensen–Shannon ≥",
+            "marginal_total_variation": "TV of pairs of sites",
         }
         shown = [c for c in columns if any(c in row for row in self.divergences.values())]
         rows = []
@@ -232,6 +236,11 @@ def evaluate(
     born, divergences, gain = judge(
         evidence, models, dict.fromkeys(models, evidence.held_out), drawn, seed, level, device, allow_estimates, say
     )
+    if run.model.likelihood == "none":
+        say(f"telling records of {family} from held-out ones")
+        divergences[family] = _without_likelihood(
+            drawn[family], evidence.held_out, evidence.povm.n_outcomes, seed, level
+        )
     say("observables")
     evaluation = Evaluation(
         run=str(run.folder.path),
@@ -350,10 +359,24 @@ def _compare(
     return found, sample_mean(scores[last] - scores[best], level, method).widened(_shared_error(model))
 
 
+def _without_likelihood(drawn: Outcomes, held_out: Outcomes, n_outcomes: int, seed: int, level: float) -> Estimates:
+    """What can be said from records alone: of held-out ones against drawn ones."""
+    bounds = divergence_bounds(held_out, drawn, n_outcomes, ("total_variation", "jensen_shannon"), seed, level)
+    found = {f"{name}_bound": bound for name, bound in bounds.items()}
+    if drawn.shape[1] > 1:
+        found["marginal_total_variation"] = marginal_total_variation(held_out, drawn, n_outcomes, seed, level)
+    return found
+
+
 def _claims(evaluation: Evaluation) -> list[str]:
     claims = []
     found = evaluation.divergences[evaluation.family]
     fidelity, gain = found.get("classical_fidelity"), evaluation.gain
+    if "total_variation_bound" in found:
+        claims.append(
+            f"{evaluation.family} has no likelihood: no KL and no fidelity can be given, and a lower bound near zero "
+            "does not say that its law is near. Rare records that it never makes would not show."
+        )
     if gain is not None:
         verdict = "better than" if gain.low > 0 else "worse than" if gain.high < 0 else "not distinguishable from"
         claims.append(f"{evaluation.family} is {verdict} the best k-gram: gain {gain} nats a record.")

@@ -90,6 +90,20 @@ def test_a_measurement_that_is_not_complete_gives_no_observables(tmp_path):
     assert "2-gram" in str(evaluation)
 
 
+def test_a_model_without_likelihood_is_judged_by_its_records(small_records, tmp_path):
+    settings = {"model": {"family": "gan", "hidden_size": 8}, "training": {"epochs": 1, "learning_rate": 1e-3}}
+    found = evaluate(train(small_records, tmp_path / "run", settings), n_samples=1000)
+    assert set(found.divergences["gan"]) == {
+        "total_variation_bound",
+        "jensen_shannon_bound",
+        "marginal_total_variation",
+    }
+    assert found.gain is None
+    assert any("no KL and no fidelity can be given" in claim for claim in found.claims)
+    assert found.observables["gan"]
+    assert "total variation ≥" in str(found)
+
+
 def test_too_few_samples(small_run):
     with pytest.raises(InputError, match="number of samples is 10, expected at least 100"):
         evaluate(small_run, n_samples=10)

@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from qtomo.analysis.two_sample import classifier_two_sample_test, divergence_bounds, kernel_two_sample_test
+from qtomo.analysis.two_sample import (
+    classifier_two_sample_test,
+    divergence_bounds,
+    kernel_two_sample_test,
+    marginal_total_variation,
+)
 from qtomo.errors import InputError
 
 
@@ -107,3 +112,14 @@ def test_bounds_of_equal_laws_are_not_above_zero():
     assert all(bound.value < 5 * bound.standard_error for bound in found.values())
     with pytest.raises(InputError, match="unknown f-divergence 'kll'; did you mean 'kl'"):
         divergence_bounds(uniform(20, 1), uniform(20, 2), 3, ["kll"])
+
+
+def test_marginals_of_equal_laws_differ_by_chance_alone_and_others_by_their_distance():
+    same = marginal_total_variation(uniform(4000, 1), uniform(4000, 2), 3)
+    assert abs(same.value) < 5 * same.standard_error
+    other = uniform(40_000, 2)
+    other[:, 1] = other[:, 0]  # joint law of one pair of six: 3 cells of 1/3 against 9 of 1/9, distance 2/3
+    found = marginal_total_variation(uniform(40_000, 1), other, 3)
+    assert found.value == pytest.approx(2 / 3 / 6, abs=0.005)
+    with pytest.raises(InputError, match="1 site"):
+        marginal_total_variation(uniform(20, 1, 1), uniform(20, 2, 1), 3)
