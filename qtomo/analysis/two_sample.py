@@ -202,7 +202,7 @@ def marginal_total_variation(a: Outcomes, b: Outcomes, n_outcomes: int, seed: in
     """
     random = stream(seed, "marginals")
     a, b = _paired(a, b, random)
-    n, n_sites = a.shape
+    n, n_sites = len(a), int(a.shape[1])
     if n_sites < 2:
         raise InputError("records of 1 site have no two-site marginals")
     rows = torch.from_numpy(np.concatenate([a, b]).astype(np.int64))
