@@ -82,7 +82,7 @@ def lipschitz_penalty(critic: Critic, real: Tensor, fake: Tensor, generator: tor
 
 def slopes_between(critic: Critic, real: Tensor, fake: Tensor, generator: torch.Generator) -> Tensor:
     """|grad f| (batch) at points drawn evenly on lines between paired real and fake samples (batch, D)."""
-    weight = torch.rand(len(real), 1, generator=generator, dtype=real.dtype)
+    weight = torch.rand(len(real), 1, generator=generator, dtype=real.dtype).to(real.device)
     norms: Tensor = input_gradients(critic, torch.lerp(real, fake, weight)).norm(dim=1)
     return norms
 
