@@ -9,6 +9,7 @@ from qtomo.config import near_miss
 from qtomo.errors import InputError
 from qtomo.models.base import Model
 from qtomo.models.bigan import BiGAN
+from qtomo.models.cnn import CNN
 from qtomo.models.flows import CNF, IAF, MAF, NICE, NSF, Glow, RealNVP
 from qtomo.models.gan import GAN
 from qtomo.models.rbm import RBM
@@ -31,6 +32,7 @@ __all__ = ["FAMILIES", "build_model", "parse_model"]
 FAMILIES: dict[str, type[Model]] = {
     "gru": GRU,
     "lstm": LSTM,
+    "cnn": CNN,
     "rbm": RBM,
     "vae": VAE,
     "beta_vae": BetaVAE,
