@@ -14,6 +14,7 @@ from qtomo.models.flows import CNF, IAF, MAF, NICE, NSF, Glow, RealNVP
 from qtomo.models.gan import GAN
 from qtomo.models.rbm import RBM
 from qtomo.models.rnn import GRU, LSTM
+from qtomo.models.transformer import Transformer
 from qtomo.models.vae import VAE
 from qtomo.models.vae_families import (
     DHSICVAE,
@@ -33,6 +34,7 @@ FAMILIES: dict[str, type[Model]] = {
     "gru": GRU,
     "lstm": LSTM,
     "cnn": CNN,
+    "transformer": Transformer,
     "rbm": RBM,
     "vae": VAE,
     "beta_vae": BetaVAE,

@@ -27,6 +27,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "gru": {"model": {"family": "gru"}},
     "lstm": {"model": {"family": "lstm"}},
     "cnn": {"model": {"family": "cnn"}, "training": {"learning_rate": 5e-3}},
+    "transformer": {"model": {"family": "transformer"}},
     "rbm": {"model": {"family": "rbm"}, "training": {"learning_rate": 2e-2, "batch_size": 250, "epochs": 10}},
     "nice": {"model": {"family": "nice"}, "training": {"epochs": 30}},
     "realnvp": {"model": {"family": "realnvp"}, "training": {"epochs": 30}},
