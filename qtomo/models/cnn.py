@@ -23,7 +23,7 @@ class CNNConfig(AutoregressiveConfig):
     """Settings of a causal convolutional network."""
 
     #: Channels of each layer.
-    hidden_size: int = Field(64, ge=1)
+    hidden_size: int = Field(32, ge=1)
     #: Places that a unit reads in the layer below, itself and earlier ones.
     kernel_size: int = Field(2, ge=2)
     #: Distance between these places, a number a layer. Where empty: 1, kernel_size, kernel_size**2 ... until the
