@@ -26,7 +26,7 @@ __all__ = ["PRESETS", "RecordsConfig", "RunConfig", "TrainingConfig", "parse_set
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "gru": {"model": {"family": "gru"}},
     "lstm": {"model": {"family": "lstm"}},
-    "cnn": {"model": {"family": "cnn"}, "training": {"learning_rate": 5e-3}},
+    "cnn": {"model": {"family": "cnn"}, "training": {"learning_rate": 5e-3, "weight_decay": 0.2}},
     "transformer": {"model": {"family": "transformer"}},
     "rbm": {"model": {"family": "rbm"}, "training": {"learning_rate": 2e-2, "batch_size": 250, "epochs": 10}},
     "nice": {"model": {"family": "nice"}, "training": {"epochs": 30}},
