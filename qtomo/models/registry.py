@@ -9,10 +9,12 @@ from qtomo.config import near_miss
 from qtomo.errors import InputError
 from qtomo.models.base import Model
 from qtomo.models.bigan import BiGAN
+from qtomo.models.cnn import CNN
 from qtomo.models.flows import CNF, IAF, MAF, NICE, NSF, Glow, RealNVP
 from qtomo.models.gan import GAN
 from qtomo.models.rbm import RBM
 from qtomo.models.rnn import GRU, LSTM
+from qtomo.models.transformer import Transformer
 from qtomo.models.vae import VAE
 from qtomo.models.vae_families import (
     DHSICVAE,
@@ -31,6 +33,8 @@ __all__ = ["FAMILIES", "build_model", "parse_model"]
 FAMILIES: dict[str, type[Model]] = {
     "gru": GRU,
     "lstm": LSTM,
+    "cnn": CNN,
+    "transformer": Transformer,
     "rbm": RBM,
     "vae": VAE,
     "beta_vae": BetaVAE,

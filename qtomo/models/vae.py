@@ -180,11 +180,11 @@ class _Autoregressive(GRU):
 
     def score(self, outcomes: Tensor, z: Tensor) -> Tensor:
         """ln p(a|z): (batch, n_sites) and (batch, latent_size) to (batch,)."""
-        return torch.log_softmax(self._logits(outcomes, z), dim=2).gather(2, outcomes[..., None]).sum(dim=(1, 2))
+        return self._score(outcomes, self._start(len(z), z)).to(z.dtype)
 
     def draw(self, z: Tensor, generator: torch.Generator) -> Tensor:
         """A record for each z (batch, latent_size): (batch, n_sites)."""
-        return self._sample(len(z), generator, z)
+        return self._draw(len(z), generator, self._start(len(z), z))
 
 
 _DECODERS: dict[str, type[_Independent] | type[_Autoregressive]] = {

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 import tomli_w
+import torch
 from pydantic import Field
 
 from qtomo.config import Config, near_miss
 from qtomo.errors import InputError
-from qtomo.models.registry import FAMILIES, parse_model
+from qtomo.models.base import Model
+from qtomo.models.registry import FAMILIES, build_model, parse_model
 from qtomo.models.vae import VAE
+from qtomo.seeds import stream
 
 __all__ = ["PRESETS", "RecordsConfig", "RunConfig", "TrainingConfig", "parse_settings", "read_settings"]
 
@@ -23,6 +26,8 @@ __all__ = ["PRESETS", "RecordsConfig", "RunConfig", "TrainingConfig", "parse_set
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "gru": {"model": {"family": "gru"}},
     "lstm": {"model": {"family": "lstm"}},
+    "cnn": {"model": {"family": "cnn"}, "training": {"learning_rate": 5e-3, "weight_decay": 0.2}},
+    "transformer": {"model": {"family": "transformer"}},
     "rbm": {"model": {"family": "rbm"}, "training": {"learning_rate": 2e-2, "batch_size": 250, "epochs": 10}},
     "nice": {"model": {"family": "nice"}, "training": {"epochs": 30}},
     "realnvp": {"model": {"family": "realnvp"}, "training": {"epochs": 30}},
@@ -130,6 +135,16 @@ class RunConfig(Config):
     def save_text(self) -> str:
         """The settings as TOML."""
         return tomli_w.dumps(self.model_dump())
+
+    def new_model(self) -> Model:
+        """The model as it is before training, drawn by the run's seed.
+
+        Raises:
+            InputError: a setting of the model does not fit the records' number of sites or outcomes.
+        """
+        with torch.random.fork_rng():
+            torch.manual_seed(int(stream(self.training.seed, "weights").integers(2**63)))
+            return build_model(self.model, self.records.n_sites, self.records.n_outcomes)
 
     @classmethod
     def load(cls, path: Path) -> RunConfig:

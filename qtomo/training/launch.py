@@ -63,6 +63,7 @@ def train(
             model=checked["model"],
             training=training,
         )
+        config.new_model()  # settings that do not fit the records are refused before a folder is made
         file.load()
     RunFolder(Path(folder)).create(config, overwrite)
     return resume(folder, report=report)

@@ -8,13 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import torch
-
 from qtomo.errors import InputError
 from qtomo.files import disk_errors, write_atomic
-from qtomo.models import Model, build_model
+from qtomo.models import Model
 from qtomo.records import RecordFile
-from qtomo.seeds import stream
 from qtomo.training.checkpoint import Progress, load_weights
 from qtomo.training.config import RunConfig
 
@@ -120,10 +117,7 @@ class Run:
 
     def new_model(self) -> Model:
         """The model as it is before training, drawn by the run's seed."""
-        with torch.random.fork_rng():
-            torch.manual_seed(int(stream(self.config.training.seed, "weights").integers(2**63)))
-            records = self.config.records
-            return build_model(self.config.model, records.n_sites, records.n_outcomes)
+        return self.config.new_model()
 
     def open_records(self, path: str | os.PathLike[str] | None = None) -> RecordFile:
         """The run's records, or the same ones at another place.

@@ -106,6 +106,11 @@ def test_spoiled_records(refused, copied, tmp_path, spoil):
         (("--set", "epochs"), "expected section.option=value"),
         (("--preset", "rbm", "--set", "model.sweeps=0"), "sweeps = 0: input should be greater than or equal to 1"),
         (("--preset", "rbm", "--set", "model.negative_phase=pc"), "negative_phase = 'pc': input should be 'cd', 'pcd'"),
+        (("--set", "model.order=from_the_midle"), "order = 'from_the_midle'"),
+        (
+            ("--model", "cnn", "--set", "model.order=[0,1,2,3,3]"),
+            "model.order: site 3 stands there twice, expected each",
+        ),
         (("--preset", "gruu"), "unknown preset 'gruu'; did you mean 'gru'?"),
         (("--model", "mafia"), "unknown family 'mafia'; did you mean 'maf'?"),
         (("--model", "maf", "--preset", "gru"), "expected --model FAMILY or --preset NAME, not both"),

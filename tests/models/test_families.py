@@ -15,6 +15,12 @@ from qtomo.models.registry import parse_model
 VARIANTS = [({"family": name}, name) for name in FAMILIES] + [
     ({"family": "gru", "layers": 2, "dropout": 0.3, "learned_start": False}, "gru stacked"),
     ({"family": "gru", "latent_size": 5, "site_size": 0}, "gru latent"),
+    ({"family": "gru", "order": "from_the_middle", "reflection": True}, "gru from the middle, reflected"),
+    ({"family": "lstm", "order": [2, 0, 3, 1]}, "lstm in an order"),
+    ({"family": "cnn", "site_size": 0, "kernel_size": 3, "reflection": True}, "cnn shared weights, reflected"),
+    ({"family": "cnn", "dilations": [2, 1], "order": "from_the_middle"}, "cnn dilations from the middle"),
+    ({"family": "transformer", "positions": "rotary", "order": [3, 1, 0, 2]}, "transformer rotary in an order"),
+    ({"family": "transformer", "dropout": 0.2, "reflection": True}, "transformer dropout, reflected"),
     ({"family": "vae", "decoder": "autoregressive"}, "vae autoregressive"),
     ({"family": "vae", "posterior": "planar"}, "vae planar"),
     ({"family": "iwae", "posterior": "iaf"}, "iwae iaf"),
