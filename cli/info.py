@@ -63,5 +63,5 @@ def _run_summary(path: str) -> dict[str, Any]:
         "records": run.config.records.file,
         "epochs": f"{progress.epoch} of {run.config.training.epochs}",
         "finished": progress.finished,
-        "best validation loss": f"{progress.best_loss:.4f} nats a record (epoch {progress.best_epoch})",
+        "best validation loss": f"{progress.best_loss:.6g} {run.model.validation_unit} (epoch {progress.best_epoch})",
     }

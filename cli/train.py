@@ -76,7 +76,7 @@ def run_training(
 
         def report(progress: Progress, total: int) -> None:
             loss = progress.loss_sum / max(1, progress.batches)
-            update(progress.step, total, f"steps, loss {loss:.3f} nats a record")
+            update(progress.step, total, f"steps, loss {loss:.3f}")
 
         try:
             if records is None:

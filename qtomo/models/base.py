@@ -39,6 +39,8 @@ class Model(nn.Module, ABC):
 
     Config: ClassVar[type[Config]]
     likelihood: Likelihood = "exact"
+    #: What `validation_loss` is counted in.
+    validation_unit: ClassVar[str] = "nats a record"
 
     def __init__(self, n_sites: int, n_outcomes: int, config: Any) -> None:
         super().__init__()

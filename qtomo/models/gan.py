@@ -83,6 +83,7 @@ class GAN(Model):
     Config: ClassVar[type[GANConfig]] = GANConfig
     config: GANConfig
     likelihood = "none"
+    validation_unit = "squared distance of two-site marginals"
     steps: Tensor
 
     def __init__(self, n_sites: int, n_outcomes: int, config: GANConfig) -> None:

@@ -108,6 +108,14 @@ def test_runs_are_compared(qtomo, made, tmp_path):
     assert list(found["entries"])[-2:] == ["run", "machine"]
 
 
+def test_a_game_is_not_told_in_nats(qtomo, made, tmp_path):
+    records, _ = made
+    settings = ("--model", "gan", "--set", "model.hidden_size=4", "--set", "training.epochs=1")
+    assert qtomo("train", records, "--output", tmp_path / "gan", *settings).code == 0
+    output = " ".join(qtomo("info", tmp_path / "gan").output.split())
+    assert "squared distance of two-site marginals (epoch 1)" in output
+
+
 def test_record_files_are_compared(qtomo, made, tmp_path):
     records, _ = made
     other = tmp_path / "other.h5"
