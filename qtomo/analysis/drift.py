@@ -17,7 +17,7 @@ from qtomo.analysis.evaluation import expected_largest
 from qtomo.analysis.hypothesis import Test, holm
 from qtomo.analysis.observables import chain_observables, estimate_observables
 from qtomo.analysis.table import Table
-from qtomo.analysis.two_sample import classifier_two_sample_test, divergence_bounds, kernel_two_sample_test
+from qtomo.analysis.two_sample import held_out_log_ratios, kernel_two_sample_test
 from qtomo.distribution import LOST, Outcomes
 from qtomo.errors import InputError
 from qtomo.povm import POVM
@@ -203,7 +203,8 @@ def _drift(a: Outcomes, b: Outcomes, povm: POVM, shots: bool, level: float, seed
     n_outcomes = povm.n_outcomes
     confidence = 1 - level
     kernel = kernel_two_sample_test(a, b, n_outcomes, seed, confidence)
-    classifier = classifier_two_sample_test(a, b, n_outcomes, seed, confidence)
+    log_ratios = held_out_log_ratios(a, b, n_outcomes, seed)
+    classifier = log_ratios.accuracy(confidence)
     tests = [
         Test("kernel distance", kernel.p_value, 0.0, f"squared MMD {kernel.squared_mmd}", fault=False),
         Test("classifier", classifier.p_value, 0.0, f"accuracy {classifier.accuracy.interval()}", fault=False),
@@ -212,7 +213,7 @@ def _drift(a: Outcomes, b: Outcomes, povm: POVM, shots: bool, level: float, seed
     return Drift(
         (len(a), len(b)),
         holm(tests),
-        divergence_bounds(a, b, n_outcomes, DIVERGENCES, seed, confidence),
+        log_ratios.bounds(DIVERGENCES, confidence),
         _observables(a, b, povm, shots, confidence),
     )
 

@@ -24,13 +24,17 @@ from qtomo.errors import InputError
 from qtomo.seeds import stream
 
 __all__ = [
+    "HeldOutLogRatios",
     "KernelTest",
     "TwoSampleTest",
     "classifier_two_sample_test",
     "divergence_bounds",
+    "held_out_log_ratios",
     "kernel_two_sample_test",
     "marginal_total_variation",
 ]
+
+Reals = np.ndarray[Any, np.dtype[np.float64]]
 
 _RIDGES = np.geomspace(1e-3, 1e3, 13)  # in units of the mean variance of a feature
 _FURTHEST = 64  # sites between a pair that is looked at
@@ -73,6 +77,55 @@ class KernelTest:
         return {"squared_mmd": self.squared_mmd.to_dict(), "p_value": self.p_value}
 
 
+@dataclass(frozen=True)
+class HeldOutLogRatios:
+    """ln dA/dB as a discriminant sees it that learned from one half of each set, on the records of the other half.
+
+    Args:
+        on_a: of held-out records of the first set.
+        on_b: of the second.
+    """
+
+    on_a: Reals
+    on_b: Reals
+
+    def accuracy(self, level: float) -> TwoSampleTest:
+        """As `classifier_two_sample_test`."""
+        right, n = int((self.on_a > 0).sum() + (self.on_b <= 0).sum()), len(self.on_a) + len(self.on_b)
+        found = stats.binomtest(right, n, 0.5, alternative="greater")
+        interval = stats.binomtest(right, n).proportion_ci(level, method="exact")
+        share = right / n
+        method = "held-out accuracy of a linear discriminant of sites and pairs, Clopper-Pearson interval"
+        error = math.sqrt(max(share * (1 - share), 1 / (4 * n)) / n)
+        return TwoSampleTest(
+            Estimate(share, error, float(interval.low), float(interval.high), level, n, method), float(found.pvalue)
+        )
+
+    def bounds(self, names: Sequence[str], level: float) -> dict[str, Estimate]:
+        """As `divergence_bounds`."""
+        on_a, on_b = torch.from_numpy(self.on_a), torch.from_numpy(self.on_b)
+        found = {}
+        for one in map(divergence, names):
+            value, error = bound_with_error(one, on_a, on_b, "log_ratio")
+            reach = float(stats.norm.ppf((1 + level) / 2)) * error
+            method = "variational lower bound of a linear discriminant on held-out records, normal interval"
+            found[one.name] = Estimate(value, error, value - reach, value + reach, level, len(on_a) + len(on_b), method)
+        return found
+
+
+def held_out_log_ratios(a: Outcomes, b: Outcomes, n_outcomes: int, seed: int = 0) -> HeldOutLogRatios:
+    """What both the classifier's test and the bounds are made of, learned once.
+
+    Raises:
+        InputError: sets of different sites, or with fewer than 10 records.
+    """
+    a, b = _paired(a, b, stream(seed, "two samples"))
+    half = len(a) // 2
+    weights, slope, offset = _learn(a[:half], b[:half], n_outcomes)
+    on_a, on_b = (slope * (_apply(records[half:], n_outcomes, weights)[:, 0] - offset) for records in (a, b))
+    return HeldOutLogRatios(on_a, on_b)
+
+
 def classifier_two_sample_test(
     a: Outcomes, b: Outcomes, n_outcomes: int, seed: int = 0, level: float = 0.95
 ) -> TwoSampleTest:
@@ -99,16 +152,7 @@ def classifier_two_sample_test(
     >>> classifier_two_sample_test(a, b, 4).p_value > 0.001
     True
     """
-    on_a, on_b = _held_out_log_ratios(a, b, n_outcomes, seed)
-    right, n = int((on_a > 0).sum() + (on_b <= 0).sum()), len(on_a) + len(on_b)
-    found = stats.binomtest(right, n, 0.5, alternative="greater")
-    interval = stats.binomtest(right, n).proportion_ci(level, method="exact")
-    share = right / n
-    method = "held-out accuracy of a linear discriminant of sites and pairs, Clopper-Pearson interval"
-    error = math.sqrt(max(share * (1 - share), 1 / (4 * n)) / n)
-    return TwoSampleTest(
-        Estimate(share, error, float(interval.low), float(interval.high), level, n, method), float(found.pvalue)
-    )
+    return held_out_log_ratios(a, b, n_outcomes, seed).accuracy(level)
 
 
 def divergence_bounds(
@@ -132,15 +176,9 @@ def divergence_bounds(
     Raises:
         InputError: an unknown divergence, sets of different sites, or with fewer than 10 records.
     """
-    wanted = [divergence(name) for name in names]
-    on_a, on_b = (torch.from_numpy(v) for v in _held_out_log_ratios(a, b, n_outcomes, seed))
-    found = {}
-    for one in wanted:
-        value, error = bound_with_error(one, on_a, on_b, "log_ratio")
-        reach = float(stats.norm.ppf((1 + level) / 2)) * error
-        method = "variational lower bound of a linear discriminant on held-out records, normal interval"
-        found[one.name] = Estimate(value, error, value - reach, value + reach, level, len(on_a) + len(on_b), method)
-    return found
+    for name in names:
+        divergence(name)  # an unknown one is told before anything is learned
+    return held_out_log_ratios(a, b, n_outcomes, seed).bounds(names, level)
 
 
 def kernel_two_sample_test(
@@ -231,17 +269,6 @@ def _paired(a: Outcomes, b: Outcomes, random: np.random.Generator) -> tuple[Outc
     return a[random.permutation(len(a))[:size]], b[random.permutation(len(b))[:size]]
 
 
-def _held_out_log_ratios(
-    a: Outcomes, b: Outcomes, n_outcomes: int, seed: int
-) -> tuple[np.ndarray[Any, np.dtype[np.float64]], np.ndarray[Any, np.dtype[np.float64]]]:
-    """ln dA/dB, as a discriminant that learned from one half of each set sees it, of the records of the other half."""
-    a, b = _paired(a, b, stream(seed, "two samples"))
-    half = len(a) // 2
-    weights, slope, offset = _learn(a[:half], b[:half], n_outcomes)
-    on_a, on_b = (slope * (_apply(records[half:], n_outcomes, weights)[:, 0] - offset) for records in (a, b))
-    return on_a, on_b
-
-
 def _learn(a: Outcomes, b: Outcomes, n_outcomes: int) -> tuple[Tensor, float, float]:
     """Weights of a linear discriminant, and slope and offset that make its value a log-ratio.
 
@@ -292,7 +319,7 @@ def _moments(outcomes: Outcomes, n_outcomes: int) -> tuple[Tensor, Tensor]:
     return mean, squares / len(outcomes) - torch.outer(mean, mean)
 
 
-def _apply(outcomes: Outcomes, n_outcomes: int, weights: Tensor) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _apply(outcomes: Outcomes, n_outcomes: int, weights: Tensor) -> Reals:
     """Features times weights (features, columns): (n, columns)."""
     parts = [features.double() @ weights for features in _chunks(outcomes, n_outcomes)]
     return torch.cat(parts).numpy() if parts else np.empty((0, weights.shape[1]))
