@@ -8,7 +8,6 @@ from typing import Literal
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn import functional
 
 from qtomo.models.gan import GAN, GANConfig, perceptron_critic
 
@@ -48,7 +47,7 @@ class BiGAN(GAN):
 
     def encode(self, outcomes: Tensor) -> Tensor:
         """E(a): (batch, n_sites) outcomes to (batch, latent_size)."""
-        found: Tensor = self.encoder(functional.one_hot(outcomes, self.n_outcomes).flatten(1).to(self._dtype))
+        found: Tensor = self.encoder(self._one_hot(outcomes))
         return found
 
     def _new_critic(self) -> nn.Sequential:

@@ -104,7 +104,7 @@ class GAN(Model):
         """The generator's loss, with the gradients of both sides; only every `n_critic`-th call moves it."""
         if self.training:
             self._follow()
-        real = functional.one_hot(outcomes, self.n_outcomes).flatten(1).to(self._dtype)
+        real = self._one_hot(outcomes)
         turn = not self.training or int(self.steps - 1) % self.config.n_critic == 0
         with torch.set_grad_enabled(turn and torch.is_grad_enabled()):
             noise = self._noise(len(real))
@@ -136,7 +136,7 @@ class GAN(Model):
         al. 2012, JMLR 13, eq. 3). Fresh records are many, so that epochs differ by the model and not by the draw.
         """
         drawn = self._draw(self._noise(_FRESH * len(outcomes)), None)
-        real, fake = (functional.one_hot(a, self.n_outcomes).flatten(1).to(self._dtype) for a in (outcomes, drawn))
+        real, fake = self._one_hot(outcomes), self._one_hot(drawn)
 
         def mean_kernel(x: Tensor, y: Tensor) -> Tensor:
             kernel = (x @ y.T / self.n_sites).square()
@@ -148,9 +148,12 @@ class GAN(Model):
 
     def features(self, outcomes: Tensor) -> Tensor:
         """What the critic's last layer reads: (batch, n_sites) outcomes to (batch, hidden_size)."""
-        one_hot = functional.one_hot(outcomes, self.n_outcomes).flatten(1).to(self._dtype)
-        found: Tensor = self.discriminator[:-1](one_hot)
+        found: Tensor = self.discriminator[:-1](self._one_hot(outcomes))
         return found
+
+    def _one_hot(self, outcomes: Tensor) -> Tensor:
+        """(batch, n_sites) outcomes to (batch, N K), as the critic reads them."""
+        return functional.one_hot(outcomes, self.n_outcomes).flatten(1).to(self._dtype)
 
     @property
     def _dtype(self) -> torch.dtype:
