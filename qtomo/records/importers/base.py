@@ -31,6 +31,7 @@ __all__ = [
     "check_file",
     "fixed_basis",
     "measurement",
+    "names_bases",
     "shot_blocks",
     "text_lines",
     "with_basis",
@@ -162,6 +163,17 @@ def alphabets(n_outcomes: int, lost: str | None, one_based: str | None) -> tuple
         codes[_canonical(lost)] = LOST
         known += f", or {lost} for a lost one"
     return bases, Alphabet("outcome", codes, "; ".join([known, *hints]))
+
+
+def names_bases(settings: str | None, basis: str | None) -> bool:
+    """Whether the records are shots, in the bases of a table or of an option.
+
+    Raises:
+        InputError: both are given.
+    """
+    if settings is not None and basis is not None:
+        raise InputError(f"--basis {basis}: --settings names the bases of the shots, expected one of the two")
+    return settings is not None or basis is not None
 
 
 def measurement(path: Path, povm: POVM | None, has_settings: bool) -> POVM:

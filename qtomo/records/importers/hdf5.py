@@ -24,6 +24,7 @@ from qtomo.records.importers.base import (
     alphabets,
     fixed_basis,
     measurement,
+    names_bases,
     with_basis,
 )
 from qtomo.records.writer import Block
@@ -106,9 +107,7 @@ def read_hdf5(
     Raises:
         InputError: names the dataset, the row, what was found and what was expected.
     """
-    if settings is not None and basis is not None:
-        raise InputError(f"--basis {basis}: --settings names the bases of the shots, expected one of the two")
-    has_settings = settings is not None or basis is not None
+    has_settings = names_bases(settings, basis)
     povm = measurement(path, povm, has_settings)
     alphabet = alphabets(2 if has_settings else povm.n_outcomes, lost, one_based)
     mapping = dict(_named(text) for text in column)
