@@ -173,8 +173,8 @@ class Law:
         if relabelled:
             neighbours = [f"{site} and {site + 1}" for site in range(self.n_sites - 1)]
             moved["neighbours swapped"], variants["neighbours swapped"] = found.swapped, neighbours
-            backwards = self.born.log_prob(outcomes[:, ::-1]) - found.log_prob
-            backwards = np.where(found.doubtful, 0.0, backwards)
+            backwards = np.zeros(len(outcomes))  # of a doubtful record, which may be impossible both ways
+            np.subtract(self.born.log_prob(outcomes[:, ::-1]), found.log_prob, out=backwards, where=~found.doubtful)
             moved["order reversed"], variants["order reversed"] = backwards[:, None], ["whole chain"]
             with np.errstate(divide="ignore"):
                 tables = [
