@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import rich_click as click
@@ -10,6 +12,7 @@ from qtomo.errors import InputError
 from qtomo.models import FAMILIES
 from qtomo.training import PRESETS, Run, read_settings, resume, train
 from qtomo.training.checkpoint import Progress
+from qtomo.training.sweep import Sweep, Trial, is_sweep, resume_sweep, sweep
 
 from .common import json_option, overwrite_option, print_json, progress_bar, records_option
 
@@ -18,12 +21,13 @@ __all__ = ["command", "run_training"]
 
 @click.command("train")
 @click.argument("records", type=click.Path(), required=False)
-@click.option("--output", type=click.Path(), help="Run folder to make.")
+@click.option("--output", type=click.Path(), help="Run folder to make (sweep folder, with --sweep).")
 @click.option("--model", "family", help=f"Family, with its preset where it has one: {', '.join(FAMILIES)}.")
 @click.option("--preset", help=f"Settings by name: {', '.join(PRESETS)}.  [default: gru]")
 @click.option("--config", type=click.Path(path_type=Path), help="TOML file with [model] and [training].")
 @click.option("--set", "assignments", multiple=True, metavar="SECTION.OPTION=VALUE", help="Change one setting.")
-@click.option("--resume", "resumed", type=click.Path(), metavar="RUN", help="Go on with an interrupted run.")
+@click.option("--sweep", "plan", type=click.Path(), help="TOML file with [space] and [sweep]: try many settings.")
+@click.option("--resume", "resumed", type=click.Path(), metavar="RUN", help="Go on with an interrupted run or sweep.")
 @records_option
 @overwrite_option
 @json_option
@@ -34,6 +38,7 @@ def command(
     preset: str | None,
     config: Path | None,
     assignments: tuple[str, ...],
+    plan: str | None,
     resumed: str | None,
     records_file: str | None,
     overwrite: bool,
@@ -43,11 +48,16 @@ def command(
 
     Example: qtomo train tfim.h5 --output run --model maf --set model.hidden_size=100 --set training.epochs=5
 
+    Example: qtomo train tfim.h5 --output found --sweep sweep.toml
+
     Example: qtomo train --resume run
     """
     if resumed is not None:
-        if records or output or family or preset or config or assignments or overwrite:
+        if records or output or family or preset or config or assignments or plan or overwrite:
             raise InputError("--resume goes on with a run's own settings: give it alone, or with --records")
+        if is_sweep(resumed):
+            _print_sweep(_run_sweep(resumed, None, None, {}, records_file=records_file), as_json)
+            return
         run = run_training(resumed, None, {}, records_file=records_file)
     elif records is None or output is None:
         raise InputError("expected RECORDS and --output RUN, or --resume RUN")
@@ -55,6 +65,9 @@ def command(
         raise InputError("expected --model FAMILY or --preset NAME, not both")
     else:
         settings = read_settings(preset or "gru", config, assignments, family)
+        if plan is not None:
+            _print_sweep(_run_sweep(output, records, plan, settings, overwrite), as_json)
+            return
         run = run_training(output, records, settings, overwrite)
     progress = run.progress
     last = progress.history[-1] if progress.history else {}
@@ -78,9 +91,49 @@ def run_training(
             loss = progress.loss_sum / max(1, progress.batches)
             update(progress.step, total, f"steps, loss {loss:.3f}")
 
-        try:
+        with _say_how_to_go_on(folder):
             if records is None:
                 return resume(folder, records_file, report)
             return train(records, folder, settings, overwrite, report)
-        except KeyboardInterrupt:
-            raise click.Abort(f"stopped and saved; go on with: qtomo train --resume {folder}") from None
+
+
+def _run_sweep(
+    folder: str,
+    records: str | None,
+    plan: str | None,
+    settings: dict[str, dict[str, object]],
+    overwrite: bool = False,
+    records_file: str | None = None,
+) -> Sweep:
+    """Sweep with a progress bar, from the start on `records` by the file `plan`, or on with a folder where None."""
+    with progress_bar("sweep") as update:
+
+        def report(done: Sequence[Trial], n_trials: int, progress: Progress, total: int) -> None:
+            losses = [trial.loss for trial in done if trial.loss is not None]
+            best = f", lowest loss {min(losses):.3f}" if losses else ""
+            update(len(done), n_trials, f"trials, step {progress.step:,} of {total:,} of the next{best}")
+
+        with _say_how_to_go_on(folder):
+            if records is None or plan is None:
+                found = resume_sweep(folder, records_file, report)
+            else:
+                found = sweep(records, folder, plan, settings, overwrite, report)
+        update(len(found.trials), len(found.trials), "trials")
+    return found
+
+
+def _print_sweep(found: Sweep, as_json: bool) -> None:
+    if as_json:
+        print_json(found.to_dict())
+        return
+    from qtomo.analysis.sweeps import sweep_summary
+
+    click.echo(sweep_summary(found))
+
+
+@contextmanager
+def _say_how_to_go_on(folder: str | Path) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise click.Abort(f"stopped and saved; go on with: qtomo train --resume {folder}") from None

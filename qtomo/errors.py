@@ -1,8 +1,8 @@
-"""The one error that speaks to the user: what they gave is wrong."""
+"""The errors that speak to the user: what they gave is wrong."""
 
 from __future__ import annotations
 
-__all__ = ["InputError"]
+__all__ = ["Diverged", "InputError"]
 
 
 class InputError(ValueError):
@@ -11,3 +11,7 @@ class InputError(ValueError):
     The message names the place (file, dataset, row, option), what was found and what was expected.
     The command line prints it as one line and ends with exit code 2.
     """
+
+
+class Diverged(InputError):
+    """A training whose loss or gradient is not finite any more: its settings do not train."""

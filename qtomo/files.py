@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from qtomo.errors import InputError
 
-__all__ = ["atomic_output", "check_absent", "disk_errors", "write_atomic"]
+__all__ = ["atomic_folder", "atomic_output", "check_absent", "disk_errors", "write_atomic"]
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -63,6 +64,38 @@ def atomic_output(path: Path) -> Iterator[Path]:
             _sync_folder(path.parent)
     except BaseException:
         partial.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def atomic_folder(path: Path, kind: str, marker: str, overwrite: bool) -> Iterator[Path]:
+    """A temporary folder beside `path`, renamed to it when the block ends well and deleted when it does not.
+
+    A folder of this `kind` is known by the file `marker` in it, and only such a one, or an empty one, is replaced.
+
+    Raises:
+        InputError: it exists and `overwrite` is false, what exists is of another kind, or its folder does not exist;
+            no space left, or no permission.
+    """
+    if path.exists():
+        empty = path.is_dir() and not any(path.iterdir())
+        if not empty and not (path / marker).is_file():
+            raise InputError(f"{path}: exists and is not a {kind} (no {marker}); choose another name")
+        if not empty and not overwrite:
+            raise InputError(f"{path}: exists already; go on with --resume, or replace it with --overwrite")
+    if not path.absolute().parent.is_dir():
+        raise InputError(f"{path}: its folder does not exist")
+    partial = path.with_name(f".{path.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        with disk_errors(path):
+            partial.mkdir()
+            yield partial
+            if path.exists():
+                shutil.rmtree(path)
+            partial.rename(path)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
         raise
 
 

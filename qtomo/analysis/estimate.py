@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-__all__ = ["Estimate", "bounded_mean", "exact", "mean_of_moments", "sample_mean"]
+__all__ = ["Estimate", "bounded_mean", "exact", "mean_of_moments", "plus_minus", "sample_mean"]
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,7 @@ class Estimate:
     def __str__(self) -> str:
         if self.n_records == 0:
             return f"{self.value:.6g}"
-        digits = _digits(self.standard_error)
-        return f"{self.value:.{digits}f} ± {self.standard_error:.{digits}f}"
+        return plus_minus(self.value, self.standard_error)
 
     def interval(self) -> str:
         """The value with its interval, as 0.9973 [0.9965, 0.9981]."""
@@ -84,6 +83,12 @@ class Estimate:
             self.n_records,
             self.method,
         )
+
+
+def plus_minus(value: float, standard_error: float) -> str:
+    """The value with its standard error, which is shown to two figures."""
+    digits = _digits(standard_error)
+    return f"{value:.{digits}f} ± {standard_error:.{digits}f}"
 
 
 def exact(value: float, method: str = "exact") -> Estimate:

@@ -4,5 +4,17 @@ from qtomo.training.config import PRESETS, TrainingConfig, read_settings
 from qtomo.training.launch import resume, train
 from qtomo.training.run import Run
 from qtomo.training.sample import sample_records
+from qtomo.training.sweep import Sweep, resume_sweep, sweep
 
-__all__ = ["PRESETS", "Run", "TrainingConfig", "read_settings", "resume", "sample_records", "train"]
+__all__ = [
+    "PRESETS",
+    "Run",
+    "Sweep",
+    "TrainingConfig",
+    "read_settings",
+    "resume",
+    "resume_sweep",
+    "sample_records",
+    "sweep",
+    "train",
+]

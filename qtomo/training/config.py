@@ -18,7 +18,17 @@ from qtomo.models.registry import FAMILIES, build_model, parse_model
 from qtomo.models.vae import VAE
 from qtomo.seeds import stream
 
-__all__ = ["PRESETS", "RecordsConfig", "RunConfig", "TrainingConfig", "parse_settings", "read_settings"]
+__all__ = [
+    "PRESETS",
+    "RecordsConfig",
+    "RunConfig",
+    "TrainingConfig",
+    "check_sections",
+    "merge_settings",
+    "parse_settings",
+    "read_settings",
+    "read_toml",
+]
 
 #: Settings by name; what a preset leaves open has its default. `carrasquilla2018` is the recipe of
 #: arXiv 1810.10584 for 50 qubits. Its dense layer after the latent constant is left out: a constant
@@ -153,8 +163,8 @@ class RunConfig(Config):
         Raises:
             InputError: missing, not TOML, or with unknown or wrong settings.
         """
-        values = _read_toml(path)
-        _check_sections(values, list(cls.model_fields), str(path))
+        values = read_toml(path)
+        check_sections(values, list(cls.model_fields), str(path))
         for section in cls.model_fields:
             if section not in values:
                 raise InputError(f"{path}: no section [{section}]")
@@ -183,12 +193,23 @@ def read_settings(
     else:
         raise InputError(f"unknown preset '{preset}'{near_miss(preset, list(PRESETS))}")
     if file is not None:
-        layers.append((str(file), _read_toml(file)))
+        layers.append((str(file), read_toml(file)))
     layers.extend(("--set", _parse_assignment(text)) for text in assignments)
+    return merge_settings(layers)
+
+
+def merge_settings(layers: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, dict[str, Any]]:
+    """Sections `model` and `training` from (source, sections), the later over the earlier, complete with defaults.
+
+    A layer that names another family starts from that family's defaults.
+
+    Raises:
+        InputError: an unknown section or option (names the near miss), or a bad value; says which source.
+    """
     settings: dict[str, dict[str, Any]] = {"model": {}, "training": {}}
     place = {"model": "[model]", "training": "[training]"}
     for source, layer in layers:
-        _check_sections(layer, list(settings), source)
+        check_sections(layer, list(settings), source)
         for section, values in layer.items():
             if section == "model" and values.get("family", settings["model"].get("family")) != settings["model"].get(
                 "family"
@@ -208,7 +229,7 @@ def parse_settings(
         InputError: an unknown section or option (names the near miss), or a bad value.
     """
     place = place or {"model": "[model]", "training": "[training]"}
-    _check_sections(settings, ["model", "training"], "settings")
+    check_sections(settings, ["model", "training"], "settings")
     training = TrainingConfig.parse(settings.get("training", {}), place["training"])
     return {
         "model": parse_model({"family": "gru", **settings.get("model", {})}, place["model"]),
@@ -216,7 +237,12 @@ def parse_settings(
     }
 
 
-def _check_sections(values: Mapping[str, Any], known: list[str], place: str) -> None:
+def check_sections(values: Mapping[str, Any], known: list[str], place: str) -> None:
+    """Make sure that `values` is sections of known names.
+
+    Raises:
+        InputError: an unknown section (names the near miss), or something that is none; `place` says where.
+    """
     for name, section in values.items():
         if name not in known:
             raise InputError(f"{place}: unknown section '{name}'{near_miss(name, known)}")
@@ -224,7 +250,12 @@ def _check_sections(values: Mapping[str, Any], known: list[str], place: str) -> 
             raise InputError(f"{place}: {name} = {section!r}, expected a section [{name}]")
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path) -> dict[str, Any]:
+    """What a TOML file holds.
+
+    Raises:
+        InputError: missing, not readable or not TOML.
+    """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -14,7 +14,7 @@ from qtomo.training.config import RecordsConfig, RunConfig, TrainingConfig, pars
 from qtomo.training.loop import Report, fit
 from qtomo.training.run import Run, RunFolder
 
-__all__ = ["resume", "train"]
+__all__ = ["describe_records", "plan_run", "resume", "train"]
 
 
 def train(
@@ -38,35 +38,50 @@ def train(
         InputError: bad records or settings, or an existing folder.
         KeyboardInterrupt: stopped by Ctrl-C or SIGTERM; `resume(folder)` goes on.
     """
-    checked = parse_settings(settings or {})
-    training = TrainingConfig(**checked["training"])
-    pick_device(training.device, "training.device")
     with RecordFile(records) as file:
-        if file.design == "fixed":
-            raise file.error(
-                "/settings: a fixed list of settings, whose choice no model should learn; "
-                "expected outcomes of a POVM, or shots in bases drawn at random"
-            )
-        if training.n_validation(file.n_records) >= file.n_records:
-            raise InputError(
-                f"{file.path}: {file.n_records} records, expected more than the "
-                f"{training.n_validation(file.n_records)} kept for validation"
-            )
-        config = RunConfig(
-            records=RecordsConfig(
-                file=os.path.relpath(file.path, folder),
-                sha256=file.sha256,
-                n_records=file.n_records,
-                n_sites=file.n_sites,
-                n_outcomes=file.n_outcomes,
-            ),
-            model=checked["model"],
-            training=training,
-        )
-        config.new_model()  # settings that do not fit the records are refused before a folder is made
+        config = plan_run(file, folder, settings or {})
         file.load()
     RunFolder(Path(folder)).create(config, overwrite)
     return resume(folder, report=report)
+
+
+def plan_run(file: RecordFile, folder: str | os.PathLike[str], settings: Mapping[str, Mapping[str, Any]]) -> RunConfig:
+    """All of a run's `config.toml`, once sure that the settings are right and fit the records; nothing is written.
+
+    Raises:
+        InputError: bad settings, or records that these cannot be trained on.
+    """
+    checked = parse_settings(settings)
+    training = TrainingConfig(**checked["training"])
+    pick_device(training.device, "training.device")
+    if file.design == "fixed":
+        raise file.error(
+            "/settings: a fixed list of settings, whose choice no model should learn; "
+            "expected outcomes of a POVM, or shots in bases drawn at random"
+        )
+    if training.n_validation(file.n_records) >= file.n_records:
+        raise InputError(
+            f"{file.path}: {file.n_records} records, expected more than the "
+            f"{training.n_validation(file.n_records)} kept for validation"
+        )
+    config = RunConfig(
+        records=describe_records(file, folder),
+        model=checked["model"],
+        training=training,
+    )
+    config.new_model()  # settings that do not fit the records are refused before a folder is made
+    return config
+
+
+def describe_records(file: RecordFile, folder: str | os.PathLike[str]) -> RecordsConfig:
+    """What a folder made from these records keeps of them."""
+    return RecordsConfig(
+        file=os.path.relpath(file.path, folder),
+        sha256=file.sha256,
+        n_records=file.n_records,
+        n_sites=file.n_sites,
+        n_outcomes=file.n_outcomes,
+    )
 
 
 def resume(

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from qtomo.distribution import Outcomes
-from qtomo.errors import InputError
+from qtomo.errors import Diverged
 from qtomo.files import disk_errors, write_atomic
 from qtomo.models import Model
 from qtomo.parallel import pick_device
@@ -25,7 +25,7 @@ from qtomo.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from qtomo.training.config import TrainingConfig
 from qtomo.training.run import RunFolder
 
-__all__ = ["Report", "fit"]
+__all__ = ["Report", "fit", "stop_flag"]
 
 #: Called as report(progress, total_steps) after each step.
 Report = Callable[[Progress, int], None]
@@ -49,7 +49,7 @@ def fit(
 
     Raises:
         KeyboardInterrupt: asked to stop; the state has been saved.
-        InputError: the loss became infinite or not a number; the last checkpoint stays.
+        Diverged: the loss became infinite or not a number; the last checkpoint stays.
     """
     device = pick_device(config.device, "training.device")
     model.to(device)
@@ -129,7 +129,7 @@ def _step(
     norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.gradient_clip or math.inf).item()
     for what, number in (("loss", value), ("norm of the gradient", norm)):
         if not math.isfinite(number):
-            raise InputError(
+            raise Diverged(
                 f"the {what} is {number} at epoch {progress.epoch + 1}, batch {progress.batches + 1}: the weights of "
                 f"the last checkpoint stay; lower training.learning_rate ({config.learning_rate}) or "
                 "training.gradient_clip"
@@ -192,26 +192,33 @@ def _append_metrics(folder: RunFolder, progress: Progress) -> None:
         file.write(_line(progress.history[-1]))
 
 
+class _Ask:
+    """A signal handler that takes the first signal as a request, and interrupts at the second."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def __call__(self, number: int, _frame: object) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+
+
 @contextmanager
 def stop_flag() -> Iterator[Callable[[], bool]]:
     """While the block runs, the first Ctrl-C or SIGTERM only raises a flag, so that a step ends whole.
 
-    A second one interrupts at once. Outside the main thread signals are left alone.
+    A second one interrupts at once. A block inside another shares its flag. Outside the main thread signals are
+    left alone.
     """
-    asked = False
-
-    def ask(number: int, _frame: object) -> None:
-        nonlocal asked
-        if asked:
-            raise KeyboardInterrupt
-        asked = True
-
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
+    outer = signal.getsignal(signal.SIGINT)
+    ask = outer if isinstance(outer, _Ask) else _Ask()
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield lambda: asked
+        yield lambda: ask.asked
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import os
-import shutil
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from qtomo.errors import InputError
-from qtomo.files import disk_errors, write_atomic
+from qtomo.files import atomic_folder, write_atomic
 from qtomo.models import Model
 from qtomo.records import RecordFile
 from qtomo.training.checkpoint import Progress, load_weights
-from qtomo.training.config import RunConfig
+from qtomo.training.config import RecordsConfig, RunConfig
 
-__all__ = ["Run", "RunFolder"]
+__all__ = ["Run", "RunFolder", "open_records"]
 
 
 @dataclass(frozen=True)
@@ -54,26 +53,10 @@ class RunFolder:
         Raises:
             InputError: it exists and `overwrite` is false, or what exists is not a run folder.
         """
-        if self.path.exists():
-            empty = self.path.is_dir() and not any(self.path.iterdir())
-            if not empty and not self.config.is_file():
-                raise InputError(f"{self.path}: exists and is not a run folder (no config.toml); choose another name")
-            if not empty and not overwrite:
-                raise InputError(f"{self.path}: exists already; go on with --resume, or replace it with --overwrite")
-        if not self.path.absolute().parent.is_dir():
-            raise InputError(f"{self.path}: its folder does not exist")
-        fresh = RunFolder(self.path.with_name(f".{self.path.name}.partial"))
-        shutil.rmtree(fresh.path, ignore_errors=True)
-        try:
-            with disk_errors(self.path):
-                fresh.checkpoint.parent.mkdir(parents=True)
-                write_atomic(fresh.config, config.save_text())
-                if self.path.exists():
-                    shutil.rmtree(self.path)
-                fresh.path.rename(self.path)
-        except BaseException:
-            shutil.rmtree(fresh.path, ignore_errors=True)
-            raise
+        with atomic_folder(self.path, "run folder", self.config.name, overwrite) as path:
+            fresh = RunFolder(path)
+            fresh.checkpoint.parent.mkdir()
+            write_atomic(fresh.config, config.save_text())
 
 
 class Run:
@@ -125,19 +108,7 @@ class Run:
         Raises:
             InputError: not found, or other records than those of the run.
         """
-        expected = self.config.records
-        file = RecordFile(path if path is not None else self.folder.path / expected.file)
-        found = (file.n_sites, file.n_outcomes)
-        if found != (expected.n_sites, expected.n_outcomes):
-            file.close()
-            raise InputError(
-                f"{file.path}: records of {found[0]} sites and {found[1]} outcomes, "
-                f"expected {expected.n_sites} sites and {expected.n_outcomes} outcomes as in {self.folder.path}"
-            )
-        if file.sha256 != expected.sha256:
-            file.close()
-            raise InputError(f"{file.path}: other records than those {self.folder.path} was trained on (SHA-256)")
-        return file
+        return open_records(self.config.records, self.folder.path, path)
 
     def __repr__(self) -> str:
         model, progress = self._loaded
@@ -146,3 +117,23 @@ class Run:
             f"Run({str(self.folder.path)!r}: {self.config.model['family']}, {model.n_parameters:,} parameters, "
             f"{progress.epoch} epochs, {state}, best validation loss {progress.best_loss:.4f})"
         )
+
+
+def open_records(expected: RecordsConfig, folder: Path, path: str | os.PathLike[str] | None = None) -> RecordFile:
+    """The records that a folder was made from, or the same ones at another place.
+
+    Raises:
+        InputError: not found, or other records than those expected.
+    """
+    file = RecordFile(path if path is not None else folder / expected.file)
+    found = (file.n_sites, file.n_outcomes)
+    if found != (expected.n_sites, expected.n_outcomes):
+        file.close()
+        raise InputError(
+            f"{file.path}: records of {found[0]} sites and {found[1]} outcomes, "
+            f"expected {expected.n_sites} sites and {expected.n_outcomes} outcomes as in {folder}"
+        )
+    if file.sha256 != expected.sha256:
+        file.close()
+        raise InputError(f"{file.path}: other records than those {folder} was trained on (SHA-256)")
+    return file
