@@ -12,7 +12,7 @@ from qtomo.errors import InputError
 from qtomo.models import FAMILIES
 from qtomo.training import PRESETS, Run, read_settings, resume, train
 from qtomo.training.checkpoint import Progress
-from qtomo.training.sweep import Sweep, Trial, is_sweep, resume_sweep, sweep
+from qtomo.training.sweep import Sweep, Trial, is_sweep, resume_sweep, run_sweep
 
 from .common import json_option, overwrite_option, print_json, progress_bar, records_option
 
@@ -117,7 +117,7 @@ def _run_sweep(
             if records is None or plan is None:
                 found = resume_sweep(folder, records_file, report)
             else:
-                found = sweep(records, folder, plan, settings, overwrite, report)
+                found = run_sweep(records, folder, plan, settings, overwrite, report)
         update(len(found.trials), len(found.trials), "trials")
     return found
 

@@ -4,7 +4,7 @@ from qtomo.training.config import PRESETS, TrainingConfig, read_settings
 from qtomo.training.launch import resume, train
 from qtomo.training.run import Run
 from qtomo.training.sample import sample_records
-from qtomo.training.sweep import Sweep, resume_sweep, sweep
+from qtomo.training.sweep import Sweep, resume_sweep, run_sweep
 
 __all__ = [
     "PRESETS",
@@ -14,7 +14,7 @@ __all__ = [
     "read_settings",
     "resume",
     "resume_sweep",
+    "run_sweep",
     "sample_records",
-    "sweep",
     "train",
 ]

@@ -30,7 +30,7 @@ from qtomo.training.loop import stop_flag
 from qtomo.training.run import Run, RunFolder, open_records
 from qtomo.training.space import Choices, Range, Settings, corners, propose, read_space, require_optuna, with_options
 
-__all__ = ["Sweep", "SweepConfig", "SweepPlan", "SweepReport", "Trial", "is_sweep", "resume_sweep", "sweep"]
+__all__ = ["Sweep", "SweepConfig", "SweepPlan", "SweepReport", "Trial", "is_sweep", "resume_sweep", "run_sweep"]
 
 _PLAN = "sweep.toml"
 
@@ -195,7 +195,7 @@ class Sweep:
             write_atomic(self.best_settings, tomli_w.dumps(best))
 
 
-def sweep(
+def run_sweep(
     records: str | os.PathLike[str],
     folder: str | os.PathLike[str],
     plan: str | os.PathLike[str],

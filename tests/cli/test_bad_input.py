@@ -297,3 +297,79 @@ def test_targets_that_are_none(refused, copied, tmp_path):
     assert "unknown fault 'x'" in refused("verify", "--plan", "--target", "ghz", "--qubits", 3, "--fault", "x:1")
     path = write_records(tmp_path / "a.h5", [np.zeros((99, 2), np.uint8)], 2, named_povm("sic"))
     assert "names no target" in refused("verify", path)
+
+
+RATE = '"training.learning_rate"'
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[sweep]\n", "[space]: no option, expected such as"),
+        ("[sweeep]\n", "unknown section 'sweeep'; did you mean 'sweep'?"),
+        ("[sweep]\ntrails = 3\n[space]\n", "[sweep]: unknown option 'trails'; did you mean 'trials'?"),
+        ("[sweep]\ntrials = 0\n[space]\n", "[sweep]: trials = 0: input should be greater than or equal to 1"),
+        ("[training]\nepoch = 3\n", "[training]: unknown option 'epoch'; did you mean 'epochs'?"),
+        ("[space]\nrate = { low = 1, high = 2 }", "[space]: unknown section 'rate'"),
+        ("[space]\nepochs = 3", "[space]: unknown section 'epochs'"),
+        ('[space]\n"trainig.epochs" = { low = 1, high = 2 }', "unknown section 'trainig'; did you mean 'training'?"),
+        (
+            '[space]\n"training.learnig_rate" = { low = 1e-3, high = 2e-2 }',
+            "[space] training.learnig_rate: unknown option 'learnig_rate'; did you mean 'learning_rate'?",
+        ),
+        ("[space]\nmodel.site_sise = { choices = [4] }", "unknown option 'site_sise'; did you mean 'site_size'?"),
+        (f"[space]\n{RATE} = 0.1", "training.learning_rate = 0.1, expected { low = …, high = … } or { choices"),
+        (f"[space]\n{RATE} = {{ low = 0.1 }}", "learning_rate: high = {'low': 0.1}: field required"),
+        (f"[space]\n{RATE} = {{ low = 0.2, high = 0.1 }}", "high = 0.1: value error, expected more than low = 0.2"),
+        (f"[space]\n{RATE} = {{ low = 'a', high = 0.1 }}", "low = 'a': value error, expected a number"),
+        (f"[space]\n{RATE} = {{ low = 0.1, hihg = 0.2 }}", "learning_rate: unknown key 'hihg'; did you mean 'high'?"),
+        (f"[space]\n{RATE} = {{ low = 0.0, high = 0.2, log = true }}", "expected low above 0, found low = 0.0"),
+        (f"[space]\n{RATE} = {{ low = 0.1, high = 0.2, log = true, step = 0.1 }}", "expected no step where log = true"),
+        (f"[space]\n{RATE} = {{ low = 0.1, high = 0.3, step = 0.15 }}", "a whole number of steps from low = 0.1 to"),
+        (f"[space]\n{RATE} = {{ low = 0.0, high = 0.2 }}", "learning_rate: learning_rate = 0.0: input should be great"),
+        (f"[space]\n{RATE} = {{ choices = [] }}", "choices = []: list should have at least 1 item"),
+        (f"[space]\n{RATE} = {{ choices = [0.1, 0.1] }}", "choices = [0.1, 0.1]: value error, 0.1 stands there twice"),
+        (f"[space]\n{RATE} = {{ choices = [0.1], low = 0.1 }}", "choices beside low, expected choices alone, or a"),
+        (
+            '[space]\n"model.layers" = { low = 1, high = 2.5 }',
+            "model.layers: layers = 2.5: input should be a valid int",
+        ),
+        ('[space]\n"model.layers" = { low = 1, high = 9, step = 0.5 }', "expected a whole number, as low and high are"),
+        ('[space]\n"model.learned_start" = { low = 0, high = 1 }', "low = False: value error, expected a number"),
+        ('[space]\n"model.order" = { choices = ["left"] }', "model.order: order = 'left'"),
+        (
+            "[sweep]\ntrials = 1\n[space]\nmodel.order = { choices = [[0, 1, 2, 3, 3]] }",
+            "model.order: site 3 stands there twice",
+        ),
+        ('[space]\n"model.family" = { choices = ["gru"] }', "model.family: a sweep is of one family"),
+        ('[space]\n"training.seed" = { low = 1, high = 9 }', "training.seed: it also chooses the records kept for"),
+        (
+            "[sweep]\ntrials = 7\n[space]\nmodel.layers = { low = 1, high = 6 }",
+            "[sweep]: trials = 7, expected at most 6, the number of different settings",
+        ),
+        ("[space", "plan.toml: not a readable TOML file"),
+    ],
+)
+def test_plans_of_sweeps(refused, copied, tmp_path, text, words):
+    plan = tmp_path / "plan.toml"
+    plan.write_text(text)
+    message = refused("train", copied, "--output", tmp_path / "found", "--sweep", plan)
+    assert words in message
+    if "stands there twice, expected each" not in message:  # of a model, which knows no file
+        assert message.startswith(f"qtomo: {plan}")
+
+
+def test_sweeps_in_vain(refused, copied, small_run, tmp_path):
+    plan = tmp_path / "plan.toml"
+    plan.write_text("[sweep]\ntrials = 2\n[space]\nmodel.layers = { low = 1, high = 2 }\n")
+    assert "expected RECORDS and --output RUN" in refused("train", "--sweep", plan)
+    assert "--resume goes on with a run's own settings" in refused("train", "--sweep", plan, "--resume", "run")
+    none = tmp_path / "none.toml"
+    assert f"{none}: no such file" in refused("train", copied, "--output", tmp_path / "found", "--sweep", none)
+    nowhere = tmp_path / "no" / "found"
+    assert "its folder does not exist" in refused("train", copied, "--output", nowhere, "--sweep", plan)
+    run = Path(shutil.copytree(small_run.folder.path, tmp_path / "run"))
+    message = refused("train", copied, "--output", run, "--sweep", plan, "--overwrite")
+    assert "exists and is not a sweep folder (no sweep.toml)" in message
+    few = ("--set", "training.validation_records=3000")
+    assert "expected more than the 3000 kept" in refused("train", copied, "--output", "found", "--sweep", plan, *few)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from safetensors.torch import load_file
 
 from qtomo import TFIM, RecordFile
 from qtomo.states import SYSTEMS
+from qtomo.training import loop
 
 SIMULATE = ("simulate", "tfim", "--qubits", 4, "--records", 600, "--seed", 7)
 TRAIN = ("--set", "model.hidden_size=6", "--set", "training.epochs=1")
@@ -238,3 +240,50 @@ def test_verify_says_it_in_words_in_json_and_in_its_exit_code(qtomo, tmp_path):
 def test_verify_plans(qtomo):
     plan = ("verify", "--plan", "--target", "tfim", "--qubits", 4, "--fault", "depolarizing:0.05", "--json")
     assert json.loads(qtomo(*plan).output)["records_needed"]["depolarizing:0.05"]["sic"]["value"] > 100
+
+
+PLAN = """
+[sweep]
+trials = 3
+startup = 1
+
+[space]
+model.hidden_size = { low = 3, high = 6 }
+"""
+
+
+def test_a_sweep_is_interrupted_resumed_and_told(qtomo, made, tmp_path, monkeypatch):
+    records, _ = made
+    plan, folder = tmp_path / "plan.toml", tmp_path / "found"
+    plan.write_text(PLAN)
+    command = ("train", records, "--sweep", plan, *TRAIN, "--output")
+    judge, calls = loop.validation_loss, []
+
+    def judge_interrupted(model, outcomes):
+        calls.append(1)
+        if len(calls) == 2:
+            signal.raise_signal(signal.SIGTERM)
+        return judge(model, outcomes)
+
+    monkeypatch.setattr(loop, "validation_loss", judge_interrupted)
+    stopped = qtomo(*command, folder)
+    assert (stopped.code, stopped.output) == (130, "")
+    last = stopped.errors.strip().splitlines()[-1]
+    assert last == f"qtomo: stopped and saved; go on with: qtomo train --resume {folder}"
+    told = qtomo("train", "--resume", folder)
+    assert told.code == 0
+    assert told.errors.strip().splitlines()[-1] == "sweep: 3 of 3 trials"
+    lines = told.output.splitlines()
+    assert lines[0] == f"{folder}: 3 trials of gru  (nats a record)"
+    found = json.loads(qtomo("train", "--resume", folder, "--json").output)
+    ranked = sorted(found["trials"], key=lambda trial: trial["loss"])
+    assert [line.split()[0] for line in lines[4:7]] == [f"{trial['number']:04d}" for trial in ranked]
+    assert [line.split()[1] for line in lines[4:7]] == [f"{trial['loss']:.3f}" for trial in ranked]
+    assert found["best"] == ranked[0]["number"]
+    near = [t["number"] for t in ranked[1:] if t["loss"] <= ranked[0]["loss"] + ranked[0]["loss_error"]]
+    assert found["within_one_standard_error"] == near
+    best = qtomo("train", records, "--config", folder / "best.toml", "--output", tmp_path / "best", "--json")
+    assert json.loads(best.output)["validation_loss"] == ranked[0]["loss"]
+    assert qtomo("compare", *(trial["run"] for trial in ranked), "--samples", 100).code == 0
+    again = json.loads(qtomo(*command, tmp_path / "again", "--json").output)
+    assert [trial["loss"] for trial in again["trials"]] == [trial["loss"] for trial in found["trials"]]
