@@ -15,10 +15,13 @@ def sweep_summary(sweep: Sweep) -> str:
     """Trials from best to worst, and how far the best can be believed."""
     options = list(sweep.plan.space)
     failed = [trial for trial in sweep.trials if trial.failure is not None]
-    headings = ["trial", "validation loss", *options, "parameters", "epochs", "seconds"]
-    rows = [[trial.name, _loss(trial), *_settings(trial, options), *_cost(trial)] for trial in [*sweep.ranked, *failed]]
-    title = f"{sweep.folder}: {len(sweep.trials)} trials of {sweep.plan.model['family']}  ({sweep.unit})"
+    headings = ["trial", "validation loss", "above best", *options, "parameters", "epochs", "seconds"]
     best = sweep.ranked[0]
+    rows = [
+        [trial.name, _loss(trial), _above(trial, best), *_settings(trial, options), *_cost(trial)]
+        for trial in [*sweep.ranked, *failed]
+    ]
+    title = f"{sweep.folder}: {len(sweep.trials)} trials of {sweep.plan.model['family']}  ({sweep.unit})"
     near = ", ".join(trial.name for trial in sweep.near_best) or "no other trial"
     best_run, again = sweep.trial_folder(best), shlex.quote(str(sweep.best_settings))
     notes = [
@@ -38,6 +41,10 @@ def _loss(trial: Trial) -> str:
     if trial.loss_error is None:
         return f"{trial.loss:.4f}"
     return plus_minus(trial.loss, trial.loss_error)
+
+
+def _above(trial: Trial, best: Trial) -> str:
+    return "–" if trial.loss is None or best.loss is None else f"{trial.loss - best.loss:.4f}"
 
 
 def _settings(trial: Trial, options: list[str]) -> list[str]:

@@ -333,3 +333,10 @@ def test_the_sweeps_of_the_benchmarks_can_start(path, small_records, tmp_path):
 def test_there_are_sweeps_for_both_sizes_of_each_exact_family():
     families = ("cnn", "gru", "lstm", "transformer")
     assert [path.stem for path in SWEEPS] == [f"{family}-{n}" for family in families for n in (20, 50)]
+
+
+def test_the_example_of_the_docs_can_start(small_records, tmp_path):
+    text = (Path(__file__).parents[2] / "docs" / "sweeps.md").read_text(encoding="utf-8")
+    plan = written(tmp_path, text.split("```toml\n")[1].split("```")[0])
+    with RecordFile(small_records) as file:
+        SweepPlan.load(plan, None, describe_records(file, tmp_path)).check(file, tmp_path)
