@@ -1,8 +1,8 @@
 """The state of a training run in one safetensors file, replaced at once: whole or not there.
 
-Tensors: `model.*` now, `best.*` at the lowest validation loss, `optimizer.<parameter>.<name>`. The rest is
-JSON in the header. No random state is stored because none is carried: what a step draws is a function
-of (seed, step).
+Tensors: `model.*` now, `average.*` their moving average where there is one, `best.*` at the lowest validation loss,
+`optimizer.<parameter>.<name>`. The rest is JSON in the header. No random state is stored because none is carried:
+what a step draws is a function of (seed, step).
 """
 
 from __future__ import annotations
@@ -45,10 +45,16 @@ class Progress:
 
 
 def save_checkpoint(
-    path: Path, progress: Progress, model: torch.nn.Module, best: dict[str, Tensor], optimizer: torch.optim.Optimizer
+    path: Path,
+    progress: Progress,
+    model: torch.nn.Module,
+    average: dict[str, Tensor],
+    best: dict[str, Tensor],
+    optimizer: torch.optim.Optimizer,
 ) -> None:
     """Replace the checkpoint by the present state."""
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
+    tensors |= {f"average.{name}": value for name, value in average.items()}
     tensors |= {f"best.{name}": value for name, value in best.items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items()}
@@ -58,8 +64,8 @@ def save_checkpoint(
 
 def load_checkpoint(
     path: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer
-) -> tuple[Progress, dict[str, Tensor]]:
-    """Put the stored state into model and optimiser; returns the progress and the best weights.
+) -> tuple[Progress, dict[str, Tensor], dict[str, Tensor]]:
+    """Put the stored state into model and optimiser; returns the progress, the averaged and the best weights.
 
     Raises:
         InputError: the file is damaged, or belongs to another model.
@@ -71,17 +77,18 @@ def load_checkpoint(
         index, _, entry = name.partition(".")
         state.setdefault(int(index), {})[entry] = value
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    return progress, _under(tensors, "best.")
+    return progress, _under(tensors, "average."), _under(tensors, "best.")
 
 
-def load_weights(path: Path, model: torch.nn.Module) -> Progress:
-    """Put the best weights into the model.
+def load_weights(path: Path, model: torch.nn.Module, best: bool = True) -> Progress:
+    """Put the best weights into the model, or those of now, averaged where they are.
 
     Raises:
         InputError: no checkpoint, a damaged one, or one of another model.
     """
     progress, tensors = _read(path)
-    _load_state(model, _under(tensors, "best.") or _under(tensors, "model."), path)
+    now = _under(tensors, "model.") | _under(tensors, "average.")
+    _load_state(model, _under(tensors, "best.") if best else now, path)
     return progress
 
 

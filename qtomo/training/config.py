@@ -34,10 +34,10 @@ __all__ = [
 #: arXiv 1810.10584 for 50 qubits. Its dense layer after the latent constant is left out: a constant
 #: through a layer is a constant.
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
-    "gru": {"model": {"family": "gru"}},
-    "lstm": {"model": {"family": "lstm"}},
-    "cnn": {"model": {"family": "cnn"}, "training": {"learning_rate": 5e-3, "weight_decay": 0.2}},
-    "transformer": {"model": {"family": "transformer"}},
+    "gru": {"model": {"family": "gru"}, "training": {"averaging": 0.999}},
+    "lstm": {"model": {"family": "lstm"}, "training": {"averaging": 0.999}},
+    "cnn": {"model": {"family": "cnn"}, "training": {"learning_rate": 5e-3, "weight_decay": 0.2, "averaging": 0.999}},
+    "transformer": {"model": {"family": "transformer"}, "training": {"averaging": 0.999}},
     "rbm": {"model": {"family": "rbm"}, "training": {"learning_rate": 2e-2, "batch_size": 250, "epochs": 10}},
     "nice": {"model": {"family": "nice"}, "training": {"epochs": 30}},
     "realnvp": {"model": {"family": "realnvp"}, "training": {"epochs": 30}},
@@ -109,6 +109,9 @@ class TrainingConfig(Config):
     gradient_clip: float = Field(1.0, ge=0)
     #: Decoupled weight decay (AdamW, arXiv 1711.05101).
     weight_decay: float = Field(0.0, ge=0)
+    #: Validate and keep an exponential moving average of the weights over about 1 / (1 - averaging) steps
+    #: (Polyak and Juditsky 1992; arXiv 1806.00582 writes it so); fewer at the start. 0 keeps the weights themselves.
+    averaging: float = Field(0.0, ge=0, lt=1)
     #: Stop after this many epochs without a better validation loss. 0 never stops early.
     patience: int = Field(0, ge=0)
     #: Records kept for validation: this many, or where 0 5 % of them, at most 10,000.
@@ -187,7 +190,7 @@ def read_settings(
         InputError: an unknown preset, family, section or option (names the near miss), or a bad value.
     """
     if family is not None:
-        layers = [("--model", PRESETS.get(family, {"model": {"family": family}}))]
+        layers = [("--model", preset_of(family))]
     elif preset in PRESETS:
         layers = [(f"preset {preset}", PRESETS[preset])]
     else:
@@ -196,6 +199,11 @@ def read_settings(
         layers.append((str(file), read_toml(file)))
     layers.extend(("--set", _parse_assignment(text)) for text in assignments)
     return merge_settings(layers)
+
+
+def preset_of(family: str) -> dict[str, dict[str, Any]]:
+    """The preset of a family's own name; without options where it has none."""
+    return PRESETS.get(family, {"model": {"family": family}})
 
 
 def merge_settings(layers: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, dict[str, Any]]:

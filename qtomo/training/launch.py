@@ -10,7 +10,7 @@ from typing import Any
 from qtomo.errors import InputError
 from qtomo.parallel import pick_device
 from qtomo.records import RecordFile, split
-from qtomo.training.config import RecordsConfig, RunConfig, TrainingConfig, parse_settings
+from qtomo.training.config import RecordsConfig, RunConfig, TrainingConfig, merge_settings, preset_of
 from qtomo.training.loop import Report, fit
 from qtomo.training.run import Run, RunFolder
 
@@ -29,8 +29,8 @@ def train(
     Args:
         records: the record file.
         folder: the run folder, which must not exist.
-        settings: sections `model` (with `family`) and `training`; the default is a GRU. See
-            `qtomo.training.config` for the options.
+        settings: sections `model` (with `family`; the default is a GRU) and `training`, over the family's preset.
+            See `qtomo.training.config` for the options.
         overwrite: replace an existing run.
         report: called as report(progress, total_steps) after each step.
 
@@ -51,7 +51,8 @@ def plan_run(file: RecordFile, folder: str | os.PathLike[str], settings: Mapping
     Raises:
         InputError: bad settings, or records that these cannot be trained on.
     """
-    checked = parse_settings(settings)
+    family = str(settings.get("model", {}).get("family", "gru"))
+    checked = merge_settings([(f"preset {family}", preset_of(family)), ("settings", settings)])
     training = TrainingConfig(**checked["training"])
     pick_device(training.device, "training.device")
     if file.design == "fixed":

@@ -7,7 +7,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -58,9 +58,10 @@ def fit(
     optimizer = torch.optim.AdamW(
         model.parameters(), config.learning_rate, betas=(config.momentum, 0.999), weight_decay=config.weight_decay
     )
-    progress, best = Progress(), _weights(model)
+    progress, average, best = Progress(), _parameters(model) if config.averaging else {}, _weights(model)
     if folder.checkpoint.exists():
-        progress, best = load_checkpoint(folder.checkpoint, model, optimizer)
+        progress, average, best = load_checkpoint(folder.checkpoint, model, optimizer)
+        average = {name: value.to(device) for name, value in average.items()}
     batches = math.ceil(len(rows) / config.batch_size)
     total = batches * config.epochs
     _rewrite_metrics(folder, progress)
@@ -69,7 +70,7 @@ def fit(
 
     def save() -> None:
         progress.seconds = time.monotonic() - started
-        save_checkpoint(folder.checkpoint, progress, model, best, optimizer)
+        save_checkpoint(folder.checkpoint, progress, model, average, best, optimizer)
 
     with stop_flag() as stopped, torch.random.fork_rng():
         while not progress.finished:
@@ -80,6 +81,7 @@ def fit(
                 _step(
                     model, rows[batch].long(), optimizer, _learning_rate(config, progress.step, total), config, progress
                 )
+                _follow(average, model, config.averaging, progress.step)
                 if report:
                     report(progress, total)
                 if stopped():
@@ -89,10 +91,11 @@ def fit(
                     save()
                     saved = time.monotonic()
             _seed_torch(config.seed, "validation", progress.epoch)
-            loss, error = validation_loss(model, held_out)
-            _end_epoch(progress, loss, error, config, time.monotonic() - started)
-            if progress.best_epoch == progress.epoch:
-                best = _weights(model)
+            with averaged(model, average):
+                loss, error = validation_loss(model, held_out)
+                _end_epoch(progress, loss, error, config, time.monotonic() - started)
+                if progress.best_epoch == progress.epoch:
+                    best = _weights(model)
             save()
             _append_metrics(folder, progress)
     model.load_state_dict(best)
@@ -173,6 +176,30 @@ def _learning_rate(config: TrainingConfig, step: int, total: int) -> float:
 
 def _weights(model: Model) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+
+def _parameters(model: Model) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in model.named_parameters()}
+
+
+def _follow(average: dict[str, Tensor], model: Model, averaging: float, step: int) -> None:
+    """Move the averaged weights towards those after step number `step`, counted from 1."""
+    keep = min(averaging, (1 + step) / (10 + step))  # at the start, over about a tenth of the steps so far
+    with torch.no_grad():
+        for name, value in model.named_parameters():
+            if name in average:
+                average[name].lerp_(value, 1 - keep)
+
+
+@contextmanager
+def averaged(model: Model, average: Mapping[str, Tensor]) -> Iterator[None]:
+    """The model with its averaged weights, where there are any, while the block runs."""
+    present = _parameters(model) if average else {}
+    model.load_state_dict(average, strict=False)
+    try:
+        yield
+    finally:
+        model.load_state_dict(present, strict=False)
 
 
 def _seed_torch(seed: int, purpose: str, index: int) -> None:

@@ -135,7 +135,7 @@ def test_a_reflected_law_is_the_mean_of_a_law_and_its_mirror_image(settings, ord
     assert law.sum() == pytest.approx(1, abs=1e-12)
     assert np.abs(own - mirrored).max() > 1e-3
     batch = torch.as_tensor(records.astype(np.int64))
-    assert both.loss(batch).item() == pytest.approx(-np.log(law).mean(), rel=1e-9)
+    assert both.eval().loss(batch).item() == pytest.approx(-np.log(law).mean(), rel=1e-9)
     drawn, unturned = (model.sample(1000, np.random.default_rng(0)) for model in (both, plain))
     turned = (drawn == unturned[:, ::-1]).all(axis=1)
     assert ((drawn == unturned).all(axis=1) | turned).all()
@@ -143,6 +143,17 @@ def test_a_reflected_law_is_the_mean_of_a_law_and_its_mirror_image(settings, ord
     # Half of those that have another mirror image, within six standard deviations of a coin.
     rest = turned[~symmetric]
     assert abs(rest.mean() - 0.5) < 3 / np.sqrt(len(rest))
+
+
+def test_training_a_reflected_law_reads_records_from_either_end(settings):
+    plain = rough(settings, 4)
+    both = build_model({**settings, "reflection": True}, 4, K).double()
+    both.load_state_dict(plain.state_dict())
+    record = np.array([[0, 1, 2, 2]])
+    ends = [-plain.log_prob(turned)[0] for turned in (record, record[:, ::-1])]
+    losses = [both.loss(torch.as_tensor(record)).item() for _ in range(40)]
+    assert {round(loss, 9) for loss in losses} == {round(end, 9) for end in ends}
+    assert np.mean(ends) > -both.log_prob(record)[0]
 
 
 def test_a_distant_outcome_is_learned(settings):

@@ -14,7 +14,9 @@ from safetensors.torch import load_file
 
 from qtomo import Run, resume, train
 from qtomo.errors import InputError
-from qtomo.records import split
+from qtomo.models import build_model
+from qtomo.records import RecordFile, split
+from qtomo.training.loop import _follow
 from tests.conftest import SMALL
 
 
@@ -195,3 +197,36 @@ def test_too_few_records_for_validation(small_records, tmp_path):
     with pytest.raises(InputError, match="3000 records, expected more than the 3000 kept for validation"):
         train(small_records, tmp_path / "run", changed(validation_records=3000))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_averaged_weights_are_those_that_are_validated_and_kept(small_records, tmp_path):
+    run = train(small_records, tmp_path / "run", changed(averaging=0.99, epochs=2))
+    tensors = load_file(run.folder.checkpoint)
+    for name in dict(run.model.named_parameters()):
+        assert not torch.equal(tensors[f"average.{name}"], tensors[f"model.{name}"])
+    assert run.progress.best_epoch == 2
+    assert same(
+        {name: tensors[f"average.{name}"] for name, _ in run.model.named_parameters()},
+        dict(run.model.named_parameters()),
+    )
+    with RecordFile(small_records) as file:
+        outcomes = file.load()
+    held_out = outcomes[
+        split(len(outcomes), run.config.training.n_validation(len(outcomes)), run.config.training.seed)[1]
+    ]
+    assert -run.model.log_prob(held_out).mean() == pytest.approx(run.progress.best_loss, rel=1e-6)
+
+
+def test_the_average_is_over_a_tenth_of_the_steps_at_first_and_then_over_the_steps_asked():
+    model = build_model({"family": "gru", "hidden_size": 2}, 3, 4)
+    average = {name: torch.zeros_like(value) for name, value in model.named_parameters()}
+    with torch.no_grad():
+        for value in model.parameters():
+            value.fill_(1.0)
+    expected = 0.0
+    for step in range(1, 200):
+        _follow(average, model, 0.9, step)
+        keep = min(0.9, (1 + step) / (10 + step))
+        expected = keep * expected + (1 - keep)
+        assert all(value == pytest.approx(expected, rel=1e-5) for value in average["head.bias"].tolist())
+    assert expected == pytest.approx(1, abs=1e-6)
