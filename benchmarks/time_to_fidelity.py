@@ -23,6 +23,7 @@ import numpy as np
 
 from qtomo import TFIM, BornDistribution, Estimate, RecordFile, Run, simulate, train
 from qtomo.analysis.divergences import compare_by_sampling
+from qtomo.analysis.evaluation import TOLERANCE
 from qtomo.models import Model
 from qtomo.seeds import stream
 from qtomo.training import read_settings, resume
@@ -30,7 +31,7 @@ from qtomo.training.checkpoint import Progress, load_weights
 
 GOAL = 0.99
 OURS, THEIRS = "gru", "carrasquilla2018"
-FIRST_STOP, GROWTH = 2.0, 1.1  # of training: when it is first judged in seconds, and the ratio of one stop to the next
+FIRST_STOP, GROWTH = 5.0, 1.15  # of training: when it is first judged in seconds, and the ratio of one stop to the next
 
 
 class Judge:
@@ -39,7 +40,7 @@ class Judge:
     def __init__(self, records: Path, n_records: int, seed: int) -> None:
         with RecordFile(records) as file:
             assert file.target is not None
-            self.law = BornDistribution(file.target.state(), file.povm)
+            self.law = BornDistribution(file.target.state(), file.povm, tolerance=TOLERANCE)
         self.fresh = self.law.sample(n_records, stream(seed, "judge"))
         self.log_prob = self.law.log_prob(self.fresh)
 

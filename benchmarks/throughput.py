@@ -1,0 +1,136 @@
+"""Records a second of the recurrent network, in training and in sampling, against what the machine can multiply.
+
+A training step of the default is timed beside a plain PyTorch loop of the same network, and beside the bare matrix
+products that the step cannot do without: per site a product of the state with the recurrent weights forwards and one of
+the gradient backwards, and for all sites together those of inputs, weights' gradients and head. Paired runs: the three
+take turns. Sampling is by the cached state, site after site. Run by hand:
+
+    OMP_NUM_THREADS=1 python benchmarks/throughput.py
+    OMP_NUM_THREADS=2 python benchmarks/throughput.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from qtomo.models import build_model
+from qtomo.training import read_settings
+
+Task = Callable[[], object]
+
+
+def product_step(batch: int, sites: int, inputs: int, hidden: int, outcomes: int) -> Task:
+    """The matrix products of one training step of a GRU, of the same shapes, and nothing else."""
+    state, gates = torch.randn(batch, hidden), torch.randn(batch, 3 * hidden)
+    forwards, backwards = torch.randn(hidden, 3 * hidden), torch.randn(3 * hidden, hidden)
+    read, states = torch.randn(batch * sites, inputs), torch.randn(batch * sites, hidden)
+    all_gates, logits = torch.randn(batch * sites, 3 * hidden), torch.randn(batch * sites, outcomes)
+    into, out = torch.randn(inputs, 3 * hidden), torch.randn(hidden, outcomes)
+
+    def products() -> None:
+        for _ in range(sites):
+            state @ forwards
+            gates @ backwards
+        _ = (states.T @ all_gates, read @ into, read.T @ all_gates)
+        _ = (states @ out, logits @ out.T, states.T @ logits)
+
+    return products
+
+
+class PlainGRU(nn.Module):
+    """What one writes in a notebook: one-hot outcomes, `nn.GRU`, a linear head, cross-entropy."""
+
+    def __init__(self, outcomes: int, hidden: int) -> None:
+        super().__init__()
+        self.outcomes = outcomes
+        self.rnn = nn.GRU(outcomes, hidden, batch_first=True)
+        self.head = nn.Linear(hidden, outcomes)
+
+    def loss(self, records: Tensor) -> Tensor:
+        """Mean negative log-likelihood of records (batch, sites)."""
+        before = functional.pad(functional.one_hot(records, self.outcomes).float()[:, :-1], (0, 0, 1, 0))
+        hidden, _ = self.rnn(before)
+        return functional.cross_entropy(self.head(hidden).flatten(0, 1), records.flatten()) * records.shape[1]
+
+
+def training_step(model: nn.Module, records: Tensor, learning_rate: float) -> Task:
+    """Loss, gradient, clipping and Adam on the same batch."""
+    optimizer = torch.optim.AdamW(model.parameters(), learning_rate)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        model.loss(records).backward()  # type: ignore[operator]
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+
+    return step
+
+
+def paired(tasks: dict[str, Task], runs: int, repeats: int) -> dict[str, list[float]]:
+    """Seconds of each task, all of them in turn in each run."""
+    seconds: dict[str, list[float]] = {name: [] for name in tasks}
+    for task in tasks.values():
+        task()
+    for _ in range(runs):
+        for name, task in tasks.items():
+            started = time.perf_counter()
+            for _ in range(repeats):
+                task()
+            seconds[name].append((time.perf_counter() - started) / repeats)
+    return seconds
+
+
+def spread(values: list[float], digits: int = 2) -> str:
+    """Median and range."""
+    middle = statistics.median(values)
+    return f"{middle:,.{digits}f} ({min(values):,.{digits}f} to {max(values):,.{digits}f})"
+
+
+def main() -> None:
+    """Time and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--qubits", type=int, default=50, help="number of qubits")
+    parser.add_argument("--sampled", type=int, default=100_000, help="records to draw")
+    parser.add_argument("--runs", type=int, default=7, help="paired runs")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    given = parser.parse_args()
+    outcomes, settings = 4, read_settings("gru")
+    torch.manual_seed(0)
+    model = build_model(settings["model"], given.qubits, outcomes)
+    batch, hidden = settings["training"]["batch_size"], settings["model"]["hidden_size"]
+    records = torch.randint(0, outcomes, (batch, given.qubits))
+    rate = settings["training"]["learning_rate"]
+    tasks = {
+        "matrix products alone": product_step(
+            batch, given.qubits, outcomes + settings["model"]["site_size"], hidden, outcomes
+        ),
+        "qtomo gru": training_step(model, records, rate),
+        "plain PyTorch loop": training_step(PlainGRU(outcomes, hidden), records, rate),
+    }
+    seconds = paired(tasks, given.runs, repeats=5)
+    started = time.perf_counter()
+    model.sample(given.sampled, np.random.default_rng(0))
+    sampling = time.perf_counter() - started
+    if given.json:
+        print(json.dumps({"threads": torch.get_num_threads(), "seconds_a_step": seconds, "sampling_seconds": sampling}))
+        return
+    print(f"GRU of {hidden} units, {given.qubits} qubits, batches of {batch}, {torch.get_num_threads()} threads\n")
+    print("| training step | records a second: median (range) | share of the products' rate: median (range) |")
+    print("|---|---|---|")
+    for name, found in seconds.items():
+        shares = [products / own for products, own in zip(seconds["matrix products alone"], found, strict=True)]
+        print(f"| {name} | {spread([batch / s for s in found], 0)} | {spread(shares)} |")
+    print(f"\n{given.sampled:,} records drawn from the GRU in {sampling:.1f} s")
+
+
+if __name__ == "__main__":
+    main()
