@@ -4,7 +4,7 @@ On a grid of counts, factors of sqrt(2) apart, bisection finds one with which ev
 with the count below it not every one does. Each training has its own simulated records and weights. The held-out
 records by which its best epoch is chosen are taken from the count. It reaches the goal if the lower end of the 95 %
 interval of F_c, judged on fresh records that chose nothing, is at least 0.99. One recipe serves every state,
-measurement, N and count. Trainings that are already in the output folder are not done again. Run by hand:
+measurement, N and count. Trainings that are in the output folder with the same settings are not done again. By hand:
 
     OMP_NUM_THREADS=1 python benchmarks/sample_complexity.py --output samples
 """
@@ -26,6 +26,7 @@ from qtomo import GHZ, TFIM, BornDistribution, simulate, train
 from qtomo.analysis.divergences import compare_by_sampling
 from qtomo.analysis.estimate import Estimate
 from qtomo.analysis.evaluation import TOLERANCE
+from qtomo.distribution import Distribution
 from qtomo.files import write_atomic
 from qtomo.report.figures import new_figure, save_figure
 from qtomo.seeds import stream
@@ -113,11 +114,11 @@ class Needed:
         return min(self.trainings, key=lambda training: training.fidelity.low)
 
 
-def settings(count: int, seed: int) -> dict[str, dict[str, object]]:
-    """The one recipe: a small GRU that has the same weights at every site."""
+def settings(count: int, seed: int, site_size: int) -> dict[str, dict[str, object]]:
+    """The one recipe: a small GRU, which by default has the same weights at every site."""
     held_out = round(HELD_OUT * count)
     return {
-        "model": {"family": "gru", "hidden_size": 8, "site_size": 0},
+        "model": {"family": "gru", "hidden_size": 8, "site_size": site_size},
         "training": {
             "seed": seed,
             "validation_records": held_out,
@@ -137,57 +138,79 @@ def exact_target(name: str, n_sites: int) -> BornDistribution:
     return BornDistribution(case.system(n_sites).state(), case.povm, tolerance=TOLERANCE)
 
 
-def training(name: str, n_sites: int, count: int, repeat: int, n_fresh: int, folder: Path) -> Training:
-    """Simulate, train and judge, or read what was found before."""
-    place = folder / name / str(n_sites) / f"{count}-{repeat}"
-    found = place / "result.json"
-    if not found.exists():
-        place.mkdir(parents=True, exist_ok=True)
+@dataclass(frozen=True)
+class Search:
+    """How the records needed are sought.
+
+    Args:
+        folder: of every training.
+        repeats: trainings that must all reach the goal.
+        n_fresh: records of target and model each, to judge by.
+        site_size: of the learned vector a site; 0 for the same weights everywhere.
+    """
+
+    folder: Path
+    repeats: int
+    n_fresh: int
+    site_size: int
+
+    def training(self, name: str, n_sites: int, count: int, repeat: int) -> Training:
+        """Simulate, train and judge, or read what was found before with the same settings."""
+        place = self.folder / name / str(n_sites) / f"{count}-{repeat}"
         seed = int(stream(repeat, f"{name} {n_sites}", count).integers(2**31))
-        target = exact_target(name, n_sites)
-        assert isinstance(target.state, MPS)
-        records = simulate(target.state, count, place / "records.h5", target.povm, seed, overwrite=True)
-        run = train(records, place / "run", settings(count, seed), overwrite=True)
-        fresh = target.sample(n_fresh, stream(seed, "fresh records of the target"))
-        drawn = run.model.sample(n_fresh, stream(seed, "fresh records of the model"))
+        asked: dict[str, Any] = {"n_fresh": self.n_fresh, "settings": settings(count, seed, self.site_size)}
+        file = place / "result.json"
+        found = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        if found.get("asked") != asked:
+            place.mkdir(parents=True, exist_ok=True)
+            target = exact_target(name, n_sites)
+            assert isinstance(target.state, MPS)
+            records = simulate(target.state, count, place / "records.h5", target.povm, seed, overwrite=True)
+            run = train(records, place / "run", asked["settings"], overwrite=True)
+            divergences = self.judge(target, run.model, seed)
+            found = {
+                "asked": asked,
+                "fidelity": divergences["classical_fidelity"].to_dict(),
+                "kl": divergences["kl_target_model"].to_dict(),
+                "seconds": run.progress.seconds,
+            }
+            write_atomic(file, json.dumps(found, indent=1) + "\n")
+        done = Training(Estimate(**found["fidelity"]), Estimate(**found["kl"]), found["seconds"])
+        print(
+            f"{name}, N = {n_sites}: {count} records, F_c {done.fidelity.interval()}, {done.seconds:.0f} s", flush=True
+        )
+        return done
+
+    def judge(self, target: BornDistribution, model: Distribution, seed: int) -> dict[str, Estimate]:
+        """Divergences on records that neither trained nor chose anything."""
+        fresh = target.sample(self.n_fresh, stream(seed, "fresh records of the target"))
+        drawn = model.sample(self.n_fresh, stream(seed, "fresh records of the model"))
         with np.errstate(invalid="ignore"):  # KL(model‖target) is infinite where the model draws impossible records
-            divergences = compare_by_sampling(
-                target.log_prob(fresh), run.model.log_prob(fresh), target.log_prob(drawn), run.model.log_prob(drawn)
+            return compare_by_sampling(
+                target.log_prob(fresh), model.log_prob(fresh), target.log_prob(drawn), model.log_prob(drawn)
             )
-        result = {
-            "fidelity": divergences["classical_fidelity"].to_dict(),
-            "kl": divergences["kl_target_model"].to_dict(),
-            "seconds": run.progress.seconds,
-        }
-        write_atomic(found, json.dumps(result, indent=1) + "\n")
-    result = json.loads(found.read_text(encoding="utf-8"))
-    done = Training(Estimate(**result["fidelity"]), Estimate(**result["kl"]), result["seconds"])
-    print(f"{name}, N = {n_sites}: {count} records, F_c {done.fidelity.interval()}, {done.seconds:.0f} s", flush=True)
-    return done
 
+    def trainings(self, name: str, n_sites: int, count: int) -> list[Training]:
+        """One after the other, up to the first that does not reach the goal."""
+        done: list[Training] = []
+        for repeat in range(self.repeats):
+            done.append(self.training(name, n_sites, count, repeat))
+            if not done[-1].reached:
+                break
+        return done
 
-def trainings(name: str, n_sites: int, count: int, repeats: int, n_fresh: int, folder: Path) -> list[Training]:
-    """One after the other, up to the first that does not reach the goal."""
-    done: list[Training] = []
-    for repeat in range(repeats):
-        done.append(training(name, n_sites, count, repeat, n_fresh, folder))
-        if not done[-1].reached:
-            break
-    return done
-
-
-def records_needed(name: str, n_sites: int, repeats: int, n_fresh: int, folder: Path) -> Needed | None:
-    """Bisection over the counts; None where the largest is too small."""
-    tried: dict[int, list[Training]] = {}
-    low, high = -1, len(COUNTS)  # with COUNTS[low] a training failed, with COUNTS[high] none did
-    while high - low > 1:
-        middle = (low + high) // 2
-        done = tried[middle] = trainings(name, n_sites, COUNTS[middle], repeats, n_fresh, folder)
-        low, high = (low, middle) if all(t.reached for t in done) else (middle, high)
-    if high == len(COUNTS):
-        return None
-    below, done_below = (COUNTS[low], tried[low]) if low >= 0 else (0, [])
-    return Needed(COUNTS[high], tried[high], below, done_below)
+    def records_needed(self, name: str, n_sites: int) -> Needed | None:
+        """Bisection over the counts; None where the largest is too small."""
+        tried: dict[int, list[Training]] = {}
+        low, high = -1, len(COUNTS)  # with COUNTS[low] a training failed, with COUNTS[high] none did
+        while high - low > 1:
+            middle = (low + high) // 2
+            done = tried[middle] = self.trainings(name, n_sites, COUNTS[middle])
+            low, high = (low, middle) if all(t.reached for t in done) else (middle, high)
+        if high == len(COUNTS):
+            return None
+        below, done_below = (COUNTS[low], tried[low]) if low >= 0 else (0, [])
+        return Needed(COUNTS[high], tried[high], below, done_below)
 
 
 def markdown(case: Case, found: Mapping[int, Needed | None]) -> str:
@@ -277,13 +300,14 @@ def main() -> None:
     parser.add_argument("--qubits", nargs="+", type=int, default=[10, 20, 40, 60, 80])
     parser.add_argument("--repeats", type=int, default=3, help="trainings that must all reach the goal")
     parser.add_argument("--fresh", type=int, default=10_000, help="records, of target and model each, to judge by")
+    parser.add_argument(
+        "--site-size", type=int, default=0, help="of a learned vector a site: no longer all sites alike"
+    )
     parser.add_argument("--output", type=Path, default=Path("samples"), help="folder")
     given = parser.parse_args()
     given.output.mkdir(parents=True, exist_ok=True)
-    found: dict[str, dict[int, Needed | None]] = {name: {} for name in given.cases}
-    for name in given.cases:
-        for n_sites in given.qubits:
-            found[name][n_sites] = records_needed(name, n_sites, given.repeats, given.fresh, given.output)
+    search = Search(given.output, given.repeats, given.fresh, given.site_size)
+    found = {name: {n: search.records_needed(name, n) for n in given.qubits} for name in given.cases}
     text = "\n\n".join(markdown(CASES[name], by_n) for name, by_n in found.items())
     values = {name: to_dict(CASES[name], by_n) for name, by_n in found.items()}
     write_atomic(given.output / "sample_complexity.md", text + "\n")
