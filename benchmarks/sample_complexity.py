@@ -118,7 +118,7 @@ def settings(count: int, seed: int, site_size: int) -> dict[str, dict[str, objec
     """The one recipe: a small GRU, which by default has the same weights at every site."""
     held_out = round(HELD_OUT * count)
     return {
-        "model": {"family": "gru", "hidden_size": 8, "site_size": site_size},
+        "model": {"family": "gru", "hidden_size": 4, "site_size": site_size},
         "training": {
             "seed": seed,
             "validation_records": held_out,
