@@ -24,7 +24,7 @@ import numpy as np
 
 from qtomo import GHZ, TFIM, BornDistribution, simulate, train
 from qtomo.analysis.divergences import compare_by_sampling
-from qtomo.analysis.estimate import Estimate
+from qtomo.analysis.estimate import Estimate, sample_mean
 from qtomo.analysis.evaluation import TOLERANCE
 from qtomo.distribution import Distribution
 from qtomo.files import write_atomic
@@ -213,6 +213,15 @@ class Search:
         return Needed(COUNTS[high], tried[high], below, done_below)
 
 
+def without_coherence(n_sites: int, povm: str) -> Estimate:
+    """F_c of a GHZ state and the equal mixture of |0...0> and |1...1>: what is reached without any superposition."""
+    target = BornDistribution(GHZ(n_sites).state(), povm)
+    records = target.sample(100_000, stream(0, "without coherence"))
+    parts = [BornDistribution(MPS.product([ket] * n_sites), povm).log_prob(records) for ket in np.eye(2)]
+    log_mixture = np.logaddexp(*parts) - math.log(2)
+    return sample_mean(np.exp((log_mixture - target.log_prob(records)) / 2))
+
+
 def markdown(case: Case, found: Mapping[int, Needed | None]) -> str:
     """The table of a case for a document."""
     headings = ["N", "records needed", "reached", "smallest F_c [95 % interval]", "count below: reached", "training"]
@@ -236,7 +245,11 @@ def markdown(case: Case, found: Mapping[int, Needed | None]) -> str:
             published = case.published.get(n_sites)
             row += [f"{published:,}", f"{published / needed.count:.0f}"] if published else ["–", "–"]
         rows.append(row)
-    return f"## {case.title}\n\n" + "\n".join("| " + " | ".join(row) + " |" for row in rows)
+    lines = [f"## {case.title}", "", *("| " + " | ".join(row) + " |" for row in rows)]
+    if case.system is GHZ:
+        mixtures = [f"{without_coherence(n_sites, case.povm)} at N = {n_sites}" for n_sites in found]
+        lines += ["", f"F_c of the mixture of the two product states, without coherence: {', '.join(mixtures)}."]
+    return "\n".join(lines)
 
 
 def to_dict(case: Case, found: Mapping[int, Needed | None]) -> dict[str, Any]:
