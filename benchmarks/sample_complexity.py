@@ -3,7 +3,7 @@
 On a grid of counts, factors of sqrt(2) apart, bisection finds one with which every training reaches the goal, while
 with the count below it not every one does. Each training has its own simulated records and weights. The held-out
 records by which its best epoch is chosen are taken from the count. It reaches the goal if the lower end of the 95 %
-interval of F_c, judged on fresh records that chose nothing, is at least 0.99. One recipe serves every state,
+interval of F_c, judged on fresh records that chose nothing, is at least 0.99. A state has one recipe for every
 measurement, N and count. Trainings that are in the output folder with the same settings are not done again. By hand:
 
     OMP_NUM_THREADS=1 python benchmarks/sample_complexity.py --output samples
@@ -48,6 +48,8 @@ class Case:
         title: for tables and figures.
         system: the state of N qubits.
         povm: by name.
+        hidden_size: units of the GRU, the same for every N.
+        learning_rate: at its highest, the same for every N.
         published: records needed, by N.
         source: of the published numbers.
     """
@@ -55,6 +57,8 @@ class Case:
     title: str
     system: type[GHZ] | type[TFIM]
     povm: str
+    hidden_size: int
+    learning_rate: float
     published: Mapping[int, int]
     source: str = ""
 
@@ -64,6 +68,8 @@ CASES = {
         "GHZ, Pauli-4",
         GHZ,
         "pauli4",
+        4,
+        6e-2,
         {10: 42_963, 20: 56_500, 40: 75_739, 60: 89_968, 80: 98_249},
         "published RNN",
     ),
@@ -71,10 +77,12 @@ CASES = {
         "GHZ, Pauli-6",
         GHZ,
         "pauli6",
+        4,
+        6e-2,
         {10: 6_000, 20: 8_000, 40: 10_000, 60: 11_500, 80: 13_000},
         "arXiv 2006.12469",
     ),
-    "tfim-pauli4": Case("critical Ising chain, Pauli-4", TFIM, "pauli4", {}),
+    "tfim-pauli4": Case("critical Ising chain, Pauli-4", TFIM, "pauli4", 16, 2e-2, {}),
 }
 
 
@@ -114,17 +122,17 @@ class Needed:
         return min(self.trainings, key=lambda training: training.fidelity.low)
 
 
-def settings(count: int, seed: int, site_size: int) -> dict[str, dict[str, object]]:
-    """The one recipe: a small GRU, which by default has the same weights at every site."""
+def settings(case: Case, count: int, seed: int, site_size: int) -> dict[str, dict[str, object]]:
+    """The recipe: a small GRU, which by default has the same weights at every site."""
     held_out = round(HELD_OUT * count)
     return {
-        "model": {"family": "gru", "hidden_size": 4, "site_size": site_size},
+        "model": {"family": "gru", "hidden_size": case.hidden_size, "site_size": site_size},
         "training": {
             "seed": seed,
             "validation_records": held_out,
             "batch_size": math.ceil((count - held_out) / BATCHES),
             "epochs": 60,
-            "learning_rate": 6e-2,
+            "learning_rate": case.learning_rate,
             "warmup_steps": 20,
             "device": "cpu",
         },
@@ -158,7 +166,10 @@ class Search:
         """Simulate, train and judge, or read what was found before with the same settings."""
         place = self.folder / name / str(n_sites) / f"{count}-{repeat}"
         seed = int(stream(repeat, f"{name} {n_sites}", count).integers(2**31))
-        asked: dict[str, Any] = {"n_fresh": self.n_fresh, "settings": settings(count, seed, self.site_size)}
+        asked: dict[str, Any] = {
+            "n_fresh": self.n_fresh,
+            "settings": settings(CASES[name], count, seed, self.site_size),
+        }
         file = place / "result.json"
         found = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
         if found.get("asked") != asked:
@@ -243,7 +254,7 @@ def markdown(case: Case, found: Mapping[int, Needed | None]) -> str:
         ]
         if case.published:
             published = case.published.get(n_sites)
-            row += [f"{published:,}", f"{published / needed.count:.0f}"] if published else ["–", "–"]
+            row += [f"{published:,}", f"{published / needed.count:.2g}"] if published else ["–", "–"]
         rows.append(row)
     lines = [f"## {case.title}", "", *("| " + " | ".join(row) + " |" for row in rows)]
     if case.system is GHZ:
