@@ -258,7 +258,7 @@ def markdown(case: Case, found: Mapping[int, Needed | None]) -> str:
         rows.append(row)
     lines = [f"## {case.title}", "", *("| " + " | ".join(row) + " |" for row in rows)]
     if case.system is GHZ:
-        mixtures = [f"{without_coherence(n_sites, case.povm)} at N = {n_sites}" for n_sites in found]
+        mixtures = [f"{without_coherence(n_sites, case.povm).value:.4f} at N = {n_sites}" for n_sites in found]
         lines += ["", f"F_c of the mixture of the two product states, without coherence: {', '.join(mixtures)}."]
     return "\n".join(lines)
 
