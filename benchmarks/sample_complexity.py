@@ -109,12 +109,14 @@ class Needed:
         trainings: those with this count.
         below: the count below, with which one did not; 0 where there is none on the grid.
         trainings_below: those with the count below, up to the first that failed.
+        confirming: further trainings with this count, which had no part in finding it.
     """
 
     count: int
     trainings: Sequence[Training]
     below: int
     trainings_below: Sequence[Training]
+    confirming: Sequence[Training]
 
     @property
     def worst(self) -> Training:
@@ -155,12 +157,14 @@ class Search:
         repeats: trainings that must all reach the goal.
         n_fresh: records of target and model each, to judge by.
         site_size: of the learned vector a site; 0 for the same weights everywhere.
+        n_confirming: further trainings with the count that was found.
     """
 
     folder: Path
     repeats: int
     n_fresh: int
     site_size: int
+    n_confirming: int
 
     def training(self, name: str, n_sites: int, count: int, repeat: int) -> Training:
         """Simulate, train and judge, or read what was found before with the same settings."""
@@ -221,7 +225,9 @@ class Search:
         if high == len(COUNTS):
             return None
         below, done_below = (COUNTS[low], tried[low]) if low >= 0 else (0, [])
-        return Needed(COUNTS[high], tried[high], below, done_below)
+        later = range(self.repeats, self.repeats + self.n_confirming)
+        confirming = [self.training(name, n_sites, COUNTS[high], repeat) for repeat in later]
+        return Needed(COUNTS[high], tried[high], below, done_below, confirming)
 
 
 def without_coherence(n_sites: int, povm: str) -> Estimate:
@@ -235,7 +241,15 @@ def without_coherence(n_sites: int, povm: str) -> Estimate:
 
 def markdown(case: Case, found: Mapping[int, Needed | None]) -> str:
     """The table of a case for a document."""
-    headings = ["N", "records needed", "reached", "smallest F_c [95 % interval]", "count below: reached", "training"]
+    headings = [
+        "N",
+        "records needed",
+        "reached",
+        "smallest F_c [95 % interval]",
+        "count below: reached",
+        "again",
+        "training",
+    ]
     if case.published:
         headings += [case.source, "ratio"]
     rows = [headings, ["---"] * len(headings)]
@@ -244,12 +258,14 @@ def markdown(case: Case, found: Mapping[int, Needed | None]) -> str:
             rows.append([str(n_sites), f"more than {COUNTS[-1]:,}", *["–"] * (len(headings) - 2)])
             continue
         reached = sum(t.reached for t in needed.trainings_below)
+        again = sum(t.reached for t in needed.confirming)
         row = [
             str(n_sites),
             f"{needed.count:,}",
             f"{len(needed.trainings)} of {len(needed.trainings)}",
             needed.worst.fidelity.interval(),
             f"{needed.below:,}: {reached} of {len(needed.trainings_below)}" if needed.below else "–",
+            f"{again} of {len(needed.confirming)}" if needed.confirming else "–",
             f"{max(t.seconds for t in needed.trainings):.0f} s",
         ]
         if case.published:
@@ -283,6 +299,7 @@ def to_dict(case: Case, found: Mapping[int, Needed | None]) -> dict[str, Any]:
                     "trainings": listed(needed.trainings),
                     "count_below": needed.below,
                     "trainings_below": listed(needed.trainings_below),
+                    "confirming": listed(needed.confirming),
                 }
             ),
         }
@@ -301,7 +318,13 @@ def figure(found: Mapping[str, Mapping[int, Needed | None]], path: Path) -> None
         counts = [needed.count for needed in held.values()]
         bars = [needed.count - needed.below for needed in held.values()]
         axes.errorbar(
-            list(held), counts, yerr=[bars, [0] * len(bars)], color=colour, marker=marker, capsize=3, label=case.title
+            list(held),
+            counts,
+            yerr=[bars, [0] * len(bars)],
+            color=colour,
+            marker=marker,
+            capsize=3,
+            label=f"{case.title}: qtomo",
         )
         if case.published:
             label = f"{case.title}: {case.source}"
@@ -313,7 +336,7 @@ def figure(found: Mapping[str, Mapping[int, Needed | None]], path: Path) -> None
     axes.set_xlabel("number of qubits N")
     axes.set_ylabel(f"records needed for F_c ≥ {GOAL}")
     axes.grid(alpha=0.3, which="both")
-    axes.legend(fontsize=8)
+    drawing.legend(loc="outside lower center", ncols=2, fontsize=8)
     save_figure(drawing, path)
 
 
@@ -327,10 +350,11 @@ def main() -> None:
     parser.add_argument(
         "--site-size", type=int, default=0, help="of a learned vector a site: no longer all sites alike"
     )
+    parser.add_argument("--confirm", type=int, default=0, help="further trainings with the count that was found")
     parser.add_argument("--output", type=Path, default=Path("samples"), help="folder")
     given = parser.parse_args()
     given.output.mkdir(parents=True, exist_ok=True)
-    search = Search(given.output, given.repeats, given.fresh, given.site_size)
+    search = Search(given.output, given.repeats, given.fresh, given.site_size, given.confirm)
     found = {name: {n: search.records_needed(name, n) for n in given.qubits} for name in given.cases}
     text = "\n\n".join(markdown(CASES[name], by_n) for name, by_n in found.items())
     values = {name: to_dict(CASES[name], by_n) for name, by_n in found.items()}
