@@ -136,6 +136,7 @@ def settings(case: Case, count: int, seed: int, site_size: int) -> dict[str, dic
             "epochs": 60,
             "learning_rate": case.learning_rate,
             "warmup_steps": 20,
+            "averaging": 0.0,
             "device": "cpu",
         },
     }
