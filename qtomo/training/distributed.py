@@ -13,8 +13,8 @@ __all__ = ["check_shares", "reduce_step", "share", "share_buffers", "start_toget
 
 
 def share(n: int, part: int, parts: int) -> slice:
-    """Which of `n` rows belong to `part` of `parts`: contiguous, and equal up to one row."""
-    return slice(n * part // parts, n * (part + 1) // parts)
+    """Which of `n` rows belong to `part` of `parts`: contiguous, equal up to one row, and some to part 0."""
+    return slice(-(-n * part // parts), -(-n * (part + 1) // parts))
 
 
 def check_shares(batch_size: int, workers: World) -> None:

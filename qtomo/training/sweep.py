@@ -241,7 +241,8 @@ def resume_sweep(
         report: called as report(trials_done, n_trials, progress, total_steps) after each step.
 
     Raises:
-        InputError: not a sweep folder, damaged files, other records, no Optuna, several processes, or every trial failed.
+        InputError: not a sweep folder, damaged files, other records, no Optuna, several processes, or every trial
+            failed.
         KeyboardInterrupt: stopped by Ctrl-C or SIGTERM; the state has been saved.
     """
     _check_able()
