@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from qtomo.errors import InputError
+from qtomo.parallel import world
 from qtomo.povm import NAMED_POVMS, POVM, named_povm
 from qtomo.records import read_povm
 
@@ -107,8 +108,11 @@ def say(line: str) -> None:
 def progress_bar(label: str) -> Iterator[Update]:
     """Progress on standard error: a bar on a terminal, a plain line every few seconds elsewhere.
 
-    Gives a function update(done, total, note).
+    Gives a function update(done, total, note). Of several processes only rank 0 shows it.
     """
+    if world().rank:
+        yield lambda done, total, note="": None
+        return
     if sys.stderr.isatty():
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, TextColumn("{task.fields[note]}"), console=Console(stderr=True)) as bar:

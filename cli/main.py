@@ -1,14 +1,16 @@
-"""The command group, and what every command shares: errors as one line, exit codes, Ctrl-C."""
+"""The command group, and what every command shares: errors as one line, exit codes, Ctrl-C, many processes."""
 
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+import time
 
 import rich_click as click
 
 from qtomo import __version__
-from qtomo.errors import InputError
+from qtomo.errors import InputError, ProcessLost
 
 __all__ = ["main"]
 
@@ -28,6 +30,8 @@ COMMANDS = {
 
 BAD_INPUT = 2
 INTERRUPTED = 130
+
+_OTHERS_SECONDS = 10.0  # in which rank 0 tells an error that all processes have, and torchrun ends the others
 
 
 class _Commands(click.RichGroup):
@@ -67,12 +71,16 @@ def main() -> None:
         result = cli(standalone_mode=False)
         if isinstance(result, int) and result:
             sys.exit(result)
+    except ProcessLost as error:
+        _fail(str(error), INTERRUPTED)
     except InputError as error:
-        _fail(str(error), BAD_INPUT)
+        _fail_once(str(error))
     except click.ClickException as error:
         hint = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "qtomo"
-        _fail(f"{error.format_message()} (see {hint} --help)", BAD_INPUT)
+        _fail_once(f"{error.format_message()} (see {hint} --help)")
     except (KeyboardInterrupt, click.Abort) as error:
+        if _rank():
+            sys.exit(INTERRUPTED)
         why = error.__cause__ or error  # click keeps what was said in the cause
         _fail(str(why) or "interrupted; nothing half written is left", INTERRUPTED)
     except BrokenPipeError:
@@ -83,3 +91,16 @@ def main() -> None:
 def _fail(message: str, code: int) -> None:
     click.echo(f"qtomo: {' '.join(message.split())}", err=True)
     sys.exit(code)
+
+
+def _fail_once(message: str) -> None:
+    """End with bad input, which all processes have: rank 0 tells it, and another only where it outlives that."""
+    if _rank():
+        time.sleep(_OTHERS_SECONDS)
+        message = f"process {_rank()}: {message}"
+    _fail(message, BAD_INPUT)
+
+
+def _rank() -> str:
+    """The rank of this process among those of torchrun; nothing for rank 0 and for one alone."""
+    return os.environ.get("RANK", "").lstrip("0")

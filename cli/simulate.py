@@ -93,7 +93,7 @@ def _run(build: Callable[[], System | State], **options: Any) -> None:
     povm = parse_axes(povm_of(name), options["axes"], system.n_sites)
     workers = world()
     shard = options["shard"] or (workers.rank, workers.size)
-    with progress_bar("records") as update:
+    with workers.together(), progress_bar("records") as update:
         path = simulate(
             system,
             records,
@@ -103,17 +103,16 @@ def _run(build: Callable[[], System | State], **options: Any) -> None:
             options["noise"],
             options["loss"],
             overwrite,
-            update if workers.rank == 0 else None,
+            update,
             settings,
             shard,
             device,
             command_line(),
             not options["undeclared"],
         )
+    if workers.rank:
+        return
     if workers.size > 1:
-        workers.wait()
-        if workers.rank:
-            return
         path = join_shards(output, workers.size, overwrite)
     with RecordFile(path) as file:
         summary = {

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import rich_click as click
 
-from qtomo.errors import InputError
+from qtomo.errors import InputError, ProcessLost
 from qtomo.models import FAMILIES
+from qtomo.parallel import world
 from qtomo.training import PRESETS, Run, read_settings, resume, train
 from qtomo.training.checkpoint import Progress
 from qtomo.training.sweep import Sweep, Trial, is_sweep, resume_sweep, run_sweep
@@ -51,6 +52,8 @@ def command(
     Example: qtomo train tfim.h5 --output found --sweep sweep.toml
 
     Example: qtomo train --resume run
+
+    Example: torchrun --nproc-per-node 2 -m qtomo_cli train tfim.h5 --output run
     """
     if resumed is not None:
         if records or output or family or preset or config or assignments or plan or overwrite:
@@ -69,6 +72,8 @@ def command(
             _print_sweep(_run_sweep(output, records, plan, settings, overwrite), as_json)
             return
         run = run_training(output, records, settings, overwrite)
+    if world().rank:
+        return
     progress = run.progress
     last = progress.history[-1] if progress.history else {}
     if as_json:
@@ -137,3 +142,5 @@ def _say_how_to_go_on(folder: str | Path) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         raise click.Abort(f"stopped and saved; go on with: qtomo train --resume {folder}") from None
+    except ProcessLost as error:
+        raise ProcessLost(f"{error}; go on from the last checkpoint with: qtomo train --resume {folder}") from None

@@ -1,8 +1,8 @@
-"""The errors that speak to the user: what they gave is wrong."""
+"""The errors that speak to the user: what they gave is wrong, or what broke a long work off."""
 
 from __future__ import annotations
 
-__all__ = ["Diverged", "InputError"]
+__all__ = ["Diverged", "InputError", "ProcessLost"]
 
 
 class InputError(ValueError):
@@ -15,3 +15,7 @@ class InputError(ValueError):
 
 class Diverged(InputError):
     """A training whose loss or gradient is not finite any more: its settings do not train."""
+
+
+class ProcessLost(RuntimeError):
+    """Another of the processes that work together has ended, so that this one cannot go on."""

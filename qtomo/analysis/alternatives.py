@@ -17,6 +17,7 @@ from qtomo.models import FAMILIES, KGram, build_model
 from qtomo.seeds import stream
 from qtomo.states import BornDistribution
 from qtomo.training import TrainingConfig
+from qtomo.training.feed import in_memory
 from qtomo.training.loop import fit
 from qtomo.training.run import RunFolder
 
@@ -64,7 +65,7 @@ def learn(family: str, outcomes: Outcomes, n_outcomes: int, seed: int) -> Distri
     with tempfile.TemporaryDirectory() as folder:
         run = RunFolder(Path(folder))
         run.checkpoint.parent.mkdir()
-        fit(model, training, held_out, config, run)
+        fit(model, in_memory(training, config), held_out, config, run)
     return model.eval()
 
 

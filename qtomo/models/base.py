@@ -41,6 +41,8 @@ class Model(nn.Module, ABC):
     likelihood: Likelihood = "exact"
     #: What `validation_loss` is counted in.
     validation_unit: ClassVar[str] = "nats a record"
+    #: Whether a step may call `loss` several times, with parts of its batch.
+    accumulates: ClassVar[bool] = True
 
     def __init__(self, n_sites: int, n_outcomes: int, config: Any) -> None:
         super().__init__()
@@ -66,6 +68,13 @@ class Model(nn.Module, ABC):
     @abstractmethod
     def loss(self, outcomes: Tensor) -> Tensor:
         """What training minimises, for int64 outcomes (batch, n_sites): a scalar in nats a record."""
+
+    def start_from(self, outcomes: Tensor) -> None:
+        """Take from the first batch, int64 (batch, n_sites), what a family wants of it before its first step.
+
+        A family that does so calls this in `loss`. Of several processes, each of which sees a share of the batch,
+        the loop calls it with the whole.
+        """
 
     def validation_loss(self, outcomes: Tensor) -> Tensor:
         """What the best epoch makes smallest, for int64 outcomes (batch, n_sites) unseen in training: a scalar."""

@@ -234,11 +234,12 @@ class Glow(_Conditioned):
     def loss(self, outcomes: Tensor) -> Tensor:
         """As for every flow; the first in training lets each actnorm standardise its batch (section 3.1)."""
         if self.training and not self.initialised:
-            self._initialise(outcomes)
+            self.start_from(outcomes)
         return super().loss(outcomes)
 
     @torch.no_grad()
-    def _initialise(self, outcomes: Tensor) -> None:
+    def start_from(self, outcomes: Tensor) -> None:
+        """Let each actnorm standardise what it reads of a batch."""
         points, _ = self.embedding(outcomes)
         for layer in self.transform.transforms:
             if getattr(layer, "f", None) is _actnorm:

@@ -84,6 +84,7 @@ class GAN(Model):
     config: GANConfig
     likelihood = "none"
     validation_unit = "squared distance of two-site marginals"
+    accumulates = False  # each call of the loss is a turn of the game
     steps: Tensor
 
     def __init__(self, n_sites: int, n_outcomes: int, config: GANConfig) -> None:

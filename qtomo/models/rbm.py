@@ -110,7 +110,7 @@ class RBM(Model):
         if not self.training:
             return -self._log_prob(outcomes).mean()
         if not self.started:
-            self._start(outcomes)
+            self.start_from(outcomes)
         with torch.no_grad():
             negative = self._negative(outcomes)
         return self.free_energy(outcomes).mean() - self.free_energy(negative).mean()
@@ -168,7 +168,7 @@ class RBM(Model):
         hidden = _digits(index, 2, self.config.hidden_size).to(self.weight.dtype) - 0.5
         return self._draw_visible(hidden, 1.0, generator)
 
-    def _start(self, outcomes: Tensor) -> None:
+    def start_from(self, outcomes: Tensor) -> None:
         """Begin at independent sites with the label frequencies of a batch."""
         frequencies = (self._one_hot(outcomes).sum(0) + 1) / (len(outcomes) + self.n_outcomes)
         with torch.no_grad():

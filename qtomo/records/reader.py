@@ -66,17 +66,45 @@ class RecordFile(CheckedFile):
         Raises:
             InputError: the outcomes cannot be read, or one is outside the POVM.
         """
-        for first, last in self._ranges():
-            bits = self._rows("outcomes", first, last)
-            yield bits if self.design is None else shot_labels(self._rows("settings", first, last), bits)
+        for first, last in self.ranges():
+            yield self.rows(first, last)
+
+    def rows(self, first: int, last: int, lost: bool = True) -> Outcomes:
+        """Outcomes `first` to `last`, the latter left out, uint8 (last - first, n_sites).
+
+        Args:
+            first: row to begin with.
+            last: row to end before.
+            lost: whether lost outcomes, 255, are welcome.
+
+        Raises:
+            InputError: they cannot be read, one is outside the POVM, or one is lost that is not welcome.
+        """
+        found = self._rows("outcomes", first, last)
+        if self.design is not None:
+            found = shot_labels(self._rows("settings", first, last), found)
+        if not lost:
+            self._refuse_lost(found, first)
+        return found
 
     def raw_blocks(self, name: str) -> Iterator[Outcomes]:
         """Rows of `outcomes` (bits, for shots) or `settings` as they stand in the file, a block at a time."""
-        for first, last in self._ranges():
+        for first, last in self.ranges():
             yield self._rows(name, first, last)
 
-    def _ranges(self) -> Iterator[tuple[int, int]]:
-        rows = max(1, _BLOCK_BYTES // self.n_sites)
+    def ranges(self, size: int = _BLOCK_BYTES) -> Iterator[tuple[int, int]]:
+        """Rows (first, last), the latter left out, of blocks of at most `size` bytes that are quick to read.
+
+        They are whole chunks of the file, as far as chunks are not larger, and end where a shard does.
+        """
+        if self._shards:
+            start = 0
+            for shard in self._shards:
+                yield from ((start + first, start + last) for first, last in shard.ranges(size))
+                start += shard.n_records
+            return
+        rows, chunk = max(1, size // self.n_sites), (self._data["outcomes"].chunks or (1,))[0]
+        rows = max(rows // chunk * chunk, min(rows, chunk))
         for first in range(0, self.n_records, rows):
             yield first, min(first + rows, self.n_records)
 
@@ -132,45 +160,59 @@ class RecordFile(CheckedFile):
                 found[name] = np.asarray(dataset[()])
         return found
 
-    def check(self) -> int:
+    def check(self, lost: bool = True) -> int:
         """Read every outcome once, hold it against the file's POVM and SHA-256, and count the lost ones.
-
-        Raises:
-            InputError: an outcome out of range, unreadable rows, or another checksum.
-        """
-        return sum(int(np.count_nonzero(block == LOST)) for block in self._checked_blocks())
-
-    def load(self, lost: bool = False) -> Outcomes:
-        """All outcomes, checked, as uint8 (n_records, n_sites): one byte an outcome in memory.
 
         Args:
             lost: whether lost outcomes, 255, are welcome.
 
         Raises:
-            InputError: as `check`; or a lost outcome that is not welcome.
+            InputError: an outcome out of range or lost that is not welcome, unreadable rows, or another checksum.
         """
-        out = np.empty((self.n_records, self.n_sites), dtype=np.uint8)
-        first = 0
-        for block in self._checked_blocks():
-            gone = np.argwhere(block == LOST)
-            if len(gone) and not lost:
-                row, site = gone[0]
-                raise self.error(
-                    f"/outcomes, row {first + row}, site {site}: outcome lost, expected whole records, "
-                    "the only ones that models learn from"
-                )
-            out[first : first + len(block)] = block
-            first += len(block)
+        return sum(int(np.count_nonzero(block == LOST)) for _, block in self._checked_blocks(lost))
+
+    def load(self, lost: bool = False, rows: NDArray[np.int64] | None = None) -> Outcomes:
+        """All outcomes, checked, as uint8 (n_records, n_sites): one byte an outcome in memory.
+
+        Args:
+            lost: whether lost outcomes, 255, are welcome.
+            rows: sorted numbers of the rows to keep, all where None; all are checked.
+
+        Raises:
+            InputError: as `check`.
+        """
+        out = np.empty((self.n_records if rows is None else len(rows), self.n_sites), dtype=np.uint8)
+        for first, block in self._checked_blocks(lost):
+            if rows is None:
+                out[first : first + len(block)] = block
+            else:
+                start, end = np.searchsorted(rows, (first, first + len(block)))
+                out[start:end] = block[rows[start:end] - first]
         return out
 
-    def _checked_blocks(self) -> Iterator[Outcomes]:
+    def _refuse_lost(self, block: Outcomes, first: int) -> None:
+        gone = np.argwhere(block == LOST)
+        if len(gone):
+            row, site = gone[0]
+            raise self.error(
+                f"/outcomes, row {first + row}, site {site}: outcome lost, expected whole records, "
+                "the only ones that models learn from"
+            )
+
+    def _checked_blocks(self, lost: bool) -> Iterator[tuple[int, Outcomes]]:
+        """Blocks with the number of their first row; at the end the checksums are held against the file's."""
         names = ["outcomes"] if self.design is None else ["outcomes", "settings"]
         digests = {name: hashlib.sha256() for name in names}
-        for first, last in self._ranges():
+        for first, last in self.ranges():
             blocks = {name: self._rows(name, first, last) for name in names}
             for name, block in blocks.items():
                 digests[name].update(np.ascontiguousarray(block).data)
-            yield blocks["outcomes"] if self.design is None else shot_labels(blocks["settings"], blocks["outcomes"])
+            found = blocks["outcomes"]
+            if self.design is not None:
+                found = shot_labels(blocks["settings"], found)
+            if not lost:
+                self._refuse_lost(found, first)
+            yield first, found
         for name, digest in digests.items():
             expected = self.sha256 if name == "outcomes" else self._settings_sha256
             if digest.hexdigest() != expected:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import tomli_w
 import torch
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from qtomo.config import Config, near_miss
 from qtomo.errors import InputError
@@ -95,8 +95,10 @@ class TrainingConfig(Config):
     seed: int = Field(0, ge=0, lt=2**63)
     #: Passes over the training records.
     epochs: int = Field(10, ge=1)
-    #: Records a step.
+    #: Records a step, of all processes together.
     batch_size: int = Field(200, ge=1)
+    #: Parts in which each process computes its share of a batch, one after the other, to save memory.
+    accumulation: int = Field(1, ge=1)
     #: Adam's step size, at its highest.
     learning_rate: float = Field(8e-3, gt=0)
     #: How much of Adam's mean of gradients is kept at each step (beta_1 of arXiv 1412.6980).
@@ -120,6 +122,19 @@ class TrainingConfig(Config):
     checkpoint_seconds: float = Field(60.0, gt=0)
     #: Where to train; `auto` takes a GPU if there is one.
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    #: `bfloat16` computes the training loss in mixed precision; weights and validation stay in float32.
+    precision: Literal["float32", "bfloat16"] = "float32"
+    #: Compile the training loss (torch.compile), which takes a minute and pays in long trainings on a GPU.
+    compile: bool = False
+    #: Memory for the records of a process, in GiB; outcomes that need more, a byte each, are streamed from the file.
+    memory_gib: float = Field(4.0, gt=0)
+
+    @field_validator("accumulation")
+    @classmethod
+    def _parts_of_a_batch(cls, value: int, info: ValidationInfo) -> int:
+        if value > info.data.get("batch_size", value):
+            raise ValueError(f"expected at most batch_size, {info.data['batch_size']} records")
+        return value
 
     def n_validation(self, n_records: int) -> int:
         """Number of records kept for validation out of `n_records`."""

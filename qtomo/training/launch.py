@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from qtomo.errors import InputError
-from qtomo.parallel import pick_device
-from qtomo.records import RecordFile, split
+from qtomo.parallel import pick_device, world
+from qtomo.records import RecordFile
 from qtomo.training.config import RecordsConfig, RunConfig, TrainingConfig, merge_settings, preset_of
+from qtomo.training.distributed import check_shares
+from qtomo.training.feed import open_feed
 from qtomo.training.loop import Report, fit
 from qtomo.training.run import Run, RunFolder
 
@@ -26,6 +29,8 @@ def train(
 ) -> Run:
     """Train a model on a record file; everything it leaves is in the run folder.
 
+    Where torchrun has started several processes, all call this; rank 0 writes, and each reads the same files.
+
     Args:
         records: the record file.
         folder: the run folder, which must not exist.
@@ -37,11 +42,16 @@ def train(
     Raises:
         InputError: bad records or settings, or an existing folder.
         KeyboardInterrupt: stopped by Ctrl-C or SIGTERM; `resume(folder)` goes on.
+        ProcessLost: another of the processes of torchrun has ended; `resume(folder)` goes on.
     """
-    with RecordFile(records) as file:
-        config = plan_run(file, folder, settings or {})
-        file.load()
-    RunFolder(Path(folder)).create(config, overwrite)
+    workers = world()
+    with workers.together():
+        if workers.rank == 0:
+            with RecordFile(records) as file:
+                config = plan_run(file, folder, settings or {})
+                check_shares(config.training.batch_size, workers)
+                file.check(lost=False)
+            RunFolder(Path(folder)).create(config, overwrite)
     return resume(folder, report=report)
 
 
@@ -70,7 +80,12 @@ def plan_run(file: RecordFile, folder: str | os.PathLike[str], settings: Mapping
         model=checked["model"],
         training=training,
     )
-    config.new_model()  # settings that do not fit the records are refused before a folder is made
+    model = config.new_model()  # settings that do not fit the records are refused before a folder is made
+    if training.accumulation > 1 and not model.accumulates:
+        raise InputError(
+            f"training.accumulation = {training.accumulation}, expected 1: a {config.model['family']} counts each part "
+            "of a batch as a step"
+        )
     return config
 
 
@@ -98,11 +113,17 @@ def resume(
     Raises:
         InputError: not a run folder, damaged files, or other records.
         KeyboardInterrupt: stopped by Ctrl-C or SIGTERM; the state has been saved.
+        ProcessLost: another of the processes of torchrun has ended; the last checkpoint stays.
     """
-    run = Run(folder)
-    config = run.config.training
-    with run.open_records(records) as file:
-        outcomes = file.load()
-    for_training, for_validation = split(len(outcomes), config.n_validation(len(outcomes)), config.seed)
-    fit(run.new_model(), outcomes[for_training], outcomes[for_validation], config, run.folder, report)
+    workers = world()
+    with ExitStack() as opened:
+        with workers.together():
+            run = Run(folder)
+            config = run.config.training
+            check_shares(config.batch_size, workers)
+            file = opened.enter_context(run.open_records(records))
+            feed, validation = open_feed(file, config, workers)
+            model = run.new_model()
+        fit(model, feed, validation, config, run.folder, report, workers)
+    workers.wait()
     return Run(folder)

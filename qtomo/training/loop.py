@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import numpy as np
@@ -16,16 +16,18 @@ import torch
 from torch import Tensor
 
 from qtomo.distribution import Outcomes
-from qtomo.errors import Diverged
+from qtomo.errors import Diverged, InputError
 from qtomo.files import disk_errors, write_atomic
 from qtomo.models import Model
-from qtomo.parallel import pick_device
+from qtomo.parallel import ALONE, World, pick_device
 from qtomo.seeds import stream
 from qtomo.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from qtomo.training.config import TrainingConfig
+from qtomo.training.distributed import reduce_step, share, share_buffers, start_together
+from qtomo.training.feed import Feed
 from qtomo.training.run import RunFolder
 
-__all__ = ["Report", "fit", "stop_flag"]
+__all__ = ["Report", "fit", "stop_flag", "validation_loss"]
 
 #: Called as report(progress, total_steps) after each step.
 Report = Callable[[Progress, int], None]
@@ -36,24 +38,37 @@ _LARGEST_CHUNK = 256
 
 def fit(
     model: Model,
-    training: Outcomes,
+    feed: Feed,
     validation: Outcomes,
     config: TrainingConfig,
     folder: RunFolder,
     report: Report | None = None,
+    workers: World = ALONE,
 ) -> Progress:
     """Train from the folder's checkpoint, or from the start where there is none, to the end.
 
     A step is a function of the state before it and of (seed, step), so an interrupted run that
     goes on ends with the weights of an uninterrupted one, bit for bit on a CPU.
 
+    Of several processes each computes its share of each batch; all take the same step, and rank 0 writes.
+
+    Args:
+        model: as it is before training.
+        feed: the training records.
+        validation: the held-out records, (n, n_sites).
+        config: the settings.
+        folder: the run folder.
+        report: called as report(progress, total_steps) after each step.
+        workers: the processes that train together.
+
     Raises:
         KeyboardInterrupt: asked to stop; the state has been saved.
         Diverged: the loss became infinite or not a number; the last checkpoint stays.
+        InputError: records that cannot be read, or a model that cannot be compiled or computed in this precision.
+        ProcessLost: another process has ended; the last checkpoint stays.
     """
     device = pick_device(config.device, "training.device")
     model.to(device)
-    rows = torch.from_numpy(training).to(device)
     held_out = torch.from_numpy(validation).to(device)
     optimizer = torch.optim.AdamW(
         model.parameters(), config.learning_rate, betas=(config.momentum, 0.999), weight_decay=config.weight_decay
@@ -62,86 +77,150 @@ def fit(
     if folder.checkpoint.exists():
         progress, average, best = load_checkpoint(folder.checkpoint, model, optimizer)
         average = {name: value.to(device) for name, value in average.items()}
-    batches = math.ceil(len(rows) / config.batch_size)
-    total = batches * config.epochs
-    _rewrite_metrics(folder, progress)
+    total = math.ceil(feed.n_records / config.batch_size) * config.epochs
+    step = _Step(model, optimizer, config, workers, total)
+    writes = workers.rank == 0
+    if writes:
+        _rewrite_metrics(folder, progress)
     started = time.monotonic() - progress.seconds
     saved = time.monotonic()
 
     def save() -> None:
         progress.seconds = time.monotonic() - started
-        save_checkpoint(folder.checkpoint, progress, model, average, best, optimizer)
+        if writes:
+            save_checkpoint(folder.checkpoint, progress, model, average, best, optimizer)
 
     with stop_flag() as stopped, torch.random.fork_rng():
         while not progress.finished:
-            order = torch.from_numpy(stream(config.seed, "order", progress.epoch).permutation(len(rows))).to(device)
             model.train()
-            for batch in torch.split(order, config.batch_size)[progress.batches :]:
-                _seed_torch(config.seed, "step", progress.step)
-                _step(
-                    model, rows[batch].long(), optimizer, _learning_rate(config, progress.step, total), config, progress
-                )
-                _follow(average, model, config.averaging, progress.step)
-                if report:
-                    report(progress, total)
-                if stopped():
-                    save()
-                    raise KeyboardInterrupt
-                if time.monotonic() - saved > config.checkpoint_seconds:
-                    save()
-                    saved = time.monotonic()
+            with closing(feed.batches(progress.epoch, progress.batches)) as batches:
+                for batch in batches:
+                    stop = step(batch, progress, stopped)
+                    _follow(average, model, config.averaging, progress.step)
+                    if report:
+                        report(progress, total)
+                    if stop:
+                        save()
+                        workers.wait()
+                        raise KeyboardInterrupt
+                    if time.monotonic() - saved > config.checkpoint_seconds:
+                        save()
+                        saved = time.monotonic()
             _seed_torch(config.seed, "validation", progress.epoch)
             with averaged(model, average):
-                loss, error = validation_loss(model, held_out)
+                loss, error = validation_loss(model, held_out, workers)
                 _end_epoch(progress, loss, error, config, time.monotonic() - started)
                 if progress.best_epoch == progress.epoch:
                     best = _weights(model)
             save()
-            _append_metrics(folder, progress)
+            if writes:
+                _append_metrics(folder, progress)
     model.load_state_dict(best)
     return progress
 
 
-def validation_loss(model: Model, outcomes: Tensor) -> tuple[float, float]:
-    """Mean loss in nats a record and its standard error, from the spread over chunks."""
+def validation_loss(model: Model, outcomes: Tensor, workers: World = ALONE) -> tuple[float, float]:
+    """Mean loss in nats a record and its standard error, from the spread over chunks.
+
+    Several processes share the chunks; those of a model that draws in its loss then draw other numbers than one.
+    """
     model.eval()
+    size = min(_LARGEST_CHUNK, math.ceil(len(outcomes) / _VALIDATION_CHUNKS))
+    chunks = torch.split(outcomes, size)
+    found = torch.zeros(len(chunks), dtype=torch.float64, device=outcomes.device)
+    seed = torch.initial_seed()
     with torch.no_grad():
-        size = min(_LARGEST_CHUNK, math.ceil(len(outcomes) / _VALIDATION_CHUNKS))
-        chunks = torch.split(outcomes, size)
-        losses = np.array([model.validation_loss(chunk.long()).item() for chunk in chunks])
+        for index in range(len(chunks))[share(len(chunks), workers.rank, workers.size)]:
+            if workers.size > 1:
+                torch.manual_seed(seed + index)
+            found[index] = model.validation_loss(chunks[index].long()).item()
+    workers.sum(found)
+    losses = found.cpu().numpy()
     weights = np.array([len(chunk) for chunk in chunks]) / len(outcomes)
     mean = float(weights @ losses)
     spread = float(weights @ (losses - mean) ** 2)
     return mean, math.sqrt(spread / (len(chunks) - 1)) if len(chunks) > 1 else math.inf
 
 
-def _step(
-    model: Model,
-    batch: Tensor,
-    optimizer: torch.optim.Optimizer,
-    learning_rate: float,
-    config: TrainingConfig,
-    progress: Progress,
-) -> None:
-    for group in optimizer.param_groups:
-        group["lr"] = learning_rate
-    loss = model.loss(batch)
-    value = loss.item()
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.gradient_clip or math.inf).item()
-    for what, number in (("loss", value), ("norm of the gradient", norm)):
-        if not math.isfinite(number):
-            raise Diverged(
-                f"the {what} is {number} at epoch {progress.epoch + 1}, batch {progress.batches + 1}: the weights of "
-                f"the last checkpoint stay; lower training.learning_rate ({config.learning_rate}) or "
-                "training.gradient_clip"
-            )
-    optimizer.step()
-    progress.step += 1
-    progress.batches += 1
-    progress.loss_sum += value
-    progress.loss_squares += value**2
+class _Step:
+    """A step of training: the gradient of a batch, clipped, and what the optimiser makes of it.
+
+    Args:
+        model: the model.
+        optimizer: of its weights.
+        config: the settings.
+        workers: the processes, which share the batch.
+        total: number of steps in all.
+    """
+
+    def __init__(
+        self, model: Model, optimizer: torch.optim.Optimizer, config: TrainingConfig, workers: World, total: int
+    ) -> None:
+        self._model, self._optimizer, self._config, self._workers = model, optimizer, config, workers
+        self._total = total
+        self._loss = torch.compile(model.loss) if config.compile else model.loss
+        self._purpose = "step" if workers.rank == 0 else f"step of rank {workers.rank}"
+
+    def __call__(self, batch: Tensor, progress: Progress, stopped: Callable[[], bool]) -> bool:
+        """Take the step of a batch of all processes, uint8 (batch_size, n_sites); whether any was asked to stop."""
+        model, config, workers = self._model, self._config, self._workers
+        if workers.size > 1 and progress.step == 0:
+            _seed_torch(config.seed, "step", 0)
+            start_together(model, batch.long(), workers)
+        _seed_torch(config.seed, self._purpose, progress.step)
+        for group in self._optimizer.param_groups:
+            group["lr"] = _learning_rate(config, progress.step, self._total)
+        self._optimizer.zero_grad(set_to_none=True)
+        value, stop = reduce_step(model, self._backward(batch), stopped(), workers)
+        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.gradient_clip or math.inf).item()
+        for what, number in (("loss", value), ("norm of the gradient", norm)):
+            if not math.isfinite(number):
+                raise Diverged(
+                    f"the {what} is {number} at epoch {progress.epoch + 1}, batch {progress.batches + 1}: the weights "
+                    f"of the last checkpoint stay; lower training.learning_rate ({config.learning_rate}) or "
+                    "training.gradient_clip"
+                )
+        self._optimizer.step()
+        share_buffers(model, workers)
+        progress.step += 1
+        progress.batches += 1
+        progress.loss_sum += value
+        progress.loss_squares += value**2
+        return stop
+
+    def _backward(self, batch: Tensor) -> float:
+        """This process's part of the loss of a batch, with the gradients of it, part by part."""
+        config, workers = self._config, self._workers
+        own = batch[share(len(batch), workers.rank, workers.size)]
+        value = 0.0
+        for part in range(config.accumulation):
+            rows = own[share(len(own), part, config.accumulation)]
+            if len(rows):
+                with self._understood():
+                    with torch.autocast(rows.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
+                        loss = self._loss(rows.long())
+                    loss = loss * (len(rows) / len(batch))
+                    loss.backward()  # type: ignore[no-untyped-call]
+                value += loss.item()
+        return value
+
+    @contextmanager
+    def _understood(self) -> Iterator[None]:
+        """Tell which setting a model cannot be computed with."""
+        config = self._config
+        settings = {"precision": config.precision != "float32", "compile": config.compile}
+        try:
+            yield
+        except torch.OutOfMemoryError:
+            raise
+        except (RuntimeError, NotImplementedError) as error:
+            changed = [f"training.{name}" for name, given in settings.items() if given]
+            if not changed:
+                raise
+            raise InputError(
+                f"the model cannot be trained with this {' and '.join(changed)} ({str(error).splitlines()[0]}); "
+                "leave that out"
+            ) from error
 
 
 def _end_epoch(progress: Progress, loss: float, error: float, config: TrainingConfig, seconds: float) -> None:

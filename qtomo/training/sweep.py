@@ -22,6 +22,7 @@ from qtomo.config import Config
 from qtomo.errors import Diverged, InputError
 from qtomo.files import atomic_folder, write_atomic
 from qtomo.models.registry import FAMILIES
+from qtomo.parallel import world
 from qtomo.records import RecordFile
 from qtomo.training.checkpoint import Progress
 from qtomo.training.config import RecordsConfig, TrainingConfig, check_sections, merge_settings, read_toml
@@ -214,15 +215,15 @@ def run_sweep(
         report: called as report(trials_done, n_trials, progress, total_steps) after each step.
 
     Raises:
-        InputError: bad records or settings, an existing folder, no Optuna, or every trial failed.
+        InputError: bad records or settings, an existing folder, no Optuna, several processes, or every trial failed.
         KeyboardInterrupt: stopped by Ctrl-C or SIGTERM; `resume_sweep(folder)` goes on.
     """
-    require_optuna()
+    _check_able()
     folder = Path(folder)
     with RecordFile(records) as file:
         checked = SweepPlan.load(Path(plan), settings, describe_records(file, folder))
         checked.check(file, folder)
-        file.load()
+        file.check(lost=False)
     with atomic_folder(folder, "sweep folder", _PLAN, overwrite) as fresh:
         (fresh / "trials").mkdir()
         write_atomic(fresh / _PLAN, checked.save_text())
@@ -240,10 +241,11 @@ def resume_sweep(
         report: called as report(trials_done, n_trials, progress, total_steps) after each step.
 
     Raises:
-        InputError: not a sweep folder, damaged files, other records, no Optuna, or every trial failed.
+        InputError: not a sweep folder, damaged files, other records, no Optuna, several processes, or every trial
+            failed.
         KeyboardInterrupt: stopped by Ctrl-C or SIGTERM; the state has been saved.
     """
-    require_optuna()
+    _check_able()
     folder = Path(folder)
     plan = SweepPlan.load(folder / _PLAN)
     found = Sweep(folder, plan, [])
@@ -257,6 +259,12 @@ def resume_sweep(
     if not found.ranked:
         raise InputError(f"{folder}: all {len(found.trials)} trials failed, the first: {found.trials[0].failure}")
     return found
+
+
+def _check_able() -> None:
+    require_optuna()
+    if world().size > 1:
+        raise InputError(f"a sweep runs in one process, found {world().size}; start it without torchrun")
 
 
 def is_sweep(folder: str | os.PathLike[str]) -> bool:

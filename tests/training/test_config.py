@@ -56,6 +56,12 @@ def test_a_family_stands_for_its_preset_or_its_defaults(family, monkeypatch):
         (["training.learning_rate=nan"], "learning_rate = nan"),
         (["training.epochs=many"], "epochs = 'many'"),
         (["epochs=5"], "expected section.option=value"),
+        (
+            ["training.accumulation=9", "training.batch_size=8"],
+            "accumulation = 9: .*expected at most batch_size, 8 rec",
+        ),
+        (["training.precision=float16"], "precision = 'float16'"),
+        (["training.memory_gib=0"], "memory_gib = 0"),
         (["training.schedule=cosin"], "schedule = 'cosin'"),
     ],
 )
