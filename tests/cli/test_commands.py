@@ -259,11 +259,11 @@ def test_a_sweep_is_interrupted_resumed_and_told(qtomo, made, tmp_path, monkeypa
     command = ("train", records, "--sweep", plan, *TRAIN, "--output")
     judge, calls = loop.validation_loss, []
 
-    def judge_interrupted(model, outcomes):
+    def judge_interrupted(*arguments):
         calls.append(1)
         if len(calls) == 2:
             signal.raise_signal(signal.SIGTERM)
-        return judge(model, outcomes)
+        return judge(*arguments)
 
     monkeypatch.setattr(loop, "validation_loss", judge_interrupted)
     stopped = qtomo(*command, folder)

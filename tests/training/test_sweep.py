@@ -122,11 +122,11 @@ def test_ctrl_c_while_a_trial_is_judged_ends_the_sweep(small_records, tmp_path, 
     """The last validation of a trial comes after its last step: the request must outlive the trial."""
     judge, calls = loop.validation_loss, []
 
-    def judge_interrupted(model, outcomes):
+    def judge_interrupted(*arguments):
         calls.append(1)
         if len(calls) == SMALL["training"]["epochs"]:
             signal.raise_signal(signal.SIGINT)
-        return judge(model, outcomes)
+        return judge(*arguments)
 
     monkeypatch.setattr(loop, "validation_loss", judge_interrupted)
     with pytest.raises(KeyboardInterrupt):
