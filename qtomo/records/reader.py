@@ -80,12 +80,8 @@ class RecordFile(CheckedFile):
         Raises:
             InputError: they cannot be read, one is outside the POVM, or one is lost that is not welcome.
         """
-        found = self._rows("outcomes", first, last)
-        if self.design is not None:
-            found = shot_labels(self._rows("settings", first, last), found)
-        if not lost:
-            self._refuse_lost(found, first)
-        return found
+        names = ["outcomes"] if self.design is None else ["outcomes", "settings"]
+        return self._labels({name: self._rows(name, first, last) for name in names}, first, lost)
 
     def raw_blocks(self, name: str) -> Iterator[Outcomes]:
         """Rows of `outcomes` (bits, for shots) or `settings` as they stand in the file, a block at a time."""
@@ -190,14 +186,16 @@ class RecordFile(CheckedFile):
                 out[start:end] = block[rows[start:end] - first]
         return out
 
-    def _refuse_lost(self, block: Outcomes, first: int) -> None:
-        gone = np.argwhere(block == LOST)
-        if len(gone):
-            row, site = gone[0]
+    def _labels(self, stored: dict[str, Outcomes], first: int, lost: bool) -> Outcomes:
+        """The outcomes that rows stored from `first` on mean: of shots, their labels by setting and bit."""
+        found = stored["outcomes"] if self.design is None else shot_labels(stored["settings"], stored["outcomes"])
+        if not lost and (found == LOST).any():
+            row, site = np.argwhere(found == LOST)[0]
             raise self.error(
                 f"/outcomes, row {first + row}, site {site}: outcome lost, expected whole records, "
                 "the only ones that models learn from"
             )
+        return found
 
     def _checked_blocks(self, lost: bool) -> Iterator[tuple[int, Outcomes]]:
         """Blocks with the number of their first row; at the end the checksums are held against the file's."""
@@ -207,12 +205,7 @@ class RecordFile(CheckedFile):
             blocks = {name: self._rows(name, first, last) for name in names}
             for name, block in blocks.items():
                 digests[name].update(np.ascontiguousarray(block).data)
-            found = blocks["outcomes"]
-            if self.design is not None:
-                found = shot_labels(blocks["settings"], found)
-            if not lost:
-                self._refuse_lost(found, first)
-            yield first, found
+            yield first, self._labels(blocks, first, lost)
         for name, digest in digests.items():
             expected = self.sha256 if name == "outcomes" else self._settings_sha256
             if digest.hexdigest() != expected:
