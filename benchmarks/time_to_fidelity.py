@@ -14,6 +14,7 @@ import json
 import signal
 import statistics
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
@@ -28,6 +29,7 @@ from qtomo.models import Model
 from qtomo.seeds import stream
 from qtomo.training import read_settings, resume
 from qtomo.training.checkpoint import Progress, load_weights
+from qtomo.training.loop import Report
 
 GOAL = 0.99
 OURS, THEIRS = "gru", "carrasquilla2018"
@@ -52,18 +54,31 @@ class Judge:
         )
 
 
+def stop_after(enough: Callable[[Progress], bool], training: Callable[[Report], Run]) -> None:
+    """Let a training run until a step is enough, and stop it as Ctrl-C does: it is saved and can be resumed."""
+
+    asked = False
+
+    def report(progress: Progress, _total: int) -> None:
+        nonlocal asked
+        if not asked and enough(progress):
+            asked = True  # the step after this one is the last; a second signal would end it without a checkpoint
+            signal.raise_signal(signal.SIGINT)
+
+    with suppress(KeyboardInterrupt):
+        training(report)
+
+
 def train_until(seconds: float, folder: Path) -> Progress:
     """Go on with a run until it has trained for so long, or to its end."""
     before = Run(folder).progress.seconds
     started: list[float] = []
 
-    def report(_progress: Progress, _total: int) -> None:
+    def enough(_progress: Progress) -> bool:
         started[:] = started or [time.monotonic()]
-        if before + time.monotonic() - started[0] >= seconds:
-            signal.raise_signal(signal.SIGINT)
+        return before + time.monotonic() - started[0] >= seconds
 
-    with suppress(KeyboardInterrupt):
-        resume(folder, report=report)
+    stop_after(enough, lambda report: resume(folder, report=report))
     return Run(folder).progress
 
 
@@ -95,12 +110,8 @@ def race(preset: str, records: Path, folder: Path, judge: Judge, seed: int, most
 
 def train_nothing(preset: str, records: Path, folder: Path, seed: int) -> Run:
     """The folder of a run that is stopped after its first step."""
-
-    def stop(_progress: Progress, _total: int) -> None:
-        signal.raise_signal(signal.SIGINT)
-
-    with suppress(KeyboardInterrupt):
-        train(records, folder, read_settings(preset, None, [f"training.seed={seed}"]), overwrite=True, report=stop)
+    settings = read_settings(preset, None, [f"training.seed={seed}"])
+    stop_after(lambda _: True, lambda report: train(records, folder, settings, overwrite=True, report=report))
     return Run(folder)
 
 
@@ -110,14 +121,12 @@ def train_for(minutes: float, settings: list[str], records: Path, folder: Path) 
         return resume(folder)
     seconds: list[float] = []
 
-    def report(progress: Progress, _total: int) -> None:
+    def enough(progress: Progress) -> bool:
         seconds.append(time.monotonic())
-        if progress.step >= 100:
-            signal.raise_signal(signal.SIGINT)
+        return progress.step >= 100
 
-    measured = folder.with_name(f".{folder.name}.measured")
-    with suppress(KeyboardInterrupt):
-        train(records, measured, read_settings(OURS, None, settings), overwrite=True, report=report)
+    measured, chosen = folder.with_name(f".{folder.name}.measured"), read_settings(OURS, None, settings)
+    stop_after(enough, lambda report: train(records, measured, chosen, overwrite=True, report=report))
     step = statistics.median(later - earlier for earlier, later in pairwise(seconds))
     config = Run(measured).config
     n_records = config.records.n_records - config.training.n_validation(config.records.n_records)
