@@ -34,8 +34,14 @@ __all__ = [
 #: arXiv 1810.10584 for 50 qubits. Its dense layer after the latent constant is left out: a constant
 #: through a layer is a constant.
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
-    "gru": {"model": {"family": "gru"}, "training": {"averaging": 0.999}},
-    "lstm": {"model": {"family": "lstm"}, "training": {"averaging": 0.999}},
+    "gru": {
+        "model": {"family": "gru", "hidden_size": 64},
+        "training": {"learning_rate": 1.2e-2, "batch_size": 100, "averaging": 0.999},
+    },
+    "lstm": {
+        "model": {"family": "lstm", "hidden_size": 128},
+        "training": {"learning_rate": 1e-2, "batch_size": 50, "averaging": 0.999},
+    },
     "cnn": {"model": {"family": "cnn"}, "training": {"learning_rate": 5e-3, "weight_decay": 0.2, "averaging": 0.999}},
     "transformer": {"model": {"family": "transformer"}, "training": {"averaging": 0.999}},
     "rbm": {"model": {"family": "rbm"}, "training": {"learning_rate": 2e-2, "batch_size": 250, "epochs": 10}},
