@@ -37,6 +37,10 @@ class AutoregressiveConfig(Config):
     order: str | list[int] = "left_to_right"
     #: Average the law over the chain and its mirror image, for states that are their own mirror image.
     reflection: bool = Field(False, strict=True)
+    #: Average the law over this relabelling of the outcomes of all sites at once, and its powers: outcome k becomes
+    #: the number at place k. Empty: none. A chain with the parity of the Ising model has [0, 1, 3, 2, 5, 4] (Y and Z
+    #: change sign) for outcomes of Pauli-6.
+    relabelling: list[int] = Field(default_factory=list)
 
     @field_validator("order", mode="before")
     @classmethod
@@ -71,28 +75,54 @@ def site_order(order: str | list[int], n_sites: int) -> list[int]:
     return list(order)
 
 
+def _powers(relabelling: list[int], n_outcomes: int) -> list[list[int]]:
+    """A relabelling of the outcomes applied 0, 1, 2 ... times, until it has come round.
+
+    >>> _powers([0, 2, 1], 3)
+    [[0, 1, 2], [0, 2, 1]]
+
+    Raises:
+        InputError: a list that does not hold each outcome once.
+    """
+    same = list(range(n_outcomes))
+    if relabelling and sorted(relabelling) != same:
+        expected = f"expected each of the outcomes 0 to {n_outcomes - 1} once"
+        raise InputError(f"model.relabelling: {relabelling}, {expected}")
+    found, power = [same], relabelling
+    while power and power != same:
+        found.append(power)
+        power = [relabelling[outcome] for outcome in power]
+    return found
+
+
 class Autoregressive(Model):
     """A law Q(a) = prod_t Q(a_o(t) | a_o(0) ... a_o(t-1)), from a network that reads place after place.
 
     A family gives `_start` and `_read`; training reads all places at once, sampling one at a time, both by `_read`.
 
-    With `reflection` the law is P(a) = [Q(a) + Q(mirror of a)]/2, in likelihood, training and sampling alike. It is
-    lawful only where the measured law is its own mirror image: a state and a measurement that do not change when the
-    chain is read from the other end (uniform couplings and fields, the same POVM and noise at every site). There it
-    can only help, because KL is convex: KL(target‖P) is at most the mean of KL(target‖Q) and KL(target‖mirror of Q),
-    which are equal. Elsewhere no weights can give the target's law. Training reads each record from an end drawn at
-    random: -ln Q of it is, on average, at least -ln P, and costs no more than without `reflection`.
+    With `reflection` the law is P(a) = [Q(a) + Q(mirror of a)]/2, in likelihood, training and sampling alike, and with
+    a `relabelling` the mean over its powers too. It is lawful only where the measured law is the same after the
+    change: for the mirror, a state and a measurement that do not change when the chain is read from the other end
+    (uniform couplings and fields, the same POVM and noise at every site). There it can only help, because KL is
+    convex: KL(target‖P) is at most the mean of KL(target‖Q) and KL(target‖mirror of Q), which are equal. Elsewhere no
+    weights can give the target's law. Training reads each record after a change drawn at random: -ln Q of it is, on
+    average, at least -ln P, and costs no more than without.
     """
 
     config: AutoregressiveConfig
     order: Tensor
     place: Tensor
+    powers: Tensor
 
     def __init__(self, n_sites: int, n_outcomes: int, config: AutoregressiveConfig) -> None:
         super().__init__(n_sites, n_outcomes, config)
         order = torch.tensor(site_order(config.order, n_sites))
         self.register_buffer("order", order, persistent=False)  # a setting, not a weight
         self.register_buffer("place", torch.argsort(order), persistent=False)
+        powers = torch.tensor(_powers(config.relabelling, n_outcomes))
+        self.register_buffer("powers", powers, persistent=False)  # (powers, n_outcomes), the identity first
+        #: Changes that the law is averaged over, the identity among them.
+        self.n_images = len(powers) * (2 if config.reflection else 1)
 
     @abstractmethod
     def _start(self, n: int) -> Any:
@@ -112,18 +142,22 @@ class Autoregressive(Model):
         """
 
     def loss(self, outcomes: Tensor) -> Tensor:
-        """Mean negative log-likelihood a record; in training with `reflection`, an upper bound of it."""
-        if not (self.training and self.config.reflection):
+        """Mean negative log-likelihood a record; in training with a symmetry, an upper bound of it."""
+        if not self.training or self.n_images == 1:
             return -self._log_prob(outcomes).mean()
-        read = self._mirrored(outcomes, None)
+        read = self._changed(outcomes, None)
         return -self._score(read, self._start(len(read))).mean()
 
     def _log_prob(self, outcomes: Tensor) -> Tensor:
-        own = self._score(outcomes, self._start(len(outcomes)))
-        if not self.config.reflection:
-            return own
-        mirrored = self._score(outcomes.flip(1), self._start(len(outcomes)))
-        return torch.logaddexp(own, mirrored) - math.log(2)
+        images = [self._image(outcomes, index) for index in range(self.n_images)]
+        scores = torch.stack([self._score(image, self._start(len(image))) for image in images])
+        return torch.logsumexp(scores, dim=0) - math.log(self.n_images)
+
+    def _image(self, outcomes: Tensor, index: int) -> Tensor:
+        """Records (n, n_sites) after change number `index`."""
+        mirrored, power = divmod(index, len(self.powers))
+        image = self.powers[power][outcomes] if power else outcomes
+        return image.flip(1) if mirrored else image
 
     def _score(self, outcomes: Tensor, state: Any) -> Tensor:
         """ln Q of records (batch, n_sites), read from `state` on: (batch,), float64."""
@@ -139,14 +173,15 @@ class Autoregressive(Model):
 
     def _sample(self, n: int, generator: torch.Generator) -> Tensor:
         records = self._draw(n, generator, self._start(n))
-        if not self.config.reflection:
-            return records
-        return self._mirrored(records, generator)
+        return self._changed(records, generator) if self.n_images > 1 else records
 
-    def _mirrored(self, records: Tensor, generator: torch.Generator | None) -> Tensor:
-        """Each of the records (n, n_sites) as it is or from its other end, at even chances."""
-        from_the_end = torch.rand(len(records), 1, generator=generator, device=records.device) < 0.5
-        return torch.where(from_the_end, records.flip(1), records)
+    def _changed(self, records: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Each of the records (n, n_sites) after a change drawn at random, all equally likely."""
+        drawn = torch.rand(len(records), 1, generator=generator, device=records.device)
+        changed = records
+        for index in range(1, self.n_images):
+            changed = torch.where(drawn * self.n_images >= index, self._image(records, index), changed)
+        return changed
 
     def _draw(self, n: int, generator: torch.Generator, state: Any) -> Tensor:
         """`n` records of the law Q, read from `state` on: (n, n_sites)."""

@@ -156,6 +156,27 @@ def test_training_a_reflected_law_reads_records_from_either_end(settings):
     assert np.mean(ends) > -both.log_prob(record)[0]
 
 
+def test_a_relabelled_law_is_the_mean_over_the_powers_of_the_relabelling(settings):
+    plain = rough(settings, 4)
+    even = build_model({**settings, "relabelling": [1, 2, 0]}, 4, K).double()
+    even.load_state_dict(plain.state_dict())
+    records = every(4)
+    once, twice = np.array([1, 2, 0])[records], np.array([2, 0, 1])[records]
+    laws = [np.exp(plain.log_prob(image)) for image in (records, once, twice)]
+    assert np.exp(even.log_prob(records)) == pytest.approx(np.mean(laws, axis=0), rel=1e-9)
+    assert even.log_prob(once) == pytest.approx(even.log_prob(records), abs=1e-9)
+    drawn, as_drawn = (model.sample(300, np.random.default_rng(0)) for model in (even, plain))
+    found = (drawn - as_drawn.astype(int)) % 3
+    assert (found == found[:, :1]).all()
+    assert set(found[:, 0]) == {0, 1, 2}
+
+
+@pytest.mark.parametrize("wrong", [[0, 1], [0, 1, 1], [1, 2, 3]])
+def test_a_relabelling_that_is_no_permutation_is_refused(wrong):
+    with pytest.raises(InputError, match=r"model\.relabelling: .*expected each of the outcomes 0 to 2 once"):
+        build_model({"family": "gru", "relabelling": wrong}, 4, 3)
+
+
 def test_a_distant_outcome_is_learned(settings):
     """The last outcome repeats the first, all others are random: the entropy is (n - 1) ln K."""
     model = build_model({**settings, "hidden_size": 16}, 6, K)

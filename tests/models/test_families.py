@@ -16,6 +16,7 @@ VARIANTS = [({"family": name}, name) for name in FAMILIES] + [
     ({"family": "gru", "layers": 2, "dropout": 0.3, "learned_start": False}, "gru stacked"),
     ({"family": "gru", "latent_size": 5, "site_size": 0}, "gru latent"),
     ({"family": "gru", "order": "from_the_middle", "reflection": True}, "gru from the middle, reflected"),
+    ({"family": "gru", "relabelling": [1, 2, 0], "reflection": True}, "gru relabelled, reflected"),
     ({"family": "lstm", "order": [2, 0, 3, 1]}, "lstm in an order"),
     ({"family": "cnn", "site_size": 0, "kernel_size": 3, "reflection": True}, "cnn shared weights, reflected"),
     ({"family": "cnn", "dilations": [2, 1], "order": "from_the_middle"}, "cnn dilations from the middle"),
