@@ -3,9 +3,12 @@
 A training step of the default is timed beside a plain PyTorch loop of the same network, and beside the bare matrix
 products that the step cannot do without: per site a product of the state with the recurrent weights forwards and one of
 the gradient backwards, and for all sites together those of inputs, weights' gradients and head. Paired runs: the three
-take turns. Sampling is by the cached state, site after site. Run by hand:
+take turns. Sampling is by the cached state, site after site. Where QuCumber is installed (`pip install --no-deps
+qucumber`), a step of it stands beside: it learns bits in the Z basis by a restricted Boltzmann machine and contrastive
+divergence, which is other and less work, and it draws them by a Markov chain. Run by hand:
 
     OMP_NUM_THREADS=1 python benchmarks/throughput.py
+    OMP_NUM_THREADS=1 python benchmarks/throughput.py --hidden 128 --batch 200
     OMP_NUM_THREADS=2 python benchmarks/throughput.py
 """
 
@@ -16,6 +19,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -75,6 +79,18 @@ def training_step(model: nn.Module, records: Tensor, learning_rate: float) -> Ta
     return step
 
 
+def qucumber_tasks(sites: int, hidden: int, batch: int, sweeps: int) -> tuple[Task, Task] | None:
+    """An epoch of one batch of QuCumber's positive wave function, and drawing a batch from it; None without it."""
+    try:
+        from qucumber.nn_states import PositiveWaveFunction
+    except ImportError:
+        return None
+    state = PositiveWaveFunction(sites, hidden, gpu=False)
+    bits = torch.randint(0, 2, (batch, sites)).double()
+    step = partial(state.fit, bits, epochs=1, pos_batch_size=batch, k=1, optimizer=torch.optim.Adam)
+    return step, partial(state.sample, sweeps, batch)
+
+
 def paired(tasks: dict[str, Task], runs: int, repeats: int) -> dict[str, list[float]]:
     """Seconds of each task, all of them in turn in each run."""
     seconds: dict[str, list[float]] = {name: [] for name in tasks}
@@ -100,10 +116,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--qubits", type=int, default=50, help="number of qubits")
     parser.add_argument("--sampled", type=int, default=100_000, help="records to draw")
+    parser.add_argument("--hidden", type=int, help="units of the network, in place of the default's")
+    parser.add_argument("--batch", type=int, help="records a step, in place of the default's")
+    parser.add_argument("--sweeps", type=int, default=100, help="Gibbs sweeps of QuCumber a drawn record")
     parser.add_argument("--runs", type=int, default=7, help="paired runs")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     given = parser.parse_args()
-    outcomes, settings = 4, read_settings("gru")
+    chosen = {"model.hidden_size": given.hidden, "training.batch_size": given.batch}
+    outcomes, settings = 4, read_settings("gru", None, [f"{name}={value}" for name, value in chosen.items() if value])
     torch.manual_seed(0)
     model = build_model(settings["model"], given.qubits, outcomes)
     batch, hidden = settings["training"]["batch_size"], settings["model"]["hidden_size"]
@@ -116,10 +136,14 @@ def main() -> None:
         "qtomo gru": training_step(model, records, rate),
         "plain PyTorch loop": training_step(PlainGRU(outcomes, hidden), records, rate),
     }
+    peer = qucumber_tasks(given.qubits, given.qubits, batch, given.sweeps)
+    if peer:
+        tasks["QuCumber, Z basis, k = 1"] = peer[0]
     seconds = paired(tasks, given.runs, repeats=5)
     started = time.perf_counter()
     model.sample(given.sampled, np.random.default_rng(0))
     sampling = time.perf_counter() - started
+    peer_drawing = statistics.median(paired({"draw": peer[1]}, given.runs, 1)["draw"]) if peer else None
     if given.json:
         print(json.dumps({"threads": torch.get_num_threads(), "seconds_a_step": seconds, "sampling_seconds": sampling}))
         return
@@ -129,7 +153,9 @@ def main() -> None:
     for name, found in seconds.items():
         shares = [products / own for products, own in zip(seconds["matrix products alone"], found, strict=True)]
         print(f"| {name} | {spread([batch / s for s in found], 0)} | {spread(shares)} |")
-    print(f"\n{given.sampled:,} records drawn from the GRU in {sampling:.1f} s")
+    print(f"\n{given.sampled:,} records drawn from the GRU in {sampling:.1f} s: {given.sampled / sampling:,.0f} a second")
+    if peer_drawing:
+        print(f"QuCumber draws {batch / peer_drawing:,.0f} records a second with {given.sweeps} sweeps each")
 
 
 if __name__ == "__main__":
