@@ -153,7 +153,9 @@ def main() -> None:
     for name, found in seconds.items():
         shares = [products / own for products, own in zip(seconds["matrix products alone"], found, strict=True)]
         print(f"| {name} | {spread([batch / s for s in found], 0)} | {spread(shares)} |")
-    print(f"\n{given.sampled:,} records drawn from the GRU in {sampling:.1f} s: {given.sampled / sampling:,.0f} a second")
+    print(
+        f"\n{given.sampled:,} records drawn from the GRU in {sampling:.1f} s: {given.sampled / sampling:,.0f} a second"
+    )
     if peer_drawing:
         print(f"QuCumber draws {batch / peer_drawing:,.0f} records a second with {given.sweeps} sweeps each")
 
