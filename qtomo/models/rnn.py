@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from qtomo.models.autoregressive import Autoregressive, AutoregressiveConfig
 
-__all__ = ["GRU", "LSTM", "RNNConfig"]
+__all__ = ["GRU", "LSTM", "GRUConfig", "RNNConfig"]
 
 
 class RNNConfig(AutoregressiveConfig):
@@ -33,6 +33,12 @@ class RNNConfig(AutoregressiveConfig):
     site_size: int = Field(8, ge=0)
     #: Size of a learned constant fed at every site beside the previous outcome, as the 2018 recipe does.
     latent_size: int = Field(0, ge=0)
+
+
+class GRUConfig(RNNConfig):
+    """Settings of gated recurrent units."""
+
+    hidden_size: int = Field(64, ge=1)
 
 
 class _RNN(Autoregressive):
@@ -82,6 +88,7 @@ class _RNN(Autoregressive):
 class GRU(_RNN):
     """Gated recurrent units (Cho et al. 2014, arXiv 1406.1078)."""
 
+    Config = GRUConfig
     _cell = nn.GRU
     _states = 1
 

@@ -35,11 +35,11 @@ __all__ = [
 #: through a layer is a constant.
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "gru": {
-        "model": {"family": "gru", "hidden_size": 64},
+        "model": {"family": "gru"},
         "training": {"learning_rate": 1.2e-2, "batch_size": 100, "averaging": 0.999},
     },
     "lstm": {
-        "model": {"family": "lstm", "hidden_size": 128},
+        "model": {"family": "lstm"},
         "training": {"learning_rate": 1e-2, "batch_size": 50, "averaging": 0.999},
     },
     "cnn": {"model": {"family": "cnn"}, "training": {"learning_rate": 5e-3, "weight_decay": 0.2, "averaging": 0.999}},

@@ -4,7 +4,6 @@ import pytest
 
 from qtomo.errors import InputError
 from qtomo.models import FAMILIES
-from qtomo.models.registry import parse_model
 from qtomo.training import PRESETS, read_settings
 from qtomo.training.config import RunConfig
 
@@ -43,7 +42,7 @@ def test_a_family_stands_for_its_preset_or_its_defaults(family, monkeypatch):
     assert settings["model"]["family"] == family
     assert settings == read_settings(family)
     monkeypatch.delitem(PRESETS, family)
-    assert read_settings(family=family)["model"] == parse_model({"family": family})
+    assert read_settings(family=family)["model"] == settings["model"]
     assert read_settings(family=family)["training"]["epochs"] == 10
 
 
