@@ -15,7 +15,8 @@ from typing import Any, ClassVar, Literal
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.distributions import AffineTransform, SigmoidTransform
+from torch.distributions import AffineTransform, SigmoidTransform, Transform, constraints
+from torch.nn import functional
 from zuko.flows.autoregressive import MaskedAutoregressiveTransform
 from zuko.flows.continuous import FFJTransform
 from zuko.flows.coupling import GeneralCouplingTransform
@@ -67,6 +68,8 @@ class FlowConfig(Config):
     embedding: EmbeddingName = "binary"
     #: Points of a record's cell that its score averages over; the bound tightens with more.
     importance_samples: int = Field(16, ge=1)
+    #: Sites before its own that shift a coordinate before the family's transforms; 0 leaves the shift out.
+    window: int = Field(4, ge=0)
 
 
 class ConditionedConfig(FlowConfig):
@@ -100,8 +103,59 @@ class _Sign(nn.Module):
 _CONDITIONERS = {"smooth": _Smooth, "sign": _Sign}
 
 
+class _Shift(Transform):
+    """y_i = x_i + m_i(signs of the coordinates from i - reach to i - 1), which keeps volume."""
+
+    domain = codomain = constraints.real_vector
+    bijective = True
+
+    def __init__(self, window: _Window) -> None:
+        super().__init__()
+        self.window = window
+
+    def _call(self, x: Tensor) -> Tensor:
+        reach, features = self.window.reach, x.shape[-1]
+        before = functional.pad(torch.sign(x), (reach, 0)).unfold(-1, reach, 1)[..., :features, :]
+        return x + self.window.shifts(before, self.window.coordinates)
+
+    def _inverse(self, y: Tensor) -> Tensor:
+        reach = self.window.reach
+        signs, found = functional.pad(torch.zeros_like(y), (reach, 0)), []
+        for i, coordinate in enumerate(self.window.coordinates):
+            before = signs[..., None, i : i + reach]
+            found.append(y[..., i] - self.window.shifts(before, coordinate[None])[..., 0])
+            signs[..., reach + i] = torch.sign(found[-1])
+        return torch.stack(found, dim=-1)
+
+    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
+        return x.new_zeros(x.shape[:-1])
+
+
+class _Window(nn.Module):
+    """The network of a `_Shift`. With the identity after it, P(a) is a Markov chain of the binary embedding's bits.
+
+    Couplings and mixings of all coordinates start far from such a chain, which the records of a chain of qubits are
+    near to; from here on they learn what reaches further.
+    """
+
+    def __init__(self, features: int, reach: int, hidden_size: int) -> None:
+        super().__init__()
+        self.reach = reach
+        self.coordinates = nn.Parameter(0.1 * torch.randn(features, 8))
+        self.network = nn.Sequential(nn.Linear(reach + 8, hidden_size), nn.SiLU(), nn.Linear(hidden_size, 1))
+
+    def forward(self, _context: Tensor | None = None) -> _Shift:
+        return _Shift(self)
+
+    def shifts(self, before: Tensor, coordinates: Tensor) -> Tensor:
+        """Signs (batch, coordinates, reach) and a vector a coordinate to shifts (batch, coordinates)."""
+        read = torch.cat([before, coordinates.expand(*before.shape[:-1], -1)], dim=-1)
+        shifts: Tensor = self.network(read)[..., 0]
+        return shifts
+
+
 class _Flow(Model):
-    """Any flow: a subclass says which transforms in a row take u to z."""
+    """Any flow: a subclass says which transforms in a row take u to z, after the shift by a window."""
 
     Config: ClassVar[type[FlowConfig]] = FlowConfig
     config: FlowConfig
@@ -111,7 +165,12 @@ class _Flow(Model):
         super().__init__(n_sites, n_outcomes, config)
         self.hidden = [config.hidden_size or max(48, 4 * n_sites)] * config.layers
         self.embedding = Embedding(n_sites, n_outcomes, config.embedding, self.hidden)
-        self.transform = LazyComposedTransform(*self._transforms())
+        self.transform = LazyComposedTransform(*self._shift(), *self._transforms())
+
+    def _shift(self) -> _Layers:
+        if self.config.window:
+            width = self.embedding.shape[1]
+            yield _Window(self.embedding.features, (self.config.window + 1) * width - 1, self.hidden[0])
 
     def _transforms(self) -> _Layers:
         raise NotImplementedError
@@ -262,6 +321,8 @@ class MAFConfig(ConditionedConfig):
     #: over the coordinates.
     hidden_size: int = Field(0, ge=0)
     conditioner: Literal["smooth", "sign"] = "sign"
+    #: A window adds nothing to a network that sees every coordinate before.
+    window: int = Field(0, ge=0)
 
 
 class MAF(_Conditioned):
@@ -297,6 +358,7 @@ class NSFConfig(MAFConfig):
 
     #: Bins of each spline.
     bins: int = Field(8, ge=2)
+    window: int = Field(4, ge=0)
 
 
 def _to_box() -> DependentTransform:

@@ -23,6 +23,7 @@ from qtomo.models.vae_posteriors import POSTERIORS
 
 __all__ = ["VAE", "Count", "PenaltyName", "PosteriorName", "Scale", "VAEConfig", "Weight"]
 
+_SITE_SIZE = 8  # numbers of a learned vector a site
 _VALIDATION_SAMPLES = 8  # draws a record in the validation loss
 
 Count = Annotated[int, Field(ge=1)]
@@ -50,8 +51,11 @@ class VAEConfig(Config):
     flow_layers: Count = 4
     #: Smallest standard deviation of a Gaussian draw: it limits what a latent can tell about a record.
     min_scale: Scale = 1e-3
-    #: p(a|z): `independent` sites given z, or `autoregressive`, a GRU that reads z at every site.
-    decoder: Literal["independent", "autoregressive"] = "independent"
+    #: p(a|z): `windowed`, each site given z and the `window` sites before it; `independent` sites given z; or
+    #: `autoregressive`, a GRU that reads z at every site.
+    decoder: Literal["windowed", "independent", "autoregressive"] = "windowed"
+    #: Sites before its own that a site of a windowed decoder sees.
+    window: Count = 4
     #: Weight of ln q(z|a)/p(z) in the training loss; 1 makes it a bound on the log-likelihood.
     beta: Weight = 1.0
     #: Draws a record in the training loss, averaged inside the logarithm; 1 is the ELBO.
@@ -167,7 +171,46 @@ class _Independent(nn.Module):
 
     def _log_table(self, z: Tensor) -> Tensor:
         """(batch, latent_size) to (batch, n_sites, n_outcomes)."""
-        return torch.log_softmax(self.network(z).reshape(len(z), self.n_sites, -1), dim=2)
+        return torch.log_softmax(self._logits(z), dim=2)
+
+    def _logits(self, z: Tensor) -> Tensor:
+        return self.network(z).reshape(len(z), self.n_sites, -1)  # type: ignore[no-any-return]
+
+
+class _Windowed(_Independent):
+    """p(a|z) = prod_i p(a_i | a_{i-w} ... a_{i-1}, z), with logits f_i(z) + g_i(a_{i-w} ... a_{i-1}).
+
+    What lies further back than the window can only come through z (Chen et al. 2016, arXiv 1611.02731).
+    """
+
+    def __init__(self, n_sites: int, n_outcomes: int, config: VAEConfig) -> None:
+        super().__init__(n_sites, n_outcomes, config)
+        self.n_outcomes, self.window = n_outcomes, config.window
+        self.sites = nn.Parameter(0.1 * torch.randn(n_sites, _SITE_SIZE))
+        self.near = _perceptron(config.window * n_outcomes + _SITE_SIZE, config.hidden_size, 1, n_outcomes)
+
+    def score(self, outcomes: Tensor, z: Tensor) -> Tensor:
+        """ln p(a|z): (batch, n_sites) and (batch, latent_size) to (batch,)."""
+        padded = functional.pad(outcomes, (self.window, 0), value=self.n_outcomes)
+        windows = padded.unfold(1, self.window, 1)[:, : self.n_sites]  # (batch, n_sites, window)
+        logits = self._logits(z) + self._near(windows, self.sites)
+        return torch.log_softmax(logits, dim=2).gather(2, outcomes[..., None]).sum(dim=(1, 2))
+
+    def draw(self, z: Tensor, generator: torch.Generator) -> Tensor:
+        """A record for each z (batch, latent_size): (batch, n_sites)."""
+        far = self._logits(z)
+        record = torch.full((len(z), self.window + self.n_sites), self.n_outcomes, device=z.device)
+        for site in range(self.n_sites):
+            near = self._near(record[:, None, site : site + self.window], self.sites[site : site + 1])
+            law = torch.softmax(far[:, site] + near[:, 0], dim=1)
+            record[:, self.window + site] = torch.multinomial(law, 1, generator=generator)[:, 0]
+        return record[:, self.window :]
+
+    def _near(self, windows: Tensor, sites: Tensor) -> Tensor:
+        """The window's part of the logits: (batch, places, window) and (places, site size) to (batch, places, K)."""
+        seen = functional.one_hot(windows, self.n_outcomes + 1)[..., :-1].flatten(2).to(sites.dtype)
+        logits: Tensor = self.near(torch.cat([seen, sites.expand(len(seen), -1, -1)], dim=2))
+        return logits
 
 
 class _Autoregressive(GRU):
@@ -188,6 +231,7 @@ class _Autoregressive(GRU):
 
 
 _DECODERS: dict[str, type[_Independent] | type[_Autoregressive]] = {
+    "windowed": _Windowed,
     "independent": _Independent,
     "autoregressive": _Autoregressive,
 }

@@ -23,6 +23,7 @@ VARIANTS = [({"family": name}, name) for name in FAMILIES] + [
     ({"family": "transformer", "positions": "rotary", "order": [3, 1, 0, 2]}, "transformer rotary in an order"),
     ({"family": "transformer", "dropout": 0.2, "reflection": True}, "transformer dropout, reflected"),
     ({"family": "vae", "decoder": "autoregressive"}, "vae autoregressive"),
+    ({"family": "vae", "decoder": "independent"}, "vae independent"),
     ({"family": "vae", "posterior": "planar"}, "vae planar"),
     ({"family": "iwae", "posterior": "iaf"}, "iwae iaf"),
     ({"family": "wae", "penalty": "adversarial_prior"}, "wae adversarial"),

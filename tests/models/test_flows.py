@@ -111,13 +111,43 @@ def test_actnorm_standardises_the_first_batch_and_only_that():
     start, _ = model.embedding(batch)
     torch.manual_seed(5)
     model.loss(batch)
-    first = model.transform.transforms[0]
-    normal = first()(start)
+    window, first = model.transform.transforms[:2]
+    normal = first()(window()(start))
     assert normal.mean(dim=0).abs().max() < 1e-4
     assert (normal.std(dim=0, correction=0) - 1).abs().max() < 1e-4
     kept = first.shift.clone()
     model.loss(torch.randint(2, 4, (500, N)))
     assert (first.shift == kept).all()
+
+
+def test_the_window_shifts_by_the_signs_of_near_coordinates_and_no_others():
+    window = small_flow("nice", window=1).double().transform.transforms[0]  # 3 coordinates back: a site and a bit
+    x = points(50)
+    with torch.no_grad():
+        moved = window()(x) - x
+        for i in range(F):
+            turned = x.clone()
+            turned[:, i] *= -1
+            changed = (window()(turned) - turned - moved).abs().amax(dim=0) > 1e-9
+            assert changed.nonzero().flatten().tolist() == list(range(i + 1, min(i + 4, F)))
+            scaled = x.clone()
+            scaled[:, i] *= 3
+            assert (window()(scaled) - scaled - moved).abs().max() < 1e-12
+
+
+def test_a_window_and_no_more_is_a_markov_chain_of_bits():
+    model = small_flow("nice", window=2)
+    model.transform.transforms = model.transform.transforms[:1]
+    records = every_record()
+    with torch.no_grad():
+        u, _ = model.embedding(records)
+        wall = model.transform()(torch.where(u > 0, 1e-30, -1e-30))
+        exact = logsigmoid(-u.sign() * wall).sum(dim=-1).double()
+    assert exact.exp().sum() == pytest.approx(1, abs=1e-5)
+    drawn = model.sample(50_000, np.random.default_rng(0))
+    counts = np.bincount(np.ravel_multi_index(drawn.T, (K,) * N), minlength=K**N)
+    law = exact.exp().numpy()
+    assert stats.chisquare(counts, len(drawn) * law / law.sum()).pvalue > 1e-7
 
 
 def test_maf_is_triangular_and_affine_in_each_coordinate():

@@ -56,6 +56,7 @@ def exact_log_prob(model) -> np.ndarray:
 
 BOUNDED = [
     {},
+    {"decoder": "independent"},
     {"decoder": "autoregressive"},
     {"posterior": "planar"},
     {"posterior": "iaf"},
@@ -84,9 +85,9 @@ def test_bounds_are_bounds_and_tighten(settings):
     assert means[2] < 0.3 * means[0] + 5 * errors[2]
 
 
-@pytest.mark.parametrize("settings", BOUNDED[:2], ids=str)
+@pytest.mark.parametrize("settings", BOUNDED[:3], ids=str)
 def test_log_prob_is_the_bound_of_importance_samples(settings):
-    model = build(**settings, importance_samples=300)
+    model = build(**settings, importance_samples=3000)
     found = model.log_prob(EVERY)
     assert found == pytest.approx(exact_log_prob(model), abs=0.3)
     assert (model.log_prob(EVERY) == found).all()
@@ -95,12 +96,23 @@ def test_log_prob_is_the_bound_of_importance_samples(settings):
 def test_samples_follow_the_marginal():
     from scipy import stats
 
-    for decoder in ("independent", "autoregressive"):
+    for decoder in ("windowed", "independent", "autoregressive"):
         model = build(decoder=decoder)
         drawn = model.sample(50_000, np.random.default_rng(1))
         counts = np.bincount(np.ravel_multi_index(drawn.T, (3,) * 3), minlength=27)
         expected = np.exp(exact_log_prob(model))
         assert stats.chisquare(counts, 50_000 * expected / expected.sum()).pvalue > 1e-7
+
+
+def test_a_windowed_decoder_sees_its_window_and_no_more():
+    model = build(decoder="windowed", window=1)
+    z = torch.zeros(27, 1)
+    with torch.no_grad():
+        law = model.decoder.score(RECORDS, z).exp().reshape(3, 3, 3)
+    assert law.sum().item() == pytest.approx(1, abs=1e-6)
+    last = law / law.sum(2, keepdim=True)  # of the last site given both before it
+    torch.testing.assert_close(last, last[:1].expand_as(last))
+    assert (last[0, 0] - last[0, 1]).abs().max() > 0.01
 
 
 def test_the_autoregressive_decoder_reads_z():
@@ -380,7 +392,7 @@ def test_the_noise_of_a_wasserstein_encoder_has_a_floor():
         ({"penalty_weight": -2}, "penalty_weight = -2: input should be greater"),
         ({"min_scale": 1.0}, "min_scale = 1.0: input should be less than 1"),
         ({"posterior": "spline"}, "posterior = 'spline': input should be 'gaussian', 'planar', 'iaf' or 'sphere'"),
-        ({"decoder": "gru"}, "decoder = 'gru': input should be 'independent' or 'autoregressive'"),
+        ({"decoder": "gru"}, "decoder = 'gru': input should be 'windowed', 'independent' or 'autoregressive'"),
         ({"penalty": "tc"}, "penalty = 'tc': input should be 'none', 'total_correlation'"),
         ({"posterior": "sphere", "latent_size": 1}, "posterior = 'sphere': value error, needs a latent_size of 2"),
         (
