@@ -24,6 +24,7 @@ COMMANDS = {
     "sample": "sample",
     "evaluate": "evaluate",
     "compare": "compare",
+    "reconstruct": "reconstruct",
     "verify": "verify",
     "demo": "demo",
 }

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,33 +11,20 @@ import rich_click as click
 from qtomo.analysis.planning import plan
 from qtomo.analysis.verification import verification_path, verify
 from qtomo.errors import InputError
-from qtomo.records import RecordFile, option_name, read_state
+from qtomo.records import RecordFile
 from qtomo.report.figures import fault_map
-from qtomo.states import SYSTEMS, State, System
 
 from .common import device_option, json_option, print_json, progress_bar, say, seed_option
-from .simulate import FIELD_HELP, FIELD_TYPES
+from .target import target_of, target_options
 
 __all__ = ["command"]
 
 REJECTED = 1
 
-_FIELDS = {field.name: field for system in SYSTEMS.values() for field in dataclasses.fields(system)}
-
-
-def _parameter_options(callback: Callable[..., Any]) -> Callable[..., Any]:
-    """An option a parameter that some target has, `--qubits` aside, which the records tell."""
-    for name, field in reversed(_FIELDS.items()):
-        if name != "n_sites":
-            kind = FIELD_TYPES[str(field.type)]
-            callback = click.option(option_name(name), name, type=kind, help=FIELD_HELP[name])(callback)
-    return callback
-
 
 @click.command("verify")
 @click.argument("file", type=click.Path(), required=False)
-@click.option("--target", help=f"What was meant: {', '.join(SYSTEMS)}, or a state file.  [default: the file's target]")
-@_parameter_options
+@target_options
 @click.option("--level", default=0.01, show_default=True, help="Probability of a false alarm, over all tests together.")
 @click.option("--confidence", default=0.95, show_default=True, help="Of the certified bounds.")
 @click.option(
@@ -84,11 +69,10 @@ def command(
 
     Example: qtomo verify --plan --target tfim --qubits 50 --fault depolarizing:0.01
     """
-    given = {name: value for name, value in parameters.items() if value is not None}
     if file is None and not planning:
         raise InputError("expected FILE, or --plan to plan an experiment")
     n_sites = qubits if file is None else _n_sites(file)
-    meant = _target(target, given, n_sites)
+    meant = target_of(target, parameters, n_sites)
     if planning:
         if meant is None:
             raise InputError("--plan: expected --target, with --qubits")
@@ -126,23 +110,3 @@ def command(
 def _n_sites(file: str) -> int:
     with RecordFile(file) as opened:
         return opened.n_sites
-
-
-def _target(name: str | None, given: dict[str, Any], n_sites: int | None) -> System | State | None:
-    if name is None:
-        if given:
-            raise InputError(f"{option_name(next(iter(given)))}: a parameter of a target, expected --target beside it")
-        return None
-    if name not in SYSTEMS:
-        if Path(name).exists():
-            return read_state(name)
-        raise InputError(f"--target {name}: neither a file nor a state; known: {', '.join(SYSTEMS)}")
-    system = SYSTEMS[name]
-    known = {field.name for field in dataclasses.fields(system)}
-    for option in given:
-        if option not in known:
-            raise InputError(f"{option_name(option)}: a {name} has no such parameter")
-    if n_sites is None:
-        raise InputError("--plan: expected --qubits")
-    found: System = system(n_sites=n_sites, **given)
-    return found

@@ -20,7 +20,16 @@ from qtomo.errors import InputError
 from qtomo.povm import BASES, PAULIS, POVM
 from qtomo.states import State, Terms
 
-__all__ = ["Observable", "chain_observables", "estimate_observables", "exact_value", "pauli", "record_values"]
+__all__ = [
+    "Observable",
+    "bit_values",
+    "chain_observables",
+    "dual_values",
+    "estimate_observables",
+    "exact_value",
+    "pauli",
+    "record_values",
+]
 
 
 Values = NDArray[np.float64]
@@ -117,7 +126,7 @@ def estimate_observables(
     """
     n, n_sites = outcomes.shape
     _check_sites(observables, n_sites)
-    lookup, there = _bit_values(povm, n_sites) if given_settings else _dual_values(povm, n_sites)
+    lookup, there = bit_values(povm, n_sites) if given_settings else dual_values(povm, n_sites)
     whole = not given_settings and not np.any(outcomes == LOST)
 
     def chunks() -> Iterator[Callable[[Mapping[int, str]], tuple[Values, Values | float]]]:
@@ -166,7 +175,7 @@ def record_values(observables: Sequence[Observable], outcomes: Outcomes, povm: P
     """
     n_sites = outcomes.shape[1]
     _check_sites(observables, n_sites)
-    values_of = _products(np.ascontiguousarray(outcomes.T), *_dual_values(povm, n_sites), whole=True)
+    values_of = _products(np.ascontiguousarray(outcomes.T), *dual_values(povm, n_sites), whole=True)
     found = np.zeros((len(outcomes), len(observables)))
     for index, observable in enumerate(observables):
         for coefficient, product in observable.terms:
@@ -185,8 +194,12 @@ def _key(product: Mapping[int, str]) -> tuple[tuple[int, str], ...]:
     return tuple(sorted(product.items()))
 
 
-def _dual_values(povm: POVM, n_sites: int) -> tuple[dict[str, Values], dict[str, Values]]:
-    """By letter, the value of each outcome at each site, and 1 where it has one: (n_sites, 256) each."""
+def dual_values(povm: POVM, n_sites: int) -> tuple[dict[str, Values], dict[str, Values]]:
+    """By letter, the value of each outcome at each site, and 1 where it has one: (n_sites, 256) each.
+
+    Raises:
+        InputError: a POVM that is not informationally complete.
+    """
     values, there = {}, {}
     shape = povm.site_elements(n_sites).shape[:2]
     for letter in "XYZ":
@@ -196,7 +209,7 @@ def _dual_values(povm: POVM, n_sites: int) -> tuple[dict[str, Values], dict[str,
     return values, there
 
 
-def _bit_values(povm: POVM, n_sites: int) -> tuple[dict[str, Values], dict[str, Values]]:
+def bit_values(povm: POVM, n_sites: int) -> tuple[dict[str, Values], dict[str, Values]]:
     """The same for shots: f with f_0 E_0 + f_1 E_1 = P, where the effects of the bits of basis P sum to 1.
 
     Raises:

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from qtomo.distribution import LOST, Outcomes
 from qtomo.errors import InputError
 from qtomo.povm import PAULIS
+from qtomo.states.pauli import to_paulis
 
 if TYPE_CHECKING:
     import qutip
@@ -78,16 +79,16 @@ class DensityMatrix:
             raise InputError(f"QuTiP object of type '{rho.type}' with dims {rho.dims}, expected an operator of qubits")
         return cls(rho.full())
 
+    def to_qutip(self) -> qutip.Qobj:
+        """The state as a QuTiP density matrix of N qubits."""
+        import qutip
+
+        return qutip.Qobj(self.matrix, dims=[[2] * self.n_sites] * 2)
+
     @functools.cached_property
     def pauli_values(self) -> Reals:
         """<P_0 x ... x P_N-1> for all products of I, X, Y, Z, shape (4,) * N."""
-        n = self.n_sites
-        frame = np.stack([PAULIS[p] for p in "IXYZ"]).transpose(0, 2, 1).reshape(4, 4)  # (p, row * column) of rho
-        values = self.matrix.reshape((2,) * (2 * n)).transpose([k for i in range(n) for k in (i, n + i)])
-        values = values.reshape((4,) * n)
-        for _ in range(n):
-            values = np.tensordot(values, frame, axes=((0,), (1,)))
-        return np.ascontiguousarray(values.real)
+        return to_paulis(self.matrix)
 
     def expectation(self, operators: Mapping[int, NDArray[np.complex128]]) -> complex:
         """Expectation of a product of one-qubit operators by site.

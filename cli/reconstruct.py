@@ -1,0 +1,99 @@
+"""`qtomo reconstruct`: from records, or a model, to the state."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import rich_click as click
+
+from qtomo.analysis.reconstruction import DENSE_METHODS, reconstruct
+from qtomo.files import check_absent
+from qtomo.records import RecordFile, write_state
+from qtomo.training import Run
+
+from .common import (
+    json_option,
+    level_option,
+    overwrite_option,
+    print_json,
+    progress_bar,
+    records_option,
+    say,
+    seed_option,
+)
+from .target import target_of, target_options
+
+__all__ = ["METHODS", "command"]
+
+#: What makes the state, by method: called with the source and the options; gives a result that has a `state`, a
+#: `to_dict`, and prints itself.
+METHODS: dict[str, Callable[..., Any]] = dict.fromkeys(DENSE_METHODS, reconstruct)
+
+
+@click.command("reconstruct")
+@click.argument("source", metavar="FILE | RUN", type=click.Path())
+@click.option(
+    "--method",
+    type=click.Choice(list(METHODS)),
+    default="mle",
+    show_default=True,
+    help="Linear inversion, projected least squares or maximum likelihood.",
+)
+@target_options
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="State file to write.")
+@click.option("--resamples", type=int, default=200, show_default=True, help="Data sets of the bootstrap.")
+@records_option
+@level_option
+@seed_option
+@overwrite_option
+@json_option
+def command(
+    source: str,
+    method: str,
+    target: str | None,
+    output: Path | None,
+    resamples: int,
+    records_file: str | None,
+    level: float,
+    seed: int,
+    overwrite: bool,
+    as_json: bool,
+    **parameters: Any,
+) -> None:
+    """Reconstruct the state of the qubits from records, shots with settings, or a model's law, with error bars.
+
+    Example: qtomo reconstruct lab.h5 --method mle --target ghz --output state.h5
+    """
+    if output is not None:
+        check_absent(output, overwrite)
+    meant = target_of(target, parameters, _n_sites(source, records_file) if target is not None else None)
+    started = time.monotonic()
+    with progress_bar("bootstrap") as update:
+        found = METHODS[method](
+            source,
+            method,
+            meant,
+            level=level,
+            resamples=resamples,
+            seed=seed,
+            records=records_file,
+            say=say,
+            progress=update,
+        )
+    if output is not None:
+        write_state(output, found.state, overwrite)
+    if as_json:
+        print_json({**found.to_dict(), **({"output": str(output)} if output is not None else {})})
+    else:
+        where = f"{output}   " if output is not None else ""
+        click.echo(f"{found}\n\n{where}({time.monotonic() - started:.0f} s)")
+
+
+def _n_sites(source: str, records_file: str | None) -> int:
+    if Path(source).is_dir():
+        return Run(source).config.records.n_sites
+    with RecordFile(source) as opened:
+        return opened.n_sites

@@ -1,0 +1,44 @@
+"""Purity, entropy, negativity and fidelity of a reconstructed state, with what they can be at most."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qtomo.states import MPS, DensityMatrix
+from qtomo.states.quantities import entropy, fidelity, negativity, purity
+
+__all__ = ["number_bounds", "state_numbers"]
+
+FIDELITY = "fidelity with the target"
+
+
+def state_numbers(
+    matrix: NDArray[np.complex128], target: MPS | DensityMatrix | None = None, physical: bool = True
+) -> dict[str, float]:
+    """Numbers of a state (2**N, 2**N) by name; of an operator that is no state only those that still mean something.
+
+    The negativity is that of the first N // 2 qubits against the rest.
+    """
+    n_sites = len(matrix).bit_length() - 1
+    found = {"purity": purity(matrix)}
+    if physical:
+        found["von Neumann entropy"] = entropy(matrix)
+        if n_sites > 1:
+            found["negativity"] = negativity(matrix, n_sites // 2)
+    if target is not None and (physical or isinstance(target, MPS)):
+        found[FIDELITY] = fidelity(matrix, target)
+    return found
+
+
+def number_bounds(name: str, n_sites: int) -> tuple[float, float]:
+    """Smallest and largest value that a state of N qubits can have."""
+    smaller = 2.0 ** (n_sites // 2)
+    return {
+        "purity": (2.0**-n_sites, 1.0),
+        "von Neumann entropy": (0.0, n_sites * math.log(2)),
+        "negativity": (0.0, (smaller - 1) / 2),
+        FIDELITY: (0.0, 1.0),
+    }[name]
