@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from qtomo.records import RecordFile, Target, read_state, simulate, write_records, write_state
     from qtomo.states import (
         GHZ,
+        LPDO,
         MPS,
         TFIM,
         XXZ,
@@ -43,6 +44,7 @@ _HOMES = {
     "povm": ("POVM", "named_povm"),
     "states": (
         "GHZ",
+        "LPDO",
         "MPS",
         "TFIM",
         "XXZ",
@@ -72,6 +74,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "GHZ",
+    "LPDO",
     "MPS",
     "POVM",
     "TFIM",

@@ -14,6 +14,7 @@ from qtomo.config import near_miss
 from qtomo.distribution import Distribution, Outcomes
 from qtomo.errors import InputError
 from qtomo.models import FAMILIES, KGram, build_model
+from qtomo.povm import POVM
 from qtomo.seeds import stream
 from qtomo.states import BornDistribution
 from qtomo.training import TrainingConfig
@@ -44,7 +45,7 @@ def half_ratios(
     return ratios
 
 
-def learn(family: str, outcomes: Outcomes, n_outcomes: int, seed: int) -> Distribution:
+def learn(family: str, outcomes: Outcomes, povm: POVM, seed: int) -> Distribution:
     """A model of the registry with an exact likelihood, or the best k-gram, trained on records without lost outcomes.
 
     Raises:
@@ -54,11 +55,12 @@ def learn(family: str, outcomes: Outcomes, n_outcomes: int, seed: int) -> Distri
     held_out, training = outcomes[:cut], outcomes[cut:]
     if family == KGRAM:
         orders = [order for order in _ORDERS if order < outcomes.shape[1]]
-        grams = [KGram(training, n_outcomes, order) for order in orders]
+        grams = [KGram(training, povm.n_outcomes, order) for order in orders]
         return max(grams, key=lambda gram: float(gram.log_prob(held_out).mean()))
     if family not in FAMILIES:
         raise InputError(f"no alternative is called '{family}'{near_miss(family, [KGRAM, *FAMILIES])}")
-    model = build_model({"family": family}, outcomes.shape[1], n_outcomes)
+    model = build_model({"family": family}, outcomes.shape[1], povm.n_outcomes)
+    model.measured_by(povm)
     if model.likelihood != "exact":
         raise InputError(f"alternative '{family}' has no exact likelihood, which a likelihood ratio wants")
     config = TrainingConfig.parse({"seed": seed, "epochs": _EPOCHS, "checkpoint_seconds": 1e9}, "[training]")

@@ -14,7 +14,7 @@ from qtomo.config import near_miss
 from qtomo.errors import InputError
 from qtomo.povm import named_povm
 from qtomo.seeds import stream
-from qtomo.states import MPS, DensityMatrix, State, System
+from qtomo.states import LPDO, MPS, DensityMatrix, State, System
 
 __all__ = ["Plan", "plan"]
 
@@ -84,10 +84,10 @@ def plan(
     for name, value in (("level", level), ("power", power)):
         if not 0 < value < 1:
             raise InputError(f"{name} is {value:g}, expected between 0 and 1")
-    state = target if isinstance(target, MPS | DensityMatrix) else target.state()
-    if isinstance(state, DensityMatrix):
-        raise InputError("the target is a density matrix, expected a pure state to plan for")
-    system = None if isinstance(target, MPS | DensityMatrix) else target
+    state = target if isinstance(target, LPDO | MPS | DensityMatrix) else target.state()
+    if not isinstance(state, MPS):
+        raise InputError("the target is a mixed state, expected a pure state to plan for")
+    system = None if isinstance(target, LPDO | MPS | DensityMatrix) else target
     parameter = PARAMETERS.get(system.family) if system is not None else None
     known = [*LOCAL_FAULTS, *([parameter] if parameter else [])]
     sizes = {fault: _parse(fault, known) for fault in faults}

@@ -20,7 +20,7 @@ from qtomo.analysis.table import Table
 from qtomo.config import near_miss
 from qtomo.errors import InputError
 from qtomo.records import RecordFile, Target
-from qtomo.states import DensityMatrix, State, System
+from qtomo.states import LPDO, DensityMatrix, State, System
 from qtomo.states.quantities import nearest_state
 from qtomo.training import Run
 
@@ -200,6 +200,8 @@ def reconstruct_frequencies(
     meant = target.state() if target is not None else None
     if meant is not None and meant.n_sites != frequencies.n_sites:
         raise InputError(f"{source}: of {frequencies.n_sites} qubits, the target has {meant.n_sites}")
+    if isinstance(meant, LPDO):
+        meant = meant.to_density()
     unseen = frequencies.unseen()
     if method != "mle":
         frequencies.check_complete(source)

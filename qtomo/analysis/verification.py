@@ -197,9 +197,7 @@ def verify_records(
         notes.append(f"No {family} was learned: it needs whole records in uniformly random bases.")
     elif family != "none":
         say(f"learning a {family} from each half of the records")
-        learned = half_ratios(
-            data, outcomes, lambda rows: learn(family, outcomes[rows], law.born.n_outcomes, seed), seed
-        )
+        learned = half_ratios(data, outcomes, lambda rows: learn(family, outcomes[rows], law.born.povm, seed), seed)
         assert learned is not None
         ratios[f"a {family}"] = learned
     tests += [hypothesis.split_likelihood_ratio(found, name) for name, found in ratios.items()]
@@ -253,7 +251,7 @@ def _drift_within_settings(
 
 def _law(state: State, povm: POVM, system: System | None, device: str, path: Path) -> Law:
     if not isinstance(state, MPS):
-        raise InputError(f"{path}: the target is a density matrix, expected a pure state to verify against")
+        raise InputError(f"{path}: the target is a mixed state, expected a pure state to verify against")
     return Law(state, povm, system, device=device)
 
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from qtomo.config import Config
 from qtomo.distribution import Likelihood, Outcomes
 from qtomo.errors import InputError
+from qtomo.povm import POVM
 from qtomo.seeds import torch_generator
 
 __all__ = ["Model"]
@@ -75,6 +76,9 @@ class Model(nn.Module, ABC):
         A family that does so calls this in `loss`. Of several processes, each of which sees a share of the batch,
         the loop calls it with the whole.
         """
+
+    def measured_by(self, povm: POVM) -> None:
+        """Take note of the measurement that the records come from, before training; part of the checkpoint."""
 
     def validation_loss(self, outcomes: Tensor) -> Tensor:
         """What the best epoch makes smallest, for int64 outcomes (batch, n_sites) unseen in training: a scalar."""

@@ -14,6 +14,7 @@ from qtomo.models.flows import CNF, IAF, MAF, NICE, NSF, Glow, RealNVP
 from qtomo.models.gan import GAN
 from qtomo.models.rbm import RBM
 from qtomo.models.rnn import GRU, LSTM
+from qtomo.models.tensor_network import LPDOModel, MPSModel
 from qtomo.models.transformer import Transformer
 from qtomo.models.vae import VAE
 from qtomo.models.vae_families import (
@@ -54,6 +55,8 @@ FAMILIES: dict[str, type[Model]] = {
     "cnf": CNF,
     "gan": GAN,
     "bigan": BiGAN,
+    "mps": MPSModel,
+    "lpdo": LPDOModel,
 }
 
 

@@ -24,6 +24,7 @@ __all__ = ["RecordFile", "split"]
 
 _LARGEST_OUTCOMES = 64  # POVM elements a qubit
 _LARGEST_SITES = 100_000
+_LARGEST_ANCILLAS = 8  # a site
 _BLOCK_BYTES = 16 * 2**20
 
 
@@ -284,7 +285,8 @@ class RecordFile(CheckedFile):
         parameters = {name: _plain(value) for name, value in group.attrs.items()}
         tensors = None
         if "tensors" in group:
-            tensors = self.tensors("target/tensors", self.n_sites)
+            ancillas = min(Target(parameters).ancillas, _LARGEST_ANCILLAS)
+            tensors = self.tensors("target/tensors", self.n_sites * (1 + ancillas))
         density_matrix = self.square("target/density_matrix", self.n_sites) if "density_matrix" in group else None
         target = Target(parameters, tensors, density_matrix)
         if parameters.get("n_sites", self.n_sites) != self.n_sites:

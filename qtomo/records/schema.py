@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtomo.errors import InputError
-from qtomo.states import MPS, DensityMatrix, State, System, build_system
+from qtomo.states import LPDO, MPS, DensityMatrix, State, System, build_system
 
 __all__ = ["FORMAT", "VERSION", "Parameter", "Target"]
 
@@ -29,7 +29,7 @@ class Target:
     Args:
         parameters: plain numbers and strings; `family` says what they mean, e.g.
             {"family": "tfim", "n_sites": 50, "coupling": 1.0, "field": 1.0, "boundary": "open"}.
-        tensors: the exact state's MPS tensors, where known.
+        tensors: the exact state's MPS tensors, or those of an LPDO's purification, where known.
         density_matrix: the exact state, where it is a mixed one of a few qubits.
     """
 
@@ -42,6 +42,9 @@ class Target:
         """A system, with its state where that has been computed; or a state that nothing else is known of."""
         if isinstance(system, MPS):
             return cls({"family": "state", "n_sites": system.n_sites}, system.tensors)
+        if isinstance(system, LPDO):
+            known: dict[str, Parameter] = {"family": "state", "n_sites": system.n_sites, "ancillas": system.ancillas}
+            return cls(known, system.purification.tensors)
         if isinstance(system, DensityMatrix):
             return cls({"family": "state", "n_sites": system.n_sites}, None, system.matrix)
         parameters: dict[str, Parameter] = {"family": system.family, **_fields(system)}
@@ -58,6 +61,12 @@ class Target:
         """
         return build_system(self.parameters)
 
+    @property
+    def ancillas(self) -> int:
+        """Qubits of the purification a site, 0 where the tensors are of a pure state."""
+        found = self.parameters.get("ancillas", 0)
+        return found if isinstance(found, int) and found > 0 and self.parameters.get("family") == "state" else 0
+
     def state(self) -> State:
         """The exact state: the stored one, or computed anew.
 
@@ -65,7 +74,7 @@ class Target:
             InputError: the target has neither tensors nor parameters of a known family.
         """
         if self.tensors is not None:
-            return MPS(self.tensors)
+            return LPDO(MPS(self.tensors), self.ancillas) if self.ancillas else MPS(self.tensors)
         if self.density_matrix is not None:
             return DensityMatrix(self.density_matrix)
         system = self.system

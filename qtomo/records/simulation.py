@@ -22,7 +22,7 @@ from qtomo.records.settings import SettingList
 from qtomo.records.shards import shard_path
 from qtomo.records.writer import Block, write_records
 from qtomo.seeds import stream
-from qtomo.states import MPS, BornDistribution, DensityMatrix, State, System
+from qtomo.states import LPDO, MPS, BornDistribution, DensityMatrix, State, System
 
 __all__ = ["Progress", "Shard", "draw_blocks", "option_name", "simulate"]
 
@@ -116,7 +116,7 @@ def simulate(
     measured.site_elements(system.n_sites)
     if settings is not None and not measured.measures_bases:
         raise InputError(f"settings go with bases X, Y and Z (--povm pauli6), not with POVM '{measured.name}'")
-    state = system if isinstance(system, MPS | DensityMatrix) else system.state()
+    state = system if isinstance(system, LPDO | MPS | DensityMatrix) else system.state()
     born = BornDistribution(state, measured, device=pick_device(device))
     blocks = _experiment(born, n_records, seed, loss, settings, shard, progress)
     return write_records(
@@ -195,7 +195,7 @@ def option_name(field: str) -> str:
 
 
 def _command(system: System | State, povm: str, n_records: int, seed: int, loss: float, noise: Sequence[str]) -> str:
-    if isinstance(system, MPS | DensityMatrix):
+    if isinstance(system, LPDO | MPS | DensityMatrix):
         return ""
     words = ["qtomo", "simulate", system.family]
     for field in dataclasses.fields(system):  # type: ignore[arg-type]

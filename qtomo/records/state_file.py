@@ -18,18 +18,22 @@ from qtomo.records.hdf5 import CheckedFile, first_line, text
 from qtomo.records.reader import RecordFile
 from qtomo.records.schema import FORMAT
 from qtomo.records.writer import open_new, set_text, write_checked
-from qtomo.states import LARGEST_DENSITY, MPS, DensityMatrix, State
+from qtomo.states import LARGEST_DENSITY, LPDO, MPS, DensityMatrix, State
 
 __all__ = ["STATE_FORMAT", "read_array", "read_povm", "read_state", "write_state"]
 
 STATE_FORMAT = "qtomo-state"
 _VERSION = 1
 _LARGEST_SITES = 100_000
+_LARGEST_ANCILLAS = 8
 _LARGEST_ARRAY = 4 ** (LARGEST_DENSITY + 1)
 
 
 def write_state(path: str | os.PathLike[str], state: State, overwrite: bool = False) -> Path:
     """A state as HDF5: attributes `format` and `version`, and `/tensors/0...` or `/density_matrix`.
+
+    An LPDO has the tensors of its purification and the attribute `ancillas`.
+
 
     Raises:
         InputError: the path exists and `overwrite` is false, or cannot be written.
@@ -43,7 +47,10 @@ def write_state(path: str | os.PathLike[str], state: State, overwrite: bool = Fa
         if isinstance(state, DensityMatrix):
             write_checked(file, "density_matrix", state.matrix, compression="gzip")
         else:
-            for site, tensor in enumerate(state.tensors):
+            if isinstance(state, LPDO):
+                file.attrs["ancillas"] = state.ancillas
+            chain = state.purification if isinstance(state, LPDO) else state
+            for site, tensor in enumerate(chain.tensors):
                 write_checked(file, f"tensors/{site}", tensor)
     return path
 
@@ -62,6 +69,11 @@ class _StateFile(CheckedFile):
             self.state: State
             if "density_matrix" in self._file:
                 self.state = DensityMatrix(self.square("density_matrix", n_sites))
+            elif "ancillas" in self._file.attrs:
+                ancillas = int(self._file.attrs["ancillas"])
+                if not 0 <= ancillas <= _LARGEST_ANCILLAS:
+                    raise self.error(f"attribute ancillas is {ancillas}, expected 0 to {_LARGEST_ANCILLAS}")
+                self.state = LPDO(MPS(self.tensors("tensors", n_sites * (1 + ancillas))), ancillas)
             else:
                 self.state = MPS(self.tensors("tensors", n_sites))
         except InputError as error:

@@ -16,6 +16,7 @@ from qtomo.errors import InputError
 from qtomo.povm import POVM, named_povm
 from qtomo.states.density import DenseEngine, DensityMatrix
 from qtomo.states.local import LocalScorer, LocalWeights
+from qtomo.states.lpdo import LPDO
 from qtomo.states.mps import MPS
 from qtomo.states.sampling import BasisWalker, ElementWalker
 from qtomo.states.scoring import Scorer
@@ -27,7 +28,7 @@ class BornDistribution:
     """P(a) = Tr(rho M_{a_0} x ... x M_{a_N-1}), the outcome distribution of a state.
 
     Args:
-        state: a matrix-product state, or a density matrix of up to 12 qubits.
+        state: a matrix-product state, a locally purified density operator, or a density matrix of up to 12 qubits.
         povm: the measurement of each qubit, or the name of one.
         tolerance: largest error of `log_prob` worth its time, in nats a record. At 0 scores are exact to
             float64; at 1e-4 the scorer drops Schmidt weight up to (tolerance/2)**2 in all, whose root
@@ -43,7 +44,7 @@ class BornDistribution:
 
     def __init__(
         self,
-        state: MPS | DensityMatrix,
+        state: MPS | LPDO | DensityMatrix,
         povm: POVM | str = "pauli4",
         tolerance: float = 0.0,
         device: str | torch.device = "cpu",
@@ -52,7 +53,10 @@ class BornDistribution:
         self.povm = named_povm(povm) if isinstance(povm, str) else povm
         self.tolerance = tolerance
         self.device = torch.device(device)
-        self._elements = self.povm.site_elements(state.n_sites)
+        #: Qubits of the walked chain a site: one, and the ancillas of a purification, which are lost.
+        self._stride = 1 + state.ancillas if isinstance(state, LPDO) else 1
+        self._walked = state.purification if isinstance(state, LPDO) else state
+        self._elements = np.repeat(self.povm.site_elements(state.n_sites), self._stride, axis=0)
 
     @property
     def n_sites(self) -> int:
@@ -69,7 +73,7 @@ class BornDistribution:
 
     def sample(self, n: int, generator: np.random.Generator) -> Outcomes:
         """`n` exact records, uint8 (n, n_sites)."""
-        return self._walker.sample(n, generator)
+        return self._walker.sample(n, generator)[:, :: self._stride]
 
     def sample_bits(self, settings: Outcomes, generator: np.random.Generator) -> Outcomes:
         """A bit a qubit measured in given bases (0 X, 1 Y, 2 Z): uint8 (n, n_sites) to uint8 (n, n_sites).
@@ -84,7 +88,8 @@ class BornDistribution:
             raise InputError(f"{found}, expected (n, {self.n_sites}) of 0 (X), 1 (Y), 2 (Z)")
         if isinstance(self.state, DensityMatrix):
             return self._dense.sample(len(settings), generator, settings) % 2
-        return self._bit_walker.sample(len(settings), generator, settings)
+        walked = np.repeat(settings, self._stride, axis=1)
+        return self._bit_walker.sample(len(settings), generator, walked)[:, :: self._stride]
 
     def log_prob(self, outcomes: Outcomes) -> NDArray[np.float64]:
         """ln P of each record, (batch, n_sites) to (batch,); -inf where P = 0.
@@ -96,7 +101,10 @@ class BornDistribution:
         """
         outcomes = np.asarray(outcomes)
         self._check(outcomes)
-        return self._scorer.log_prob(outcomes)
+        return self._scorer.log_prob(self._embed(outcomes))
+
+    def _embed(self, outcomes: Outcomes) -> Outcomes:
+        return self.state.embed(outcomes) if isinstance(self.state, LPDO) else outcomes
 
     def _check(self, outcomes: Outcomes) -> None:
         if outcomes.ndim != 2 or outcomes.shape[1] != self.n_sites:
@@ -113,8 +121,8 @@ class BornDistribution:
         Raises:
             InputError: a density matrix, or as `log_prob`.
         """
-        if isinstance(self.state, DensityMatrix):
-            raise InputError("local weights need a matrix-product state, not a density matrix")
+        if not isinstance(self.state, MPS):
+            raise InputError("local weights need a matrix-product state, not a mixed one")
         self._check(outcomes)
         found = self._local.weigh(outcomes, swaps)
         if not found.doubtful.any():
@@ -123,8 +131,8 @@ class BornDistribution:
 
     @cached_property
     def _exact_local(self) -> LocalScorer:
-        assert isinstance(self.state, MPS)
-        return LocalScorer(self.state.tensors, self._elements, self.device)
+        assert isinstance(self._walked, MPS)
+        return LocalScorer(self._walked.tensors, self._elements, self.device)
 
     @cached_property
     def _local(self) -> LocalScorer:
@@ -132,27 +140,27 @@ class BornDistribution:
 
     @cached_property
     def _scored_state(self) -> MPS:
-        assert isinstance(self.state, MPS)
-        return self.state.truncate(weight=self.cut_weight)[0] if self.tolerance else self.state
+        assert isinstance(self._walked, MPS)
+        return self._walked.truncate(weight=self.cut_weight)[0] if self.tolerance else self._walked
 
     @cached_property
     def _walker(self) -> BasisWalker | ElementWalker | DenseEngine:
-        if isinstance(self.state, DensityMatrix):
+        if isinstance(self._walked, DensityMatrix):
             return self._dense
         mixture = functools.cache(lambda elements: as_random_bases(np.frombuffer(elements, complex).reshape(-1, 2, 2)))
         measurements = [mixture(elements.tobytes()) for elements in self._elements]
         if any(measurement is None for measurement in measurements):
-            return ElementWalker(self.state.tensors, self._elements, self.device)
-        return BasisWalker(self.state.tensors, [m for m in measurements if m is not None], self.device)
+            return ElementWalker(self._walked.tensors, self._elements, self.device)
+        return BasisWalker(self._walked.tensors, [m for m in measurements if m is not None], self.device)
 
     @cached_property
     def _bit_walker(self) -> BasisWalker:
-        assert isinstance(self.state, MPS)
+        assert isinstance(self._walked, MPS)
         found = []
         for elements in self._elements:
             kets, labels = zip(*(basis_of(3 * effect) for effect in elements[::2]), strict=True)
             found.append(BasisMeasurement(np.full(3, 1 / 3), np.stack(kets), np.stack(labels)))
-        return BasisWalker(self.state.tensors, found, self.device)
+        return BasisWalker(self._walked.tensors, found, self.device)
 
     @cached_property
     def _dense(self) -> DenseEngine:
@@ -168,7 +176,7 @@ class BornDistribution:
     @property
     def cut_weight(self) -> float:
         """Schmidt weight a cut that scores leave out."""
-        return (self.tolerance / 2) ** 2 / max(1, self.n_sites - 1)
+        return (self.tolerance / 2) ** 2 / max(1, self._stride * self.n_sites - 1)
 
     @property
     def scored_bond_dim(self) -> int:

@@ -124,6 +124,7 @@ def resume(
             file = opened.enter_context(run.open_records(records))
             feed, validation = open_feed(file, config, workers)
             model = run.new_model()
+            model.measured_by(file.povm)
         fit(model, feed, validation, config, run.folder, report, workers)
     workers.wait()
     return Run(folder)

@@ -124,7 +124,7 @@ def test_what_cannot_be_verified(tmp_path):
     path = simulate(MODEL, 300, tmp_path / "a.h5", seed=1)
     with pytest.raises(InputError, match=r"a\.h5: records of 5 qubits, the target has 6"):
         verify(path, TFIM(6))
-    with pytest.raises(InputError, match="the target is a density matrix"):
+    with pytest.raises(InputError, match="the target is a mixed state"):
         verify(path, DensityMatrix(np.eye(32) / 32))
     with pytest.raises(InputError, match="level is 0"):
         verify(path, level=0.0)
