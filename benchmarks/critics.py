@@ -30,6 +30,7 @@ from qtomo.adversarial.wasserstein import dual_estimate, exact_w1
 from qtomo.analysis.table import Table
 from qtomo.files import write_atomic
 from qtomo.report.adversarial_figures import critic_figure, surface_figure
+from qtomo.report.canvas import save_figure
 
 TOYS = ("eight_gaussians", "twenty_five_gaussians", "swiss_roll")
 WAYS: dict[str, dict[str, Any]] = {
@@ -156,9 +157,9 @@ def deep_critics(seeds: int, deep: dict[str, Any], folder: Path, results: dict[s
             shown[way][toy] = studies[way][0]
             results[f"{toy}, {way}"] = [numbers(study) for study in studies[way]]
         print(f"\n{study_table(toy, studies)}\n", flush=True)
-        critic_figure(studies, folder / f"{toy}.png")
+        save_figure(critic_figure(studies), folder / f"{toy}.png")
     real = {toy: find_toy(toy).sample(1000, torch.Generator().manual_seed(0)) for toy in TOYS}
-    surface_figure(shown, real, folder / "surfaces.png")
+    save_figure(surface_figure(shown, real), folder / "surfaces.png")
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from qtomo.analysis.evaluation import Evidence
 from qtomo.analysis.latents import bounds_by_samples, collective_observables, latent_correlations, latent_report
 from qtomo.analysis.table import Table
 from qtomo.models.vae import VAE
-from qtomo.report.figures import comparison_figure, latent_figure
+from qtomo.report.figures import comparison_figure, latent_figure, save_figure
 from qtomo.training import PRESETS, read_settings, resume
 
 VALIDATION = 5_000
@@ -58,7 +58,7 @@ def show_latents(run: Run, folder: Path) -> None:
     system = evidence.target.system if evidence.target is not None else None
     wanted = collective_observables(evidence.n_sites, system.terms() if system is not None else ())
     found = latent_correlations(run.model, evidence.held_out, evidence.povm, wanted)
-    latent_figure(found, folder / "latents.png")
+    save_figure(latent_figure(found), folder / "latents.png")
 
 
 def main() -> None:
@@ -82,7 +82,7 @@ def main() -> None:
     text = "\n".join([markdown(comparison.table()), "", *(f"- {note}" for note in comparison.notes)])
     (given.output / "families.md").write_text(text + "\n", encoding="utf-8")
     (given.output / "families.json").write_text(json.dumps(comparison.to_dict(), indent=1) + "\n", encoding="utf-8")
-    comparison_figure(comparison, given.output / "families.png")
+    save_figure(comparison_figure(comparison), given.output / "families.png")
     print(f"\n{comparison}")
     for run in runs:
         if run.folder.path.name == "iwae":

@@ -28,7 +28,7 @@ from qtomo.analysis.estimate import Estimate, sample_mean
 from qtomo.analysis.evaluation import TOLERANCE
 from qtomo.distribution import Distribution
 from qtomo.files import write_atomic
-from qtomo.report.figures import new_figure, save_figure
+from qtomo.report.canvas import new_figure, save_figure
 from qtomo.seeds import stream
 from qtomo.states import MPS
 

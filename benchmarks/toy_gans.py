@@ -29,6 +29,7 @@ from qtomo.adversarial.toys import TOYS, find_toy
 from qtomo.analysis.table import Table
 from qtomo.files import write_atomic
 from qtomo.report.adversarial_figures import samples_figure
+from qtomo.report.canvas import save_figure
 
 SAMPLES = 10_000
 
@@ -90,7 +91,7 @@ def main() -> None:
                 print(f"{toy_name}, {recipe}: {found}", flush=True)
                 write_atomic(given.output / f"{toy_name}.json", json.dumps(results, indent=1) + "\n")
         real = find_toy(toy_name).sample(SAMPLES, torch.Generator().manual_seed(0))
-        samples_figure({"real": real, **shown}, given.output / f"{toy_name}.png")
+        save_figure(samples_figure({"real": real, **shown}), given.output / f"{toy_name}.png")
         print(f"\n{table(toy_name, results)}\n", flush=True)
 
 

@@ -9,6 +9,7 @@ import rich_click as click
 from qtomo.analysis import compare, compare_records
 from qtomo.errors import InputError
 from qtomo.files import check_absent
+from qtomo.report.canvas import figure_kind
 
 from .common import (
     device_option,
@@ -28,7 +29,7 @@ __all__ = ["command"]
 
 @click.command("compare")
 @click.argument("runs", metavar="RUN... | FILE...", type=click.Path(), nargs=-1, required=True)
-@click.option("--figure", type=click.Path(path_type=Path), help="Write a figure (PNG) there.")
+@click.option("--figure", type=click.Path(path_type=Path), help="Write a figure there (.png, .pdf or .svg).")
 @records_option
 @samples_option
 @level_option
@@ -70,12 +71,13 @@ def command(
             click.echo(str(found))
         return
     if figure is not None:
+        figure_kind(figure)
         check_absent(figure, overwrite)
     comparison = compare(runs, records_file, samples, seed, level, say, device, allow_estimates)
     if figure is not None:
-        from qtomo.report.figures import comparison_figure
+        from qtomo.report.figures import comparison_figure, save_figure
 
-        comparison_figure(comparison, figure)
+        save_figure(comparison_figure(comparison), figure)
     if as_json:
         print_json({**comparison.to_dict(), **({"figure": str(figure)} if figure is not None else {})})
         return

@@ -10,7 +10,8 @@ import rich_click as click
 from qtomo.analysis import evaluate
 from qtomo.errors import InputError
 from qtomo.records import simulate
-from qtomo.report.figures import summary_figure
+from qtomo.report.figures import save_figure, summary_figure
+from qtomo.report.page import write_report
 from qtomo.states import TFIM
 from qtomo.training import read_settings
 
@@ -31,7 +32,7 @@ _VALIDATION = 5_000
 @overwrite_option
 @json_option
 def command(output: Path, qubits: int, records: int, preset: str, epochs: int, overwrite: bool, as_json: bool) -> None:
-    """Simulate the critical Ising chain, train on its records, and judge the model.
+    """Simulate the critical Ising chain, train on its records, judge the model, and write the report.
 
     Example: qtomo demo --output demo
     """
@@ -50,9 +51,11 @@ def command(output: Path, qubits: int, records: int, preset: str, epochs: int, o
     run = run_training(run_folder, record_file, checked, overwrite)
     say("[3/3] judging against the exact state")
     evaluation = evaluate(run, say=say)
-    summary_figure(run, evaluation, figure)
+    save_figure(summary_figure(run, evaluation), figure)
+    report = run.folder.report
+    write_report([run.folder.path], report, overwrite=True, say=say)
     seconds = time.monotonic() - started
     if as_json:
-        print_json({**evaluation.to_dict(), "figure": str(figure), "seconds": seconds})
+        print_json({**evaluation.to_dict(), "figure": str(figure), "report": str(report), "seconds": seconds})
         return
-    click.echo(f"\n{evaluation}\n\nfigure: {figure}   ({seconds:.0f} s in all)")
+    click.echo(f"\n{evaluation}\n\nfigure: {figure}\nreport: {report}   ({seconds:.0f} s in all)")

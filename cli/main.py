@@ -26,6 +26,7 @@ COMMANDS = {
     "compare": "compare",
     "reconstruct": "reconstruct",
     "verify": "verify",
+    "report": "report",
     "demo": "demo",
 }
 

@@ -12,7 +12,8 @@ from qtomo.analysis.planning import plan
 from qtomo.analysis.verification import verification_path, verify
 from qtomo.errors import InputError
 from qtomo.records import RecordFile
-from qtomo.report.figures import fault_map
+from qtomo.report.canvas import figure_kind
+from qtomo.report.figures import fault_map, save_figure
 
 from .common import device_option, json_option, print_json, progress_bar, say, seed_option
 from .target import target_of, target_options
@@ -35,7 +36,7 @@ REJECTED = 1
 )
 @click.option("--parity-run", type=click.Path(), help="Shots of all qubits in basis X, for a tighter fidelity bound.")
 @click.option("--resolution", default=0.05, show_default=True, help="Fault of every qubit that `consistent` excludes.")
-@click.option("--figure", type=click.Path(path_type=Path), help="PNG of the map of the fault.")
+@click.option("--figure", type=click.Path(path_type=Path), help="Map of the fault (.png, .pdf or .svg).")
 @click.option("--plan", "planning", is_flag=True, help="Instead: records needed to see faults, by measurement.")
 @click.option("--qubits", type=int, help="With --plan: number of qubits, where there is no file.")
 @click.option("--fault", "faults", multiple=True, metavar="NAME:SIZE", help="With --plan: such as depolarizing:0.01.")
@@ -69,6 +70,8 @@ def command(
 
     Example: qtomo verify --plan --target tfim --qubits 50 --fault depolarizing:0.01
     """
+    if figure is not None:
+        figure_kind(figure)
     if file is None and not planning:
         raise InputError("expected FILE, or --plan to plan an experiment")
     n_sites = qubits if file is None else _n_sites(file)
@@ -99,7 +102,7 @@ def command(
             progress=update,
         )
     if figure is not None:
-        fault_map(found, figure)
+        save_figure(fault_map(found), figure)
     if as_json:
         print_json(found.to_dict())
     else:

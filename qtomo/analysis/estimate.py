@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
+
+from qtomo.errors import InputError
 
 __all__ = ["Estimate", "bounded_mean", "exact", "mean_of_moments", "plus_minus", "sample_mean"]
 
@@ -51,6 +53,24 @@ class Estimate:
             name: None if isinstance(value, float) and not math.isfinite(value) else value
             for name, value in asdict(self).items()
         }
+
+    @classmethod
+    def from_dict(cls, found: object, place: str = "estimate") -> Estimate:
+        """What `to_dict` wrote; a bound that is None is infinite.
+
+        Raises:
+            InputError: something else.
+        """
+        expected = {f.name: f.type for f in fields(cls)}
+        if not isinstance(found, dict) or set(found) != set(expected):
+            raise InputError(f"{place}: expected an estimate with {', '.join(expected)}")
+        missing = {"value": math.inf, "standard_error": math.inf, "low": -math.inf, "high": math.inf}
+        values: dict[str, Any] = {name: missing.get(name) if value is None else value for name, value in found.items()}
+        kinds = {"float": (int, float), "int": (int,), "str": (str,)}
+        for name, value in values.items():
+            if isinstance(value, bool) or not isinstance(value, kinds[str(expected[name])]):
+                raise InputError(f"{place}, {name}: {str(value)[:40]!r}, expected a value of type {expected[name]}")
+        return cls(**values)
 
     def z_score(self, truth: float) -> float:
         """Standard errors by which the estimate lies above the truth."""

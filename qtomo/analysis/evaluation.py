@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -13,6 +14,7 @@ import numpy as np
 from scipy import stats
 
 from qtomo import __version__
+from qtomo.analysis.calibration import Calibration, calibrate
 from qtomo.analysis.divergences import (
     LARGEST_LIST,
     compare_by_enumeration,
@@ -23,7 +25,13 @@ from qtomo.analysis.divergences import (
 from qtomo.analysis.estimate import Estimate, exact, sample_mean
 from qtomo.analysis.observables import chain_observables, estimate_observables, exact_value
 from qtomo.analysis.table import Table
-from qtomo.analysis.two_sample import divergence_bounds, marginal_total_variation
+from qtomo.analysis.two_sample import (
+    SMALLEST,
+    TwoSampleTest,
+    classifier_two_sample_test,
+    divergence_bounds,
+    marginal_total_variation,
+)
 from qtomo.distribution import Distribution, Outcomes
 from qtomo.errors import InputError
 from qtomo.files import write_atomic
@@ -60,6 +68,9 @@ class Evaluation:
         gain: nats a record by which the model is better than the best k-gram on the same records.
         observables: by source ("exact", "records", "model"), by name.
         claims: what the data support, in sentences.
+        two_sample: fresh records of the model against held-out ones; None where there are too few.
+        calibration: of the model's conditionals on the held-out records; None for a model that has none.
+        made_by: what the evaluation was made from and how, so that a later one can be known to be the same.
     """
 
     run: str
@@ -69,6 +80,9 @@ class Evaluation:
     gain: Estimate | None
     observables: dict[str, Estimates]
     claims: list[str] = field(default_factory=list)
+    two_sample: TwoSampleTest | None = None
+    calibration: Calibration | None = None
+    made_by: dict[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, as plain values for JSON."""
@@ -86,6 +100,9 @@ class Evaluation:
             **nested,
             "z_scores": self.z_scores(),
             "claims": self.claims,
+            "two_sample": self.two_sample.to_dict() if self.two_sample else None,
+            "calibration": self.calibration.to_dict() if self.calibration else None,
+            "made_by": self.made_by,
         }
 
     def z_scores(self) -> dict[str, dict[str, float]]:
@@ -237,10 +254,13 @@ def evaluate(
         evidence, models, dict.fromkeys(models, evidence.held_out), drawn, seed, level, device, allow_estimates, say
     )
     if run.model.likelihood == "none":
-        say(f"telling records of {family} from held-out ones")
         divergences[family] = _without_likelihood(
             drawn[family], evidence.held_out, evidence.povm.n_outcomes, seed, level
         )
+    two_sample = None
+    if len(evidence.held_out) >= SMALLEST:
+        say(f"telling records of {family} from held-out ones")
+        two_sample = classifier_two_sample_test(drawn[family], evidence.held_out, evidence.povm.n_outcomes, seed, level)
     say("observables")
     evaluation = Evaluation(
         run=str(run.folder.path),
@@ -249,6 +269,9 @@ def evaluate(
         divergences=divergences,
         gain=gain,
         observables=evidence.observables({family: drawn[family]}, born.state if born is not None else None, level),
+        two_sample=two_sample,
+        calibration=calibrate(run.model, evidence.held_out, level),
+        made_by=made_by(run, n_samples, seed, level, allow_estimates),
     )
     evaluation.claims.extend(_claims(evaluation))
     if born is not None and run.model.likelihood == "estimate" and not allow_estimates:
@@ -259,6 +282,22 @@ def evaluate(
     if save:
         write_atomic(run.folder.evaluation, json.dumps(evaluation.to_dict(), indent=1) + "\n")
     return evaluation
+
+
+def made_by(run: Run, n_samples: int, seed: int, level: float, allow_estimates: bool) -> dict[str, Any]:
+    """Version, records, weights and options of an evaluation: where they are equal, so are its numbers."""
+    digest = hashlib.sha256()
+    for name, value in sorted(run.model.state_dict().items()):
+        digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
+    return {
+        "creator": f"qtomo {__version__}",
+        "records_sha256": run.config.records.sha256,
+        "weights_sha256": digest.hexdigest(),
+        "n_samples": n_samples,
+        "seed": seed,
+        "level": level,
+        "allow_estimates": allow_estimates,
+    }
 
 
 def check_samples(n_samples: int) -> None:

@@ -38,7 +38,8 @@ Reals = np.ndarray[Any, np.dtype[np.float64]]
 
 _RIDGES = np.geomspace(1e-3, 1e3, 13)  # in units of the mean variance of a feature
 _FURTHEST = 64  # sites between a pair that is looked at
-_SMALLEST = 10
+#: Records of each set that a test needs.
+SMALLEST = 10
 _CHUNK = 8192
 _BLOCKS = 200  # sums of records that are permuted instead of the records
 
@@ -264,8 +265,8 @@ def _paired(a: Outcomes, b: Outcomes, random: np.random.Generator) -> tuple[Outc
     if a.shape[1] != b.shape[1]:
         raise InputError(f"records of {a.shape[1]} and of {b.shape[1]} sites cannot be compared")
     size = min(len(a), len(b))
-    if size < _SMALLEST:
-        raise InputError(f"{size} records to tell apart, expected at least {_SMALLEST} in each set")
+    if size < SMALLEST:
+        raise InputError(f"{size} records to tell apart, expected at least {SMALLEST} in each set")
     return a[random.permutation(len(a))[:size]], b[random.permutation(len(b))[:size]]
 
 

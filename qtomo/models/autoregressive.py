@@ -11,12 +11,15 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import Field, field_validator
 from torch import Tensor
 from torch.nn import functional
 
 from qtomo.config import Config
+from qtomo.distribution import Outcomes
 from qtomo.errors import InputError
 from qtomo.models.base import Model
 
@@ -147,6 +150,21 @@ class Autoregressive(Model):
             return -self._log_prob(outcomes).mean()
         read = self._changed(outcomes, None)
         return -self._score(read, self._start(len(read))).mean()
+
+    def conditionals(self, outcomes: Outcomes) -> NDArray[np.float64]:
+        """Q(each outcome | those before it in this model's order): (batch, n_sites) to (batch, n_sites, n_outcomes).
+
+        Sites stand in the chain's order. Of a law that is averaged over symmetries, those of Q before the average.
+
+        Raises:
+            InputError: records of another shape or range.
+        """
+
+        def of(rows: Tensor) -> Tensor:
+            logits = self._logits(rows[:, self.order], self._start(len(rows)))
+            return torch.softmax(logits.double(), dim=-1)[:, self.place]
+
+        return self.by_record(outcomes, of)
 
     def _log_prob(self, outcomes: Tensor) -> Tensor:
         images = [self._image(outcomes, index) for index in range(self.n_images)]

@@ -4,30 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch import Tensor
 
 from qtomo.adversarial.critics import CriticStudy
-from qtomo.report.figures import new_figure, save_figure
+from qtomo.report.canvas import STYLES, letters, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["critic_figure", "samples_figure", "surface_figure"]
 
-# Okabe and Ito's colours, with a marker and a line style each.
-_STYLES = [("#0072B2", "o", "-"), ("#D55E00", "s", "--"), ("#009E73", "D", ":"), ("#CC79A7", "^", "-.")]
 
-
-def samples_figure(samples: Mapping[str, Tensor], path: Path, columns: int = 4, most: int = 2000) -> None:
-    """Samples in the plane (n, 2), a named panel each on the axes of the first, as PNG.
-
-    Raises:
-        InputError: the file cannot be written.
-    """
+@letters()
+def samples_figure(samples: Mapping[str, Tensor], columns: int = 4, most: int = 2000) -> Figure:
+    """Samples in the plane (n, 2), a named panel each on the axes of the first."""
     columns = min(columns, len(samples))
     rows = math.ceil(len(samples) / columns)
     figure = new_figure(2.6 * columns, 2.7 * rows)
@@ -40,19 +34,16 @@ def samples_figure(samples: Mapping[str, Tensor], path: Path, columns: int = 4, 
         panel.label_outer()
     for panel in panels[len(samples) :]:
         panel.remove()
-    save_figure(figure, path)
+    return figure
 
 
-def surface_figure(studies: Mapping[str, Mapping[str, CriticStudy]], real: Mapping[str, Tensor], path: Path) -> None:
-    """Value surfaces of critics, a row a way of training and a column a distribution, as PNG.
+@letters()
+def surface_figure(studies: Mapping[str, Mapping[str, CriticStudy]], real: Mapping[str, Tensor]) -> Figure:
+    """Value surfaces of critics, a row a way of training and a column a distribution.
 
     Args:
         studies: by way of training, then by distribution.
         real: samples (n, 2) of each distribution.
-        path: of the file.
-
-    Raises:
-        InputError: the file cannot be written.
     """
     figure = new_figure(3.1 * len(real), 3.0 * len(studies))
     panels = figure.subplots(len(studies), len(real), sharex=True, sharey=True, squeeze=False)
@@ -69,18 +60,15 @@ def surface_figure(studies: Mapping[str, Mapping[str, CriticStudy]], real: Mappi
             panel.set_title(f"{way}\n{toy}: {100 * study.captured:.0f} % of W1", fontsize=9)
             panel.label_outer()
     figure.suptitle("Critics' values (bright is real), samples as dots", fontsize=11)
-    save_figure(figure, path)
+    return figure
 
 
-def critic_figure(studies: Mapping[str, Sequence[CriticStudy]], path: Path) -> None:
-    """Gradient norms by layer with standard errors over seeds, and histograms of weights, as PNG.
-
-    Raises:
-        InputError: the file cannot be written.
-    """
+@letters()
+def critic_figure(studies: Mapping[str, Sequence[CriticStudy]]) -> Figure:
+    """Gradient norms by layer with standard errors over seeds, and histograms of weights."""
     figure = new_figure(10, 4)
     left, right = figure.subplots(1, 2)
-    for (colour, marker, line), (way, runs) in zip(_STYLES, studies.items(), strict=False):
+    for (colour, marker, line), (way, runs) in zip(STYLES, studies.items(), strict=False):
         _norms(left, runs, colour, marker, line, way)
         weights = np.concatenate([run.weights / np.abs(run.weights).max() for run in runs])
         right.hist(weights, bins=41, range=(-1, 1), histtype="step", density=True, color=colour, linestyle=line)
@@ -89,10 +77,10 @@ def critic_figure(studies: Mapping[str, Sequence[CriticStudy]], path: Path) -> N
     left.legend(frameon=False)
     right.set(xlabel="weight in units of the largest", ylabel="density", yscale="log")
     right.set_title("Weights of the layers' matrices, as on the left", fontsize=11)
-    save_figure(figure, path)
+    return figure
 
 
-def _norms(axes: Axes, runs: Sequence[CriticStudy], colour: str, marker: str, line: str, label: str) -> None:
+def _norms(axes: Axes, runs: Sequence[CriticStudy], colour: str, marker: str, line: Any, label: str) -> None:
     """The geometric mean over seeds, and its error as a factor."""
     logs = np.log([run.gradient_norms for run in runs])
     mean = np.exp(logs.mean(axis=0))

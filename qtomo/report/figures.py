@@ -1,50 +1,183 @@
-"""Figures a person would show: labelled, with error bars, readable in greyscale."""
+"""Figures of runs and verifications, as matplotlib figures: labelled, with error bars, readable in greyscale.
+
+`save_figure` writes one as PDF, PNG or SVG; in a notebook it shows itself.
+"""
 
 from __future__ import annotations
 
-import io
+import itertools
 import math
 import re
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import stats
 
 from qtomo.analysis import Comparison, Estimate, Evaluation
-from qtomo.analysis.verdict import Verification
-from qtomo.files import write_atomic
+from qtomo.analysis.calibration import Calibration
+from qtomo.report.canvas import (
+    BLUE,
+    GREY,
+    INK,
+    ORANGE,
+    PAPER,
+    STYLES,
+    letters,
+    new_figure,
+    plain,
+    reaches,
+    save_figure,
+)
+from qtomo.report.verification_figures import fault_map
 from qtomo.training import Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["comparison_figure", "fault_map", "latent_figure", "new_figure", "save_figure", "summary_figure"]
+__all__ = [
+    "calibration_figure",
+    "comparison_figure",
+    "correlations_figure",
+    "divergences_figure",
+    "fault_map",
+    "latent_figure",
+    "misfit_map",
+    "new_figure",
+    "save_figure",
+    "summary_figure",
+    "training_figure",
+]
 
-# Okabe and Ito's colour-blind safe colours; markers and line styles tell the same without colour.
-_EXACT, _RECORDS, _MODEL, _FAULT = "#000000", "#E69F00", "#0072B2", "#D55E00"
+#: Inches: a figure of a page, which keeps its letters readable on a phone.
+_WIDTH, _HEIGHT = 6.0, 3.4
+
+Judged = Mapping[str, tuple[Run, Evaluation]]
 
 
-def summary_figure(run: Run, evaluation: Evaluation, path: Path) -> None:
-    """Correlations <Z_m Z_j> against distance, and the training curve, side by side, as PNG.
-
-    Raises:
-        InputError: the file cannot be written.
-    """
+@letters()
+def summary_figure(run: Run, evaluation: Evaluation) -> Figure:
+    """Correlations <Z_m Z_j> against distance, and the training curve, side by side."""
     figure = new_figure(10, 4)
     left, right = figure.subplots(1, 2)
     _correlations(left, evaluation)
-    _training_curve(right, run, evaluation)
-    save_figure(figure, path)
+    _training_curves(right, {evaluation.family: (run, evaluation)})
+    return figure
 
 
-def latent_figure(correlations: Mapping[str, Sequence[Estimate]], path: Path) -> None:
-    """Which latent follows which observable, from `latent_correlations`, as PNG: a cell each, with its error.
+@letters()
+def correlations_figure(evaluation: Evaluation) -> Figure:
+    """Correlations <Z_m Z_j> from mid-chain against distance: exact, in the records, in the model.
 
     Raises:
-        InputError: the file cannot be written.
+        ValueError: the evaluation has no such correlations.
     """
+    figure = new_figure(_WIDTH, _HEIGHT)
+    _correlations(figure.subplots(), evaluation)
+    return figure
+
+
+@letters()
+def training_figure(judged: Judged) -> Figure:
+    """Held-out loss by epoch of runs by name, each with its evaluation."""
+    figure = new_figure(_WIDTH, _HEIGHT)
+    _training_curves(figure.subplots(), judged)
+    return figure
+
+
+@letters()
+def divergences_figure(evaluations: Mapping[str, Evaluation]) -> Figure:
+    """How far models by name are from the target, k-grams of the first one's records beside them: KL and 1 - F_c.
+
+    Raises:
+        ValueError: no divergence from a target was evaluated.
+    """
+    first = next(iter(evaluations.values()))
+    rows = {name: found for name, found in first.divergences.items() if name.endswith("-gram")}
+    rows |= {name: evaluation.divergences[evaluation.family] for name, evaluation in evaluations.items()}
+    if not any("kl_target_model" in found for found in rows.values()):
+        raise ValueError("no divergence from a target was evaluated")
+    figure = new_figure(_WIDTH, 1.3 + 0.34 * len(rows))
+    left, right = figure.subplots(1, 2, sharey=True)
+    kinds = (("kl_target_model", "KL(target‖model)", "o", True), ("kl_model_target", "KL(model‖target)", "D", False))
+    for shift, (key, label, marker, filled) in zip((-0.12, 0.12), kinds, strict=True):
+        _rows(left, rows, key, shift, marker, filled, label)
+    _rows(right, rows, "classical_fidelity", 0.0, "o", True, "", lambda e: (1 - e.value, 1 - e.high, 1 - e.low))
+    left.set_yticks(range(len(rows)), [plain(name) for name in rows])
+    left.set_ylim(len(rows) - 0.5, -0.5)
+    left.set_xlabel("KL (nats a record)")
+    right.set_xlabel("1 − F_c (classical infidelity)")
+    left.legend(loc="upper center", bbox_to_anchor=(0.5, 1.0 + 0.55 / (0.34 * len(rows))), ncol=1)
+    for axes in (left, right):
+        axes.set_xscale("log", nonpositive="clip")
+        axes.grid(axis="x", color=GREY, alpha=0.25, linewidth=0.6)
+    return figure
+
+
+@letters()
+def misfit_map(evaluation: Evaluation) -> Figure:
+    """<X_i> of each site and <Z_i Z_i+1> of each bond less the exact value, in the records and in the model.
+
+    Without a target, the model less the records. Intervals hold together over all places of a panel.
+
+    Raises:
+        ValueError: the evaluation has no such observables.
+    """
+    found = evaluation.observables
+    sites = [name for name in found.get("records", {}) if re.fullmatch(r"X\d+", name)]
+    bonds = [f"Z{i} Z{i + 1}" for i in range(len(sites) - 1)]
+    if not sites:
+        raise ValueError("observables of single sites were not evaluated")
+    figure = new_figure(_WIDTH, 5.2 if bonds else 2.8)
+    panels = figure.subplots(2 if bonds else 1, 1, squeeze=False)[:, 0]
+    truth = found.get("exact")
+    less = "exact" if truth else "records"
+    styles = [("records", ORANGE, "s", -0.15), (evaluation.family, BLUE, "o", 0.15)]
+    quantities = ((sites, f"⟨X⟩ of the site, less {less}", 0.0), (bonds, f"⟨ZZ⟩ of neighbours, less {less}", 0.5))
+    for panel, (names, label, offset) in zip(panels, quantities, strict=False):
+        for source, colour, marker, shift in styles if truth else styles[1:]:
+            estimates = [_less(found[source][n], found[less][n], len(names)) for n in names]
+            panel.errorbar(
+                np.arange(len(names)) + offset + shift, [e.value for e in estimates], yerr=reaches(estimates),
+                color=colour, marker=marker, linestyle="", markersize=3, capsize=1.5, elinewidth=0.8,
+                label=plain(source), markerfacecolor=PAPER if source == "records" else colour,
+            )  # fmt: skip
+        panel.axhline(0, color=GREY, linewidth=0.8)
+        panel.set_ylabel(label)
+        panel.set_xlabel("site" if names is sites else "bond, between sites i and i + 1")
+    panels[0].legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncol=2)
+    return figure
+
+
+@letters()
+def calibration_figure(found: Calibration) -> Figure:
+    """Observed less predicted frequency of outcomes against the prediction, and each site's excess of surprise."""
+    figure = new_figure(_WIDTH, 5.2)
+    top, bottom = figure.subplots(2, 1)
+    predicted = np.array(found.predicted)
+    values = np.array([e.value for e in found.observed])
+    top.errorbar(
+        predicted, values - predicted, yerr=reaches(found.observed), color=BLUE, marker="o", linestyle="",
+        markersize=3.5, capsize=2,
+    )  # fmt: skip
+    top.set_xlabel("predicted probability of an outcome, given those before it")
+    top.set_ylabel("observed frequency − predicted")
+    sites = found.sites
+    bottom.errorbar(
+        np.arange(len(sites)), [e.value for e in sites], yerr=reaches(sites), color=BLUE, marker="o", linestyle="",
+        markersize=3, capsize=1.5, elinewidth=0.8,
+    )  # fmt: skip
+    bottom.set_xlabel("site")
+    bottom.set_ylabel("surprise beyond expected (nats)")
+    for axes in (top, bottom):
+        axes.axhline(0, color=GREY, linewidth=0.8)
+    return figure
+
+
+@letters()
+def latent_figure(correlations: Mapping[str, Sequence[Estimate]]) -> Figure:
+    """Which latent follows which observable, from `latent_correlations`: a cell each, with its error."""
     values = np.array([[e.value for e in row] for row in correlations.values()])
     figure = new_figure(2.5 + 0.9 * values.shape[1], 1.5 + 0.6 * values.shape[0])
     axes = figure.subplots()
@@ -56,50 +189,16 @@ def latent_figure(correlations: Mapping[str, Sequence[Estimate]], path: Path) ->
                 text = f"{estimate.value:+.2f}\n±{estimate.standard_error:.2f}"
                 axes.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
     axes.set_xticks(range(values.shape[1]))
-    axes.set_yticks(range(len(correlations)), list(correlations))
+    axes.set_yticks(range(len(correlations)), [plain(name) for name in correlations])
     axes.set_xlabel("latent")
-    axes.set_title("Which latent follows which observable", fontsize=11)
+    axes.set_title("Which latent follows which observable")
     figure.colorbar(picture, label="correlation, ± standard error")
-    save_figure(figure, path)
+    return figure
 
 
-def fault_map(found: Verification, path: Path) -> None:
-    """Strength of depolarizing at each qubit, and the misfit of each neighbours' <ZZ>, as PNG.
-
-    Intervals hold together: where one leaves the line at zero, that qubit or bond is at fault.
-
-    Raises:
-        InputError: the file cannot be written.
-    """
-    figure = new_figure(10, 6)
-    panels = figure.subplots(2, 1) if found.bonds else [figure.subplots()]
-    labels = ("depolarizing strength of the qubit", r"$\langle Z_iZ_{i+1}\rangle$, records − target")
-    places = (np.arange(len(found.sites)), np.arange(len(found.bonds)) + 0.5)
-    for panel, label, where, estimates in zip(panels, labels, places, (found.sites, found.bonds), strict=False):
-        values = np.array([e.value for e in estimates])
-        reach = np.array([[e.value - e.low, e.high - e.value] for e in estimates]).T
-        off = np.array([e.low > 0 or e.high < 0 for e in estimates])
-        for chosen, colour, marker, name in ((~off, _MODEL, "o", "agrees"), (off, _FAULT, "D", "off")):
-            if chosen.any():
-                panel.errorbar(
-                    where[chosen], values[chosen], yerr=reach[:, chosen], color=colour, marker=marker, linestyle="",
-                    markersize=4, capsize=2, label=name,
-                )  # fmt: skip
-        panel.axhline(0, color="0.5", linewidth=0.8)
-        panel.set_xlabel("site")
-        panel.set_ylabel(label)
-        panel.legend(frameon=False)
-    level = found.sites[0].level
-    figure.suptitle(f"{found.verdict}: where the fault is ({level:.0%} intervals, for all together)", fontsize=11)
-    save_figure(figure, path)
-
-
-def comparison_figure(comparison: Comparison, path: Path) -> None:
-    """Divergence from the target (or held-out loss) and two-sample accuracy, a row a distribution, as PNG.
-
-    Raises:
-        InputError: the file cannot be written.
-    """
+@letters()
+def comparison_figure(comparison: Comparison) -> Figure:
+    """Divergence from the target (or held-out loss) and two-sample accuracy, a row a distribution."""
     figure = new_figure(10, 1.5 + 0.35 * len(comparison.entries))
     left, right = figure.subplots(1, 2, sharey=True)
     entries = comparison.entries
@@ -110,11 +209,11 @@ def comparison_figure(comparison: Comparison, path: Path) -> None:
     left.set_xlabel(
         "KL(target‖model) (nats a record)" if comparison.target else "negative log-likelihood (nats a held-out record)"
     )
-    left.set_title("Divergence, with intervals", fontsize=11)
-    right.axvline(0.5, color="0.7", linewidth=0.8)
+    left.set_title("Divergence, with intervals")
+    right.axvline(0.5, color=GREY, linewidth=0.8)
     right.set_xlabel("accuracy of telling fresh from held-out records (chance 0.5)")
-    right.set_title("Classifier two-sample test, with intervals", fontsize=11)
-    save_figure(figure, path)
+    right.set_title("Classifier two-sample test, with intervals")
+    return figure
 
 
 def _dots(axes: Axes, values: dict[str, Estimate | None], comparison: Comparison) -> None:
@@ -124,36 +223,15 @@ def _dots(axes: Axes, values: dict[str, Estimate | None], comparison: Comparison
         entry = comparison.entries[name]
         if estimate is None:
             continue
-        colour, marker = ("0.5", "s") if entry.seconds is None else (_MODEL, markers[entry.likelihood])
+        colour, marker = (GREY, "s") if entry.seconds is None else (BLUE, markers[entry.likelihood])
         reach = [[estimate.value - estimate.low], [estimate.high - estimate.value]]
         axes.errorbar(estimate.value, row, xerr=reach, color=colour, marker=marker, markersize=5, capsize=2)
-    axes.set_yticks(range(len(values)), labels=list(values))
+    axes.set_yticks(range(len(values)), labels=[plain(name) for name in values])
     axes.set_ylim(len(values) - 0.5, -0.5)
 
 
-def new_figure(width: float, height: float) -> Figure:
-    """An empty figure, of inches, that needs no display."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def save_figure(figure: Figure, path: Path) -> None:
-    """The figure as PNG, whole or not at all.
-
-    Raises:
-        InputError: the file cannot be written.
-    """
-    buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=150, format="png")
-    write_atomic(path, buffer.getvalue())
-
-
 def _correlations(axes: Axes, evaluation: Evaluation) -> None:
-    style = {"exact": (_EXACT, "-", ""), "records": (_RECORDS, "", "s"), evaluation.family: (_MODEL, "", "o")}
+    style = {"exact": (INK, "-", ""), "records": (ORANGE, "", "s"), evaluation.family: (BLUE, "", "o")}
     pairs = _pairs(evaluation)
     for shift, (source, (colour, line, marker)) in zip((0.0, -0.12, 0.12), style.items(), strict=True):
         found = evaluation.observables.get(source)
@@ -161,57 +239,105 @@ def _correlations(axes: Axes, evaluation: Evaluation) -> None:
             continue
         distance = np.array([d for d, _ in pairs]) + shift
         values = np.array([found[name].value for _, name in pairs])
-        reach = np.array([[found[n].value - found[n].low, found[n].high - found[n].value] for _, n in pairs]).T
-        bars = None if source == "exact" else reach
+        bars = None if source == "exact" else reaches([found[name] for _, name in pairs])
         axes.errorbar(
             distance, values, yerr=bars, color=colour, linestyle=line, marker=marker, markersize=4, capsize=2,
-            label=source, markerfacecolor="white" if source == "records" else colour,
+            label=plain(source), markerfacecolor=PAPER if source == "records" else colour,
         )  # fmt: skip
-    axes.axhline(0, color="0.7", linewidth=0.8)
+    axes.axhline(0, color=GREY, linewidth=0.8)
     axes.set_xlabel("distance from mid-chain |j − m| (sites)")
-    axes.set_ylabel(r"correlation $\langle Z_m Z_j\rangle$")
-    axes.set_title("Correlations, with 95 % intervals", fontsize=11)
-    axes.legend(frameon=False)
+    axes.set_ylabel("correlation ⟨Z_m Z_j⟩")
+    level = evaluation.observables["records"][pairs[0][1]].level
+    axes.set_title(f"Correlations, with {100 * level:g} % intervals")
+    axes.legend()
 
 
 def _pairs(evaluation: Evaluation) -> list[tuple[int, str]]:
     """(distance, name) of the correlators from mid-chain to the right."""
     pairs = [
         (int(match[1]), int(match[2]))
-        for name in evaluation.observables["records"]
+        for name in evaluation.observables.get("records", {})
         if (match := re.fullmatch(r"Z(\d+) Z(\d+)", name))
     ]
+    if not pairs:
+        raise ValueError("correlations of two sites were not evaluated")
     middle = (max(j for _, j in pairs) + 1) // 2
     return [(j - i, f"Z{i} Z{j}") for i, j in sorted(pairs) if i == middle]
 
 
-def _training_curve(axes: Axes, run: Run, evaluation: Evaluation) -> None:
+def _training_curves(axes: Axes, judged: Judged) -> None:
     """Held-out loss by epoch; where the target is known, minus the exact loss of the same records.
 
     That difference estimates KL(target||model). Near the target ln P/Q has a variance of twice its mean
-    (both are half a Fisher form to leading order), from which the error bars come.
+    (both are half a Fisher form to leading order), from which the error bars come. Runs without a likelihood, whose
+    loss is another quantity, are drawn only where there is nothing else.
     """
     from matplotlib.ticker import MaxNLocator
 
-    history = run.progress.history
-    epochs = [entry["epoch"] for entry in history]
-    losses = np.array([entry["validation_loss"] for entry in history])
-    errors = np.array([entry["validation_loss_error"] or math.nan for entry in history])
-    floor = evaluation.divergences.get("exact", {}).get("validation_loss")
-    grams = [found["validation_loss"].value for name, found in evaluation.divergences.items() if name.endswith("-gram")]
-    if floor is not None:
-        losses, grams = losses - floor.value, [loss - floor.value for loss in grams]
-        errors = np.sqrt(2 * np.clip(losses, 0, None) / floor.n_records)
-        axes.set_yscale("log", nonpositive="mask")
-        axes.set_ylabel("held-out loss − exact loss ≈ KL(target‖model)\n(nats a record)")
-    else:
-        axes.set_ylabel("held-out loss (nats a record)")
-    axes.errorbar(
-        epochs, losses, yerr=1.96 * errors, color=_MODEL, marker="o", markersize=4, capsize=2, label=evaluation.family
+    likely = {name: pair for name, pair in judged.items() if pair[0].model.likelihood != "none"}
+    floors = [e.divergences.get("exact", {}).get("validation_loss") for _, e in likely.values()]
+    from_exact = bool(likely) and all(floor is not None for floor in floors)
+    shown = likely or dict(list(judged.items())[:1])
+    best = math.inf
+    for (colour, marker, line), (name, (run, evaluation)) in zip(itertools.cycle(STYLES), shown.items(), strict=False):
+        history = run.progress.history
+        losses = np.array([entry["validation_loss"] for entry in history])
+        errors = np.array([entry["validation_loss_error"] or math.nan for entry in history])
+        found = evaluation.divergences
+        grams = [found[gram]["validation_loss"].value for gram in found if gram.endswith("-gram")] if likely else []
+        if from_exact:
+            floor = found["exact"]["validation_loss"]
+            losses, grams = losses - floor.value, [loss - floor.value for loss in grams]
+            errors = np.sqrt(2 * np.clip(losses, 0, None) / floor.n_records)
+        best = min([best, *grams])
+        axes.errorbar(
+            [entry["epoch"] for entry in history], losses, yerr=1.96 * errors, color=colour, marker=marker,
+            linestyle=line, markersize=4, capsize=2, label=plain(name),
+        )  # fmt: skip
+    if math.isfinite(best):
+        axes.axhline(best, color=GREY, linestyle=":", label="best k-gram")
+    unit = next(iter(shown.values()))[0].model.validation_unit
+    axes.set_ylabel(
+        "held-out loss − exact loss ≈ KL(target‖model)\n(nats a record)" if from_exact else f"held-out loss ({unit})"
     )
-    if grams:
-        axes.axhline(min(grams), color="0.4", linestyle=":", label="best k-gram")
+    if from_exact:
+        axes.set_yscale("log", nonpositive="mask")
     axes.set_xlabel("epoch")
-    axes.set_title("Training curve, with 95 % intervals", fontsize=11)
+    axes.set_title("Training curve, with 95 % intervals")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.legend(frameon=False)
+    axes.legend()
+
+
+def _rows(
+    axes: Axes,
+    rows: Mapping[str, Mapping[str, Estimate]],
+    key: str,
+    shift: float,
+    marker: str,
+    filled: bool,
+    label: str,
+    ends: Callable[[Estimate], tuple[float, float, float]] = lambda e: (e.value, e.low, e.high),
+) -> None:
+    """One quantity, a row a distribution from the top; k-grams in grey. `ends` gives value, low and high."""
+    for row, (name, found) in enumerate(rows.items()):
+        estimate = found.get(key)
+        if estimate is None or not math.isfinite(estimate.value):
+            continue
+        value, low, high = ends(estimate)
+        colour = GREY if name.endswith("-gram") else BLUE
+        axes.errorbar(
+            value, row + shift, xerr=[[value - low], [high - value]], color=colour, marker=marker, markersize=4,
+            capsize=2, linestyle="", markerfacecolor=colour if filled else PAPER,
+        )  # fmt: skip
+    if label:
+        face = INK if filled else PAPER
+        axes.plot([], [], color=INK, marker=marker, markersize=4, linestyle="", markerfacecolor=face, label=label)
+
+
+def _less(one: Estimate, other: Estimate, n: int) -> Estimate:
+    """The difference of independent estimates, its interval one of n that hold together (Bonferroni)."""
+    error = math.hypot(one.standard_error, other.standard_error)
+    reach = float(stats.norm.ppf(1 - (1 - one.level) / (2 * n))) * error
+    value = one.value - other.value
+    method = f"difference, simultaneous normal interval of {n}"
+    return Estimate(value, error, value - reach, value + reach, one.level, one.n_records, method)

@@ -205,7 +205,8 @@ def read_settings(
     """Sections `model` and `training`: a preset, changed by a TOML file, changed by `section.key=value`.
 
     A `family` takes the place of the preset: its preset of the same name, else its defaults.
-    A file or assignment that names another family starts from that family's defaults.
+    A file or assignment that names another family starts from that family's defaults. The file may be a run's
+    `config.toml`, whose section of records is passed over.
 
     Raises:
         InputError: an unknown preset, family, section or option (names the near miss), or a bad value.
@@ -217,7 +218,8 @@ def read_settings(
     else:
         raise InputError(f"unknown preset '{preset}'{near_miss(preset, list(PRESETS))}")
     if file is not None:
-        layers.append((str(file), read_toml(file)))
+        values = read_toml(file)
+        layers.append((str(file), {name: section for name, section in values.items() if name != "records"}))
     layers.extend(("--set", _parse_assignment(text)) for text in assignments)
     return merge_settings(layers)
 

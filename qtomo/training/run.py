@@ -47,6 +47,11 @@ class RunFolder:
         """What `evaluate` found."""
         return self.path / "evaluation.json"
 
+    @property
+    def report(self) -> Path:
+        """The page that `qtomo demo` writes there."""
+        return self.path / "report.html"
+
     def create(self, config: RunConfig, overwrite: bool) -> None:
         """Make the folder with its `config.toml`.
 

@@ -7,7 +7,7 @@ import pytest
 from qtomo import TFIM, Run, compare, evaluate, simulate, train
 from qtomo.errors import InputError
 from qtomo.models import FAMILIES, rbm
-from qtomo.report.figures import comparison_figure
+from qtomo.report.figures import comparison_figure, save_figure
 from tests.conftest import SMALL
 
 RBM = {
@@ -118,5 +118,5 @@ def test_runs_of_the_same_name_are_told_apart(small_run, rbm_run, small_records,
 
 
 def test_a_figure(comparison, tmp_path):
-    comparison_figure(comparison, tmp_path / "a.png")
+    save_figure(comparison_figure(comparison), tmp_path / "a.png")
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")

@@ -88,6 +88,12 @@ def test_a_small_demo(qtomo, tmp_path):
     assert result.code == 0, result.errors
     assert "F_c [95 % interval]" in result.output
     assert (tmp_path / "demo" / "demo.png").read_bytes().startswith(b"\x89PNG")
+    report = tmp_path / "demo" / "run" / "report.html"
+    assert str(report) in result.output
+    assert "</html>" in report.read_text(encoding="utf-8")
+    written = qtomo("report", report.parent, "-o", tmp_path / "a.html")
+    assert (written.code, written.output.strip()) == (0, str(tmp_path / "a.html"))
+    assert (tmp_path / "a.html").read_text(encoding="utf-8") == report.read_text(encoding="utf-8")
     again = qtomo("demo", "--qubits", 4, "--records", 400, "--epochs", 1, "--output", tmp_path / "demo")
     assert again.code == 2
     assert "exists already" in again.errors

@@ -1,0 +1,101 @@
+"""One self-contained HTML file of what is known of runs, or of a verification."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+
+from qtomo.analysis.stored import stored_or_new
+from qtomo.errors import InputError
+from qtomo.files import check_absent, write_atomic
+from qtomo.report.canvas import FORMATS, save_figure
+from qtomo.report.layout import Page, render
+from qtomo.report.run_page import run_page
+from qtomo.training import Run
+
+__all__ = ["page_of", "write_report"]
+
+Say = Callable[[str], None]
+
+
+def write_report(
+    sources: Sequence[str | os.PathLike[str]],
+    output: str | os.PathLike[str],
+    records: str | os.PathLike[str] | None = None,
+    n_samples: int = 20_000,
+    seed: int = 0,
+    level: float = 0.95,
+    figure_format: str | None = None,
+    overwrite: bool = False,
+    say: Say | None = None,
+    device: str = "cpu",
+    allow_estimates: bool = False,
+) -> Page:
+    """Write the report of runs to one HTML file, and return what it holds.
+
+    A run without an evaluation of its weights, records and these options is evaluated first.
+
+    Args:
+        sources: run folders.
+        output: the file; it needs no other file and no network.
+        records: where the runs' record file is now, if it has moved.
+        n_samples: fresh records of each distribution, where a run is evaluated.
+        seed: of that evaluation.
+        level: confidence level of its intervals.
+        figure_format: `pdf`, `png` or `svg`: save each figure also as a file, in a folder of the output's name.
+        overwrite: replace what is there.
+        say: called with a line about what is being done.
+        device: where exact states are sampled and scored.
+        allow_estimates: give KL also where a likelihood is only estimated.
+
+    Raises:
+        InputError: no source, something else than runs, a bad run, or an output that may not be written.
+    """
+    path = check_absent(output, overwrite)
+    if figure_format is not None and figure_format not in FORMATS:
+        raise InputError(f"figure format '{figure_format}', expected {', '.join(FORMATS)}")
+    page = page_of(sources, records, n_samples, seed, level, say, device, allow_estimates)
+    if figure_format is not None:
+        folder = path.with_name(f"{path.stem}-figures")
+        folder.mkdir(exist_ok=True)
+        for drawing in page.drawings():
+            if drawing.figure is not None:
+                save_figure(drawing.figure, folder / f"{drawing.name}.{figure_format}")
+    write_atomic(path, render(page))
+    return page
+
+
+def page_of(
+    sources: Sequence[str | os.PathLike[str]],
+    records: str | os.PathLike[str] | None = None,
+    n_samples: int = 20_000,
+    seed: int = 0,
+    level: float = 0.95,
+    say: Say | None = None,
+    device: str = "cpu",
+    allow_estimates: bool = False,
+) -> Page:
+    """What `write_report` writes.
+
+    Raises:
+        InputError: as there.
+    """
+    if not sources:
+        raise InputError("nothing to report on, expected run folders")
+    judged = {
+        name: (run, stored_or_new(run, records, n_samples, seed, level, say, device, allow_estimates))
+        for name, run in _named([Run(source) for source in sources]).items()
+    }
+    return run_page(judged, records)
+
+
+def _named(runs: list[Run]) -> dict[str, Run]:
+    """Runs by the name of their folder, or by its path where several have that name."""
+    names = [run.folder.path.absolute().name for run in runs]
+    named: dict[str, Run] = {}
+    for run, name in zip(runs, names, strict=True):
+        key = name if names.count(name) == 1 else str(run.folder.path)
+        if key in named:
+            raise InputError(f"{run.folder.path}: given twice")
+        named[key] = run
+    return named
