@@ -20,7 +20,7 @@ from qtomo.distribution import LOST, Outcomes, shot_labels
 from qtomo.errors import InputError
 from qtomo.noise import NOISES, noisy, with_readout_error
 from qtomo.povm import POVM
-from qtomo.states import MPS, BornDistribution, System
+from qtomo.states import LARGEST_DENSITY, LPDO, BornDistribution, State, System
 from qtomo.states.local import pauli_coefficients
 
 __all__ = ["LOCAL_FAULTS", "PARAMETERS", "Law", "Scores"]
@@ -92,17 +92,24 @@ class Law:
         device: where to work.
 
     Raises:
-        InputError: a POVM for another number of sites.
+        InputError: a POVM for another number of sites, or a mixed state of more than 12 qubits.
     """
 
     def __init__(
         self,
-        state: MPS,
+        state: State,
         povm: POVM,
         system: System | None = None,
         tolerance: float = 1e-4,
         device: str = "cpu",
     ) -> None:
+        if isinstance(state, LPDO):
+            if state.n_sites > LARGEST_DENSITY:
+                raise InputError(
+                    f"the target is a mixed state of {state.n_sites} qubits, expected a pure one, or at most "
+                    f"{LARGEST_DENSITY} qubits"
+                )
+            state = state.to_density()
         self.born = BornDistribution(state, povm, tolerance, device)
         self.system = system
         self.n_sites = state.n_sites

@@ -85,8 +85,6 @@ def plan(
         if not 0 < value < 1:
             raise InputError(f"{name} is {value:g}, expected between 0 and 1")
     state = target if isinstance(target, LPDO | MPS | DensityMatrix) else target.state()
-    if not isinstance(state, MPS):
-        raise InputError("the target is a mixed state, expected a pure state to plan for")
     system = None if isinstance(target, LPDO | MPS | DensityMatrix) else target
     parameter = PARAMETERS.get(system.family) if system is not None else None
     known = [*LOCAL_FAULTS, *([parameter] if parameter else [])]

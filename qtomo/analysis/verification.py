@@ -24,10 +24,9 @@ from qtomo.analysis.verdict import Verdict, Verification
 from qtomo.distribution import LOST, Outcomes
 from qtomo.errors import InputError
 from qtomo.files import write_atomic
-from qtomo.povm import POVM
 from qtomo.records import RecordFile, Target
 from qtomo.seeds import stream
-from qtomo.states import MPS, State, System
+from qtomo.states import State, System
 
 __all__ = ["verification_path", "verify", "verify_records"]
 
@@ -81,7 +80,7 @@ def verify(
         progress: called as progress(done, total) over the scoring.
 
     Raises:
-        InputError: a bad file, no target, a target of other size or a mixed one, or options out of range.
+        InputError: a bad file, no target, a target of other size, or options out of range.
     """
     with RecordFile(records) as file:
         outcomes = file.load(lost=True)
@@ -92,11 +91,11 @@ def verify(
         columns = file.columns()
         povm, path, design = file.povm, file.path, file.design
     state = wanted.state()
-    if isinstance(state, MPS) and state.n_sites != outcomes.shape[1]:
+    if state.n_sites != outcomes.shape[1]:
         raise InputError(f"{path}: records of {outcomes.shape[1]} qubits, the target has {state.n_sites}")
     found = verify_records(
         outcomes,
-        _law(state, povm, wanted.system, device, path),
+        Law(state, povm, wanted.system, device=device),
         settings=settings,
         learnable=design != "fixed",
         columns=columns,
@@ -247,12 +246,6 @@ def _drift_within_settings(
     best = min(found, key=lambda test: test.p_value)
     evidence = best.evidence - float(np.log(len(found)))
     return replace(best, p_value=min(1.0, len(found) * best.p_value), evidence=evidence)
-
-
-def _law(state: State, povm: POVM, system: System | None, device: str, path: Path) -> Law:
-    if not isinstance(state, MPS):
-        raise InputError(f"{path}: the target is a mixed state, expected a pure state to verify against")
-    return Law(state, povm, system, device=device)
 
 
 def _parity_bits(

@@ -119,11 +119,13 @@ class BornDistribution:
         Impossible records, and no others, come back as doubtful, with ln P = -inf and no weights.
 
         Raises:
-            InputError: a density matrix, or as `log_prob`.
+            InputError: a locally purified density operator, or as `log_prob`.
         """
-        if not isinstance(self.state, MPS):
-            raise InputError("local weights need a matrix-product state, not a mixed one")
         self._check(outcomes)
+        if isinstance(self.state, DensityMatrix):
+            return self._dense.weigh(outcomes, swaps)
+        if not isinstance(self.state, MPS):
+            raise InputError("local weights need a matrix-product state or a density matrix")
         found = self._local.weigh(outcomes, swaps)
         if not found.doubtful.any():
             return found

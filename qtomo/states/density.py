@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from qtomo.distribution import LOST, Outcomes
 from qtomo.errors import InputError
 from qtomo.povm import PAULIS
+from qtomo.states.local import LocalWeights
 from qtomo.states.pauli import to_paulis
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ __all__ = ["LARGEST_DENSITY", "DenseEngine", "DensityMatrix"]
 LARGEST_DENSITY = 12
 
 _TOLERANCE = 1e-8
+_ZERO = 1e-13  # share of a site's largest trace below which a probability is rounding
 _BYTES = 2**24  # of half-chain products at once
 
 Reals = NDArray[np.float64]
@@ -130,6 +132,35 @@ class DenseEngine:
             out[part] = torch.log(probability).cpu().numpy()
         return out
 
+    def weigh(self, outcomes: Outcomes, swaps: bool = False) -> LocalWeights:
+        """Local weights of records (batch, n_sites), 255 where lost: see `qtomo.states.local`.
+
+        Impossible records come back as doubtful, with ln P = -inf and no weights.
+        """
+        n, n_sites = outcomes.shape
+        n_outcomes = self._effects.shape[1] - 1
+        traces = np.empty((n, n_sites, 4))
+        for part in self._chunks(n):
+            labels = torch.as_tensor(np.where(outcomes[part] == LOST, n_outcomes, outcomes[part]).astype(np.int64))
+            labels = labels.to(self._device)
+            left, right = labels[:, : self._half], labels[:, self._half :]
+            halves = [
+                self._replaced(self._products(right, self._half) @ self._state.T, left, 0),
+                self._replaced(self._products(left, 0) @ self._state, right, self._half),
+            ]
+            traces[part] = torch.cat(halves, dim=1).cpu().numpy()
+        effects = self._effects.cpu().numpy()[-1, np.where(outcomes[:, -1] == LOST, n_outcomes, outcomes[:, -1])]
+        probability = (effects * traces[:, -1]).sum(axis=1)
+        doubtful = probability <= _ZERO * np.abs(traces[:, -1]).max(axis=1)
+        log_prob = np.log(np.where(doubtful, 1.0, probability))
+        weights = np.where(doubtful[:, None, None], 0.0, traces / np.exp(log_prob)[:, None, None])
+        swapped = np.zeros((n, n_sites - 1 if swaps else 0))
+        for site in range(swapped.shape[1]):
+            exchanged = outcomes.copy()
+            exchanged[:, [site, site + 1]] = outcomes[:, [site + 1, site]]
+            np.subtract(self.log_prob(exchanged), log_prob, out=swapped[:, site], where=~doubtful)
+        return LocalWeights(np.where(doubtful, -np.inf, log_prob), weights, swapped, doubtful)
+
     def sample(self, n: int, generator: np.random.Generator, bases: Outcomes | None = None) -> Outcomes:
         """`n` records, uint8 (n, n_sites); given `bases` (n, n_sites), only outcomes 2b and 2b + 1 of each."""
         n_sites = len(self._effects)
@@ -156,6 +187,19 @@ class DenseEngine:
             effect = self._effects[first + site][labels[:, site]]
             product = (product[:, :, None] * effect[:, None, :]).flatten(1)
         return product
+
+    def _replaced(self, values: torch.Tensor, labels: torch.Tensor, first: int) -> torch.Tensor:
+        """Traces with I, X, Y, Z in place of each site's effect in turn, (batch, sites, 4), of Pauli values
+        (batch, 4**sites) of those sites.
+        """
+        rows, sites = labels.shape
+        found = []
+        for site in range(sites):
+            rest = self._products(labels[:, site + 1 :], first + site + 1)
+            split = values.reshape(rows, 4, -1)
+            found.append(torch.einsum("bpr,br->bp", split, rest))
+            values = torch.einsum("bp,bpr->br", self._effects[first + site][labels[:, site]], split)
+        return torch.stack(found, dim=1) if found else values.new_empty((rows, 0, 4))
 
     def _draw(
         self, values: torch.Tensor, uniforms: torch.Tensor, first: int, last: int, bases: torch.Tensor | None

@@ -124,8 +124,8 @@ def test_what_cannot_be_verified(tmp_path):
     path = simulate(MODEL, 300, tmp_path / "a.h5", seed=1)
     with pytest.raises(InputError, match=r"a\.h5: records of 5 qubits, the target has 6"):
         verify(path, TFIM(6))
-    with pytest.raises(InputError, match="the target is a mixed state"):
-        verify(path, DensityMatrix(np.eye(32) / 32))
+    with pytest.raises(InputError, match="the target has 4"):
+        verify(path, DensityMatrix(np.eye(16) / 16))
     with pytest.raises(InputError, match="level is 0"):
         verify(path, level=0.0)
     with pytest.raises(InputError, match="12 exact records to calibrate with"):
@@ -156,3 +156,16 @@ def test_a_target_from_a_state_file(tmp_path):
     path = simulate(MODEL, 2000, tmp_path / "a.h5", seed=1)
     state = read_state(write_state(tmp_path / "s.h5", MODEL.state()))
     assert verify(path, state, n_reference=2000).verdict != "inconsistent"
+
+
+def test_a_mixed_target(tmp_path):
+    """Records of a mixed state are consistent with it, and not with the pure state that it should have been."""
+    mixed = DensityMatrix(0.9 * GHZ(3).state().to_qutip().proj().full() + 0.1 * np.eye(8) / 8)
+    path = simulate(mixed, 4000, tmp_path / "a.h5", seed=3)
+    found = verify(path, alternative="kgram", n_reference=4000)
+    assert found.verdict != "inconsistent"
+    assert verify(path, GHZ(3), alternative="kgram", n_reference=4000).verdict == "inconsistent"
+    off = simulate(mixed, 4000, tmp_path / "b.h5", noise=["depolarizing:0.4@1"], declared=False, seed=3)
+    found = verify(off, mixed, alternative="kgram", n_reference=4000)
+    assert found.verdict == "inconsistent"
+    assert plan(mixed, ["dephasing:0.1"], n_exact=1000).needed["dephasing:0.1"]

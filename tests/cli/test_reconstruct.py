@@ -30,6 +30,9 @@ def test_a_state_file_that_is_read_back(qtomo, ghz, tmp_path, method):
     again = tmp_path / "again.h5"
     assert qtomo("simulate", "state", "--file", state, "--records", 100, "--output", again).code == 0
     assert qtomo("reconstruct", ghz, "-o", state, *QUICK).code == 2
+    if method == "mle":
+        verdict = qtomo("verify", ghz, "--target", state, "--alternative", "none")
+        assert verdict.code == 0, verdict.errors
 
 
 def test_json_and_seed(qtomo, ghz, tmp_path):

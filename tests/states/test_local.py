@@ -2,20 +2,23 @@
 
 import numpy as np
 import pytest
+import qutip
 
 from qtomo.distribution import LOST
 from qtomo.povm import POVM, named_povm
-from qtomo.states import TFIM, BornDistribution
+from qtomo.states import TFIM, BornDistribution, DensityMatrix
 from qtomo.states.local import pauli_coefficients
 from tests.states.test_born import random_state
 from tests.test_noise import random_povm
 
 
-@pytest.mark.parametrize("real", [True, False])
+@pytest.mark.parametrize("kind", ["real", "complex", "mixed"])
 @pytest.mark.parametrize("name", ["pauli4", "random"])
-def test_weights_are_the_probabilities_of_replaced_elements(real, name):
+def test_weights_are_the_probabilities_of_replaced_elements(kind, name):
     rng = np.random.default_rng(4)
-    state = random_state(5, real)
+    state = random_state(5, kind == "real")
+    if kind == "mixed":
+        state = DensityMatrix(qutip.rand_dm([2] * 5, rank=3, seed=4).full())
     povm = named_povm("pauli4") if name == "pauli4" else random_povm(rng, 4)
     other = random_povm(rng, 4)
     records = rng.integers(0, 4, (70, 5), dtype=np.uint8)
