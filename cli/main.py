@@ -8,6 +8,7 @@ import sys
 import time
 
 import rich_click as click
+from click.shell_completion import CompletionItem
 
 from qtomo import __version__
 from qtomo.errors import InputError, ProcessLost
@@ -28,7 +29,23 @@ COMMANDS = {
     "verify": "verify",
     "report": "report",
     "demo": "demo",
+    "doctor": "doctor",
 }
+
+_WELCOME = """\
+Which state are the qubits in? Measurement records in, a verdict with error bars out.
+
+Look at it work:
+  qtomo simulate tfim --qubits 10 --records 5000 --output tfim.h5   records of a known state
+  qtomo verify tfim.h5                                              are they of that state?
+  qtomo demo                          fifty qubits: simulate, learn, judge, in minutes
+
+Your own data, if they are CSV (or see qtomo import --help):
+  qtomo import csv lab.csv --output lab.h5
+  qtomo verify lab.h5 --target ghz
+
+qtomo info FILE says what a file is and what to do with it, qtomo doctor whether all is installed,
+qtomo --help which commands there are, and qtomo COMMAND --help how each is called."""
 
 BAD_INPUT = 2
 INTERRUPTED = 130
@@ -48,6 +65,12 @@ class _Commands(click.RichGroup):
         command: click.Command = importlib.import_module(f".{COMMANDS[name]}", __package__).command
         return command
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Names of commands, without loading them: a shell asks at each press of the key."""
+        if incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        return [CompletionItem(name) for name in COMMANDS if name.startswith(incomplete)]
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -58,13 +81,20 @@ class _Commands(click.RichGroup):
         return super().resolve_command(ctx, args)
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=_Commands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="qtomo")
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context) -> None:
     """Quantum state tomography of many qubits: simulate records, learn them, judge the state.
 
     Example: qtomo simulate tfim --qubits 50 --records 100000 --output tfim.h5
     """
+    if ctx.invoked_subcommand is None:
+        click.echo(_WELCOME)
 
 
 def main() -> None:

@@ -1,0 +1,190 @@
+"""Every command that README, docs, notebooks and `--help` show does its work, at a size for tests.
+
+A command runs in a folder that has the files it names (`_LABORATORY`). Sizes, placeholders and the few names that do
+not fit there are changed by `SMALLER`, and by nothing else. A line of torchrun runs here as one process; the launch
+itself is tested in tests/training/test_distributed.py and tests/cli/test_commands.py.
+"""
+
+import importlib
+import re
+import shlex
+import shutil
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import rich_click as click
+from qtomo_cli.main import COMMANDS, cli
+
+from qtomo import TFIM, simulate
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/**/*.md")), ROOT / "data/README.md"]
+
+#: Names of commands, not commands; each has to exist.
+MENTIONS = re.compile(r"qtomo( [a-z]+){0,2}( --[a-z]+)?|.*…(?! --figure).*")
+
+#: What makes a command small, and what stands for a placeholder: (pattern, replacement), applied in order.
+SMALLER = [
+    (r"^torchrun .* -m qtomo_cli", "qtomo"),
+    (r"--qubits \d+", "--qubits 4"),
+    (r"--records \d+", "--records 300"),
+    (r"--samples \d+", "--samples 100"),
+    (r"training\.epochs=\d+", "training.epochs=1"),
+    (r"training\.batch_size=1000", "training.batch_size=100"),
+    (r" --set training\.compile=true", ""),  # half a minute of C++: tests/training/test_step.py
+    (r"hidden_size=\d+", "hidden_size=6"),
+    (r"trials/0005", "trials/0000"),
+    (r"trials/0009", "trials/0001"),
+    (r"^(qtomo demo.*)$", r"\1 --qubits 4 --records 300 --epochs 1"),
+    (r"^(qtomo train (?!.*(training\.epochs|--resume|--sweep)).*)$", r"\1 --set training.epochs=1"),
+    (r"^(qtomo (evaluate|compare) (?!.*(--samples|\.h5)).*)$", r"\1 --samples 100"),
+    (r"--coupling 1\.0 --field 1\.0", "--coupling 1 --field 1"),
+    (r"import hdf5 lab\.h5", "import hdf5 raw.h5"),
+    (r"import FORMAT FILE", "import csv lab.csv"),
+    (r"RECORDS --sweep FILE --output FOLDER", "records.h5 --sweep sweep.toml --output found"),
+    (r"\bFAMILY\b", "maf"),
+    (r"\bRUN…", "run other-run"),
+    (r"\bRECORDS(\.h5)?\b", "records.h5"),
+    (r"\bRUN\b", "run"),
+    (r"--field 0\.9,1\.1,…", "--field 0.9,1.1,1,1"),
+]
+
+#: What no option sets: exact records that the data are compared with.
+FEWER_EXACT_RECORDS = {
+    "qtomo_cli.verify.verify": {"n_reference": 2000},
+    "qtomo_cli.verify.plan": {"n_exact": 1000},
+}
+
+
+def _in_document(text):
+    """Lines of code blocks, indented or fenced, and inline code."""
+    lines = re.findall(r"^(?: {4})?(?:\$ )?((?:qtomo|torchrun) .*)$", text, re.MULTILINE)
+    inline = [
+        " ".join(words.split())
+        for words in re.findall(r"`(qtomo(?: [^`]+)?)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
+    ]
+    return [re.split(r" {2,}", line)[0] for line in lines] + inline
+
+
+def _commands(group=cli, name="qtomo"):
+    """All commands of the tree with their names."""
+    context = click.Context(group, info_name=name)
+    yield name, group
+    if isinstance(group, click.Group):
+        for child in group.list_commands(context):
+            yield from _commands(group.get_command(context, child), f"{name} {child}")
+
+
+def _in_help():
+    for name, command in _commands():
+        text = command.help or ""
+        examples = re.findall(r"Example: (.*)", text)
+        yield name, examples
+
+
+def _smaller(command):
+    for pattern, replacement in SMALLER:
+        command = re.sub(pattern, replacement, command)
+    return command
+
+
+def _collect():
+    found = {}
+    for document in DOCUMENTS:
+        for command in _in_document(document.read_text(encoding="utf-8")):
+            if not MENTIONS.fullmatch(command):
+                found.setdefault(_smaller(command), str(document.relative_to(ROOT)))
+    for name, examples in _in_help():
+        for command in examples:
+            found.setdefault(_smaller(command), f"{name} --help")
+    return found
+
+
+FOUND = _collect()
+
+
+@pytest.fixture(scope="session")
+def laboratory(tmp_path_factory):
+    """A folder with every file that the commands name; made once."""
+    import qtomo
+
+    folder = tmp_path_factory.mktemp("laboratory")
+    for name, seed in (("tfim", 1), ("tfim8", 1), ("records", 1), ("monday", 2), ("tuesday", 3), ("learned", 4)):
+        simulate(TFIM(4), 600, folder / f"{name}.h5", seed=seed)
+    simulate(TFIM(4), 600, folder / "lab.h5", seed=5, settings="random", povm="pauli6")
+    simulate(qtomo.GHZ(4), 100, folder / "ghz.h5", seed=5)
+    for shard in range(4):
+        simulate(TFIM(4), 4 * 8192, folder / "tfim.h5", seed=1, shard=(shard, 4))
+    rng = np.random.default_rng(1)
+    bases, bits = rng.integers(0, 3, (300, 4)), rng.integers(0, 2, (300, 4))
+    letters = np.array(list("XYZ"))[bases]
+    pairs = list(zip(letters, bits, strict=True))
+    shutil.copytree(ROOT / "data", folder / "data")
+    np.save(folder / "rho.npy", np.eye(4) / 4)
+    (folder / "lab.csv").write_text("\n".join(f"{''.join(b)},{''.join(map(str, s))}" for b, s in pairs))
+    np.savez(folder / "lab.npz", bases=letters, bits=bits)
+    (folder / "samples.txt").write_text("\n".join(" ".join(map(str, s)) for s in bits))
+    (folder / "bases.txt").write_text("\n".join(" ".join(b) for b in letters))
+    shutil.copy(ROOT / "tests/records/foreign/result.json", folder / "result.json")
+    (folder / "train.txt").write_text("\n".join(" ".join(map(str, np.eye(4, dtype=int)[s].ravel())) for s in bases))
+    with h5py.File(folder / "raw.h5", "w") as file:
+        file["run3/bits"], file["run3/bases"], file["run3/t"] = bits, bases, np.arange(300.0)
+    with h5py.File(folder / "data.h5", "w") as file:
+        file["outcomes"] = bits
+    sweep = re.search(r"```toml\n(.*?)```", (ROOT / "docs/sweeps.md").read_text(encoding="utf-8"), re.DOTALL)[1]
+    for full, small in (("epochs = 4", "epochs = 1"), ("trials = 12", "trials = 2"), ("[16, 32, 64]", "[4, 8]")):
+        assert full in sweep
+        sweep = sweep.replace(full, small)
+    (folder / "sweep.toml").write_text(sweep)
+    settings = {"model": {"family": "gru", "hidden_size": 4}, "training": {"epochs": 1}}
+    run = qtomo.train(folder / "tfim.h5", folder / "run", settings)
+    for name in ("other-run", "gru", "rbm", "gan", "bigan"):
+        shutil.copytree(run.folder.path, folder / name)
+    from qtomo.training.sweep import run_sweep
+
+    run_sweep(folder / "tfim8.h5", folder / "found", folder / "sweep.toml", settings)
+    return folder
+
+
+def test_there_are_commands_in_each_place():
+    assert len(FOUND) > 40
+    places = " ".join(FOUND.values())
+    assert all(place in places for place in ("README.md", "docs/import.md", "docs/verify.md", "--help"))
+
+
+def test_every_command_has_an_example_in_its_help():
+    assert not [name for name, examples in _in_help() if not examples]
+
+
+def test_commands_that_are_mentioned_exist():
+    for document in DOCUMENTS:
+        for command in _in_document(document.read_text(encoding="utf-8")):
+            words = shlex.split(command)
+            if MENTIONS.fullmatch(command) and len(words) > 1 and words[1] != "…":
+                assert words[1] in COMMANDS or words[1].startswith("--") or words[1].isupper(), f"{document}: {command}"
+
+
+@pytest.mark.parametrize("command", FOUND)
+@pytest.mark.filterwarnings("ignore")  # libraries' own, tested where they arise
+def test_it_runs(command, qtomo, laboratory, tmp_path, monkeypatch):
+    folder = tmp_path / "here"
+    shutil.copytree(laboratory, folder)
+    monkeypatch.chdir(folder)
+    for place, size in FEWER_EXACT_RECORDS.items():
+        name = place.rpartition(".")[2]
+        monkeypatch.setattr(place, partial(getattr(importlib.import_module(place.rpartition(".")[0]), name), **size))
+    words = shlex.split(command)
+    assert words[0] == "qtomo"
+    output = [folder / word for option, word in pairwise(words) if option in ("--output", "--figure")]
+    if any(path.exists() for path in output) or words[1] == "join":
+        words.append("--overwrite")
+    result = qtomo(*words[1:])
+    expected = (0, 1) if words[1] == "verify" else (0,)
+    assert result.code in expected, f"{FOUND[command]}: {command}\n{result.errors}"
+    assert result.output.strip()
+    for path in output:
+        assert path.exists()
