@@ -21,7 +21,7 @@ from qtomo.records import RecordFile, read_state
 from qtomo.records.hdf5 import text
 from qtomo.records.schema import FORMAT
 from qtomo.records.state_file import STATE_FORMAT
-from qtomo.states import DensityMatrix
+from qtomo.states import LARGEST_DENSITY, DensityMatrix
 from qtomo.training import Run
 from qtomo.training.sweep import SweepPlan, is_sweep
 
@@ -145,6 +145,8 @@ def _records(path: Path) -> Summary:
         drawn = file.rows(0, n_drawn)
         name, which = shlex.quote(str(path)), "" if file.target else " --target TARGET"
         uses = [f"qtomo verify {name}{which}", f"qtomo train {name} --output RUN", f"qtomo compare {name} OTHER.h5"]
+        if file.n_sites <= LARGEST_DENSITY:
+            uses.append(f"qtomo reconstruct {name} --output STATE.h5")
         if file.target:
             uses.append(f"qtomo simulate state --file {name} --output NEW.h5")
         return Summary("record file", facts, _shares(drawn, file.n_outcomes), uses)
@@ -206,7 +208,12 @@ def _run(path: Path) -> Summary:
         drawing = ["Validation loss, epoch by epoch:", f"  {sparkline(losses)}  {losses[0]:.6g} to {losses[-1]:.6g}"]
     if not progress.finished:
         return Summary("run folder", facts, drawing, [f"qtomo train --resume {name}"])
-    uses = [f"qtomo evaluate {name}", f"qtomo sample {name} --output learned.h5", f"qtomo compare {name} OTHER"]
+    uses = [
+        f"qtomo evaluate {name}",
+        f"qtomo report {name} --output report.html",
+        f"qtomo sample {name} --output learned.h5",
+        f"qtomo compare {name} OTHER",
+    ]
     return Summary("run folder", facts, drawing, uses)
 
 
@@ -288,8 +295,11 @@ def _verification(path: Path, value: dict[str, Any]) -> Summary:
             f"  {sparkline(sites, 0.0)}  largest at qubit {int(np.argmax(sites))}",
         ]
     drawing += [f"  • {claim}" for claim in map(str, value["claims"])]
-    records = shlex.quote(str(value["file"]))
-    return Summary("verification", facts, drawing, [f"qtomo verify {records} --figure map.png"])
+    uses = [
+        f"qtomo report {shlex.quote(str(path))} --output report.html",
+        f"qtomo verify {shlex.quote(str(value['file']))} --figure map.png",
+    ]
+    return Summary("verification", facts, drawing, uses)
 
 
 def _evaluation(path: Path, value: dict[str, Any]) -> Summary:
@@ -315,7 +325,7 @@ def _evaluation(path: Path, value: dict[str, Any]) -> Summary:
                 drawing.append(f"  {name:10} {bar or '▏'} {_said(row)}")
     drawing += [f"  • {claim}" for claim in map(str, value["claims"])]
     run = shlex.quote(str(value["run"]))
-    return Summary("evaluation", facts, drawing, [f"qtomo evaluate {run}", f"qtomo compare {run} OTHER"])
+    return Summary("evaluation", facts, drawing, [f"qtomo report {run} --output report.html"])
 
 
 def _said(estimate: dict[str, Any]) -> str:
