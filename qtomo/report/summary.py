@@ -21,7 +21,7 @@ from qtomo.records import RecordFile, read_state
 from qtomo.records.hdf5 import text
 from qtomo.records.schema import FORMAT
 from qtomo.records.state_file import STATE_FORMAT
-from qtomo.states import LARGEST_DENSITY, DensityMatrix
+from qtomo.states import LARGEST_DENSITY, MPS, DensityMatrix
 from qtomo.training import Run
 from qtomo.training.sweep import SweepPlan, is_sweep
 
@@ -175,8 +175,9 @@ def _state(path: Path) -> Summary:
         facts["state"] = "density matrix"
         facts["purity"] = float(np.real(np.vdot(state.matrix, state.matrix)))
     else:
-        bonds = [tensor.shape[2] for tensor in state.tensors[:-1]]
-        facts["state"] = "pure, a matrix-product state"
+        bonds = state.bond_dims
+        mixed = "mixed, a locally purified density operator"
+        facts["state"] = "pure, a matrix-product state" if isinstance(state, MPS) else mixed
         facts["bond dimension"] = max(bonds, default=1)
         if bonds:
             drawing = ["Bond dimensions, from left to right:", f"  {sparkline(bonds, 0)}"]
@@ -295,11 +296,7 @@ def _verification(path: Path, value: dict[str, Any]) -> Summary:
             f"  {sparkline(sites, 0.0)}  largest at qubit {int(np.argmax(sites))}",
         ]
     drawing += [f"  • {claim}" for claim in map(str, value["claims"])]
-    uses = [
-        f"qtomo report {shlex.quote(str(path))} --output report.html",
-        f"qtomo verify {shlex.quote(str(value['file']))} --figure map.png",
-    ]
-    return Summary("verification", facts, drawing, uses)
+    return Summary("verification", facts, drawing, [f"qtomo verify {shlex.quote(str(value['file']))} --figure map.png"])
 
 
 def _evaluation(path: Path, value: dict[str, Any]) -> Summary:
