@@ -44,6 +44,7 @@ class Update(Protocol):
         """`done` of `total`, with a few words."""
 
 
+_ELSEWHERE = ("--output", "-o", "--figure", "--shard", "--device")  # options that change where, not what
 _LINE_SECONDS = 10.0  # between plain progress lines where there is no terminal
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
@@ -88,9 +89,9 @@ def command_line() -> str:
         option = word.partition("=")[0]
         if option in ("--overwrite", "--json"):
             continue
-        if not skip and option not in ("--output", "--shard", "--device"):
+        if not skip and option not in _ELSEWHERE:
             kept.append(word)
-        skip = not skip and option in ("--output", "--shard", "--device") and "=" not in word
+        skip = not skip and option in _ELSEWHERE and "=" not in word
     return shlex.join(["qtomo", *kept])
 
 

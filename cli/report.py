@@ -24,7 +24,7 @@ __all__ = ["command"]
 
 
 @click.command("report")
-@click.argument("sources", metavar="RUN...", type=click.Path(), nargs=-1, required=True)
+@click.argument("sources", metavar="RUN... | VERIFICATION.JSON", type=click.Path(), nargs=-1, required=True)
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), default=Path("report.html"), show_default=True, help="HTML file."
 )
@@ -48,12 +48,14 @@ def command(
     seed: int,
     overwrite: bool,
 ) -> None:
-    """Write one HTML file of runs, side by side: the verdict first, then all that it rests on.
+    """Write one HTML file of runs, side by side, or of a verification: the verdict first, then all that it rests on.
 
     It opens without a network, on a telephone, on paper and in the dark. A run without an evaluation of its present
     weights is evaluated first.
 
     Example: qtomo report run --output report.html
+
+    Example: qtomo report lab.verification.json --output lab.html
 
     Example: qtomo report gru rbm --output families.html --figure-format pdf
     """

@@ -11,11 +11,12 @@ import rich_click as click
 from qtomo.analysis.planning import plan
 from qtomo.analysis.verification import verification_path, verify
 from qtomo.errors import InputError
+from qtomo.files import check_absent
 from qtomo.records import RecordFile
 from qtomo.report.canvas import figure_kind
 from qtomo.report.figures import fault_map, save_figure
 
-from .common import device_option, json_option, print_json, progress_bar, say, seed_option
+from .common import command_line, device_option, json_option, print_json, progress_bar, say, seed_option
 from .target import target_of, target_options
 
 __all__ = ["command"]
@@ -37,6 +38,7 @@ REJECTED = 1
 @click.option("--parity-run", type=click.Path(), help="Shots of all qubits in basis X, for a tighter fidelity bound.")
 @click.option("--resolution", default=0.05, show_default=True, help="Fault of every qubit that `consistent` excludes.")
 @click.option("--figure", type=click.Path(path_type=Path), help="Map of the fault (.png, .pdf or .svg).")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="JSON file.  [default: NAME.verification.json]")
 @click.option("--plan", "planning", is_flag=True, help="Instead: records needed to see faults, by measurement.")
 @click.option("--qubits", type=int, help="With --plan: number of qubits, where there is no file.")
 @click.option("--fault", "faults", multiple=True, metavar="NAME:SIZE", help="With --plan: such as depolarizing:0.01.")
@@ -53,6 +55,7 @@ def command(
     parity_run: str | None,
     resolution: float,
     figure: Path | None,
+    output: Path | None,
     planning: bool,
     qubits: int | None,
     faults: tuple[str, ...],
@@ -64,7 +67,8 @@ def command(
 ) -> int:
     """Ask whether the records of FILE are of the target: consistent, inconsistent or undecided, and why.
 
-    Writes FILE's name with .verification.json beside it. Exit code 1 where the records are inconsistent.
+    Writes FILE's name with .verification.json beside it, of which qtomo report makes a page. Exit code 1 where the
+    records are inconsistent.
 
     Example: qtomo verify lab.h5 --target tfim --coupling 1 --field 1
 
@@ -72,6 +76,8 @@ def command(
     """
     if figure is not None:
         figure_kind(figure)
+    if output is not None:
+        check_absent(output, overwrite=True)
     if file is None and not planning:
         raise InputError("expected FILE, or --plan to plan an experiment")
     n_sites = qubits if file is None else _n_sites(file)
@@ -98,6 +104,8 @@ def command(
             parity_run,
             seed=seed,
             device=device,
+            output=output,
+            command=command_line(),
             say=say,
             progress=update,
         )
@@ -106,7 +114,7 @@ def command(
     if as_json:
         print_json(found.to_dict())
     else:
-        click.echo(f"{found}\n\n{verification_path(file)}   ({time.monotonic() - started:.0f} s)")
+        click.echo(f"{found}\n\n{output or verification_path(file)}   ({time.monotonic() - started:.0f} s)")
     return REJECTED if found.verdict == "inconsistent" else 0
 
 

@@ -15,6 +15,7 @@ from scipy import stats
 
 from qtomo import __version__
 from qtomo.analysis.calibration import Calibration, calibrate
+from qtomo.analysis.certificates import Certificate, energy_witness
 from qtomo.analysis.divergences import (
     LARGEST_LIST,
     compare_by_enumeration,
@@ -70,6 +71,7 @@ class Evaluation:
         claims: what the data support, in sentences.
         two_sample: fresh records of the model against held-out ones; None where there are too few.
         calibration: of the model's conditionals on the held-out records; None for a model that has none.
+        certificates: what the training records certify of the measured state, and what the model's law rules out.
         made_by: what the evaluation was made from and how, so that a later one can be known to be the same.
     """
 
@@ -82,6 +84,7 @@ class Evaluation:
     claims: list[str] = field(default_factory=list)
     two_sample: TwoSampleTest | None = None
     calibration: Calibration | None = None
+    certificates: list[Certificate] = field(default_factory=list)
     made_by: dict[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -102,6 +105,7 @@ class Evaluation:
             "claims": self.claims,
             "two_sample": self.two_sample.to_dict() if self.two_sample else None,
             "calibration": self.calibration.to_dict() if self.calibration else None,
+            "certificates": [certificate.to_dict() for certificate in self.certificates],
             "made_by": self.made_by,
         }
 
@@ -271,6 +275,7 @@ def evaluate(
         observables=evidence.observables({family: drawn[family]}, born.state if born is not None else None, level),
         two_sample=two_sample,
         calibration=calibrate(run.model, evidence.held_out, level),
+        certificates=_certificates(evidence, divergences[family].get("classical_fidelity"), level),
         made_by=made_by(run, n_samples, seed, level, allow_estimates),
     )
     evaluation.claims.extend(_claims(evaluation))
@@ -282,6 +287,30 @@ def evaluate(
     if save:
         write_atomic(run.folder.evaluation, json.dumps(evaluation.to_dict(), indent=1) + "\n")
     return evaluation
+
+
+def _certificates(evidence: Evidence, fidelity: Estimate | None, level: float) -> list[Certificate]:
+    """A bound on the measured state's fidelity from below, and one on any state of the model's law from above."""
+    found = []
+    system = evidence.target.system if evidence.target is not None else None
+    if system is not None:
+        witness = energy_witness(system, evidence.training, evidence.povm, level, evidence.shots)
+        found.extend([witness] if witness else [])
+    if fidelity is not None:
+        bound = min(1.0, fidelity.high**2)
+        found.append(
+            Certificate(
+                "fidelity of the target with any state of the model's law, from above",
+                bound,
+                level,
+                f"F <= F_c² = {bound:.4f}: a state is refuted by a low one and never certified by a high one",
+                [
+                    "the outcomes of one measurement tell states apart no better than the states themselves differ",
+                    f"F_c's interval holds: {fidelity.method}",
+                ],
+            )
+        )
+    return found
 
 
 def made_by(run: Run, n_samples: int, seed: int, level: float, allow_estimates: bool) -> dict[str, Any]:

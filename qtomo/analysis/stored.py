@@ -6,16 +6,20 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast, get_args
 
 from qtomo.analysis.calibration import Calibration
+from qtomo.analysis.certificates import Certificate
 from qtomo.analysis.estimate import Estimate
 from qtomo.analysis.evaluation import Evaluation, evaluate, made_by
+from qtomo.analysis.hypothesis import Test
+from qtomo.analysis.maps import Batch
 from qtomo.analysis.two_sample import TwoSampleTest
+from qtomo.analysis.verdict import Verdict, Verification
 from qtomo.errors import InputError
 from qtomo.training import Run
 
-__all__ = ["read_evaluation", "stored_or_new"]
+__all__ = ["read_evaluation", "read_verification", "stored_or_new"]
 
 _LARGEST_FILE = 64 * 2**20
 
@@ -39,6 +43,7 @@ def read_evaluation(path: str | os.PathLike[str]) -> Evaluation:
         claims=top.words("claims"),
         two_sample=top.maybe("two_sample", _two_sample),
         calibration=top.maybe("calibration", _calibration),
+        certificates=top.many("certificates", _certificate),
         made_by=top.of("made_by", dict),
     )
 
@@ -82,6 +87,83 @@ def _calibration(found: object, place: str) -> Calibration:
     if len(predicted) != len(observed):
         raise InputError(f"{place}: {len(predicted)} predicted and {len(observed)} observed, expected as many")
     return Calibration(predicted, observed, top.many("sites", Estimate.from_dict))
+
+
+def read_verification(path: str | os.PathLike[str]) -> Verification:
+    """A verification as `qtomo verify` wrote it.
+
+    Raises:
+        InputError: no such file, or not a verification of this version.
+    """
+    top = Fields(_load(Path(path)), str(path), "a verification that this qtomo wrote: run qtomo verify again")
+    maps = top.within("map")
+    verdict = top.of("verdict", str)
+    if verdict not in get_args(Verdict):
+        raise InputError(f"{path}: verdict '{verdict[:40]}', expected {', '.join(get_args(Verdict))}")
+    found = Verification(
+        file=top.of("file", str),
+        target=top.of("target", str),
+        verdict=cast(Verdict, verdict),
+        first_fault=top.maybe("first_fault", _test),
+        level=top.number("level"),
+        resolution=top.number("resolution"),
+        n_records=top.of("n_records", int),
+        tests=top.many("tests", _test),
+        certificates=top.many("certificates", _certificate),
+        sites=maps.many("sites", Estimate.from_dict),
+        bonds=maps.many("bonds", Estimate.from_dict),
+        claims=top.words("claims"),
+        readout=maps.many("readout", Estimate.from_dict),
+        outcomes=maps.many("outcomes", _estimates),
+        batches=maps.many("batches", _batch),
+        lost=top.number("lost_share"),
+        measured=top.within("measured").each(_text),
+        command=top.of("command", str),
+    )
+    n_sites = len(found.sites)
+    if len(found.outcomes) != n_sites or len(found.readout) not in (0, n_sites):
+        raise InputError(f"{path}, map: {n_sites} sites, expected as many of each quantity")
+    if len({len(site) for site in found.outcomes}) > 1:
+        raise InputError(f"{path}, map, outcomes: sites of different lengths, expected as many outcomes of each")
+    return found
+
+
+def _test(found: object, place: str) -> Test:
+    top = Fields(found, place, "a test")
+    evidence = top.maybe("evidence_nats", _number)
+    return Test(
+        name=top.of("name", str),
+        p_value=top.number("p_value"),
+        evidence=float("inf") if evidence is None else evidence,
+        statistic=top.of("statistic", str),
+        place=top.of("place", str),
+        size=top.maybe("size", Estimate.from_dict),
+        fault=top.of("names_a_fault", bool),
+        adjusted=top.number("adjusted_p_value"),
+    )
+
+
+def _certificate(found: object, place: str) -> Certificate:
+    top = Fields(found, place, "a certificate")
+    value = top.maybe("value", _number)
+    return Certificate(
+        name=top.of("name", str),
+        value=float("-inf") if value is None else value,
+        level=top.number("level"),
+        says=top.of("says", str),
+        assumptions=top.words("assumptions"),
+        records_to_say_something=top.maybe("records_to_say_something", _count),
+    )
+
+
+def _batch(found: object, place: str) -> Batch:
+    top = Fields(found, place, "a batch")
+    estimate = Estimate.from_dict
+    return Batch(top.of("label", str), top.maybe("log_prob", estimate), top.one("depolarizing", estimate))
+
+
+def _estimates(found: object, place: str) -> list[Estimate]:
+    return Fields({"all": found}, place, "a list of estimates").many("all", Estimate.from_dict)
 
 
 class Fields:
@@ -153,6 +235,12 @@ def _number(value: object, place: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InputError(f"{place}: found {type(value).__name__}, expected a number")
     return float(value)
+
+
+def _count(value: object, place: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InputError(f"{place}: found {type(value).__name__}, expected a whole number")
+    return value
 
 
 def _text(value: object, place: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from typing import Any, Literal
 
@@ -10,6 +10,7 @@ from qtomo import __version__
 from qtomo.analysis.certificates import Certificate
 from qtomo.analysis.estimate import Estimate
 from qtomo.analysis.hypothesis import Test
+from qtomo.analysis.maps import Batch
 from qtomo.analysis.table import Table
 
 __all__ = ["Verdict", "Verification"]
@@ -35,6 +36,13 @@ class Verification:
         sites: strength of depolarizing at each qubit, intervals that hold together.
         bonds: <Z_i Z_i+1> minus the target's, intervals that hold together; empty where not measured.
         claims: what the data support, in sentences.
+        readout: strength of "one read as zero" at each qubit, intervals that hold together; empty where the measurement
+            has no bits to misread.
+        outcomes: share less exact probability of each outcome at each site; see `qtomo.analysis.maps`.
+        batches: along the shots.
+        lost: share of outcomes that were lost.
+        measured: what the record file says of itself, by name.
+        command: how to verify again, where known.
     """
 
     file: str
@@ -49,6 +57,12 @@ class Verification:
     sites: list[Estimate]
     bonds: list[Estimate]
     claims: list[str]
+    readout: list[Estimate] = field(default_factory=list)
+    outcomes: list[list[Estimate]] = field(default_factory=list)
+    batches: list[Batch] = field(default_factory=list)
+    lost: float = 0.0
+    measured: dict[str, str] = field(default_factory=dict)
+    command: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, as plain values for JSON."""
@@ -69,7 +83,13 @@ class Verification:
                 "quantity": "strength of depolarizing at each qubit; <ZZ> of neighbours minus the target's",
                 "sites": [estimate.to_dict() for estimate in self.sites],
                 "bonds": [estimate.to_dict() for estimate in self.bonds],
+                "readout": [estimate.to_dict() for estimate in self.readout],
+                "outcomes": [[estimate.to_dict() for estimate in site] for site in self.outcomes],
+                "batches": [batch.to_dict() for batch in self.batches],
             },
+            "lost_share": self.lost,
+            "measured": self.measured,
+            "command": self.command,
             "claims": self.claims,
         }
 

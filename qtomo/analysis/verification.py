@@ -18,6 +18,7 @@ from qtomo.analysis.certificates import energy_witness, kl_lower_bound
 from qtomo.analysis.estimate import Estimate
 from qtomo.analysis.faults import Law, Scores
 from qtomo.analysis.hypothesis import Test
+from qtomo.analysis.maps import batch_map, outcome_map
 from qtomo.analysis.observables import estimate_observables, exact_value, pauli
 from qtomo.analysis.two_sample import classifier_two_sample_test
 from qtomo.analysis.verdict import Verdict, Verification
@@ -25,6 +26,7 @@ from qtomo.distribution import LOST, Outcomes
 from qtomo.errors import InputError
 from qtomo.files import write_atomic
 from qtomo.records import RecordFile, Target
+from qtomo.records.facts import record_facts
 from qtomo.seeds import stream
 from qtomo.states import State, System
 
@@ -58,6 +60,8 @@ def verify(
     seed: int = 0,
     device: str = "cpu",
     save: bool = True,
+    output: str | os.PathLike[str] | None = None,
+    command: str = "",
     say: Say | None = None,
     progress: Progress | None = None,
 ) -> Verification:
@@ -75,7 +79,9 @@ def verify(
         n_reference: exact records that the tests are calibrated with.
         seed: of all randomness.
         device: `cpu`, `cuda` or `auto`.
-        save: write `NAME.verification.json`.
+        save: write the answer as JSON.
+        output: where, `NAME.verification.json` beside the records if not given.
+        command: how to ask again, kept with the answer.
         say: called with a line about what is being done.
         progress: called as progress(done, total) over the scoring.
 
@@ -88,7 +94,7 @@ def verify(
         if wanted is None:
             raise InputError(f"{file.path}: names no target: say which state was meant to be prepared (--target)")
         settings = file.settings() if file.design is not None else None
-        columns = file.columns()
+        columns, facts = file.columns(), record_facts(file)
         povm, path, design = file.povm, file.path, file.design
     state = wanted.state()
     if state.n_sites != outcomes.shape[1]:
@@ -110,8 +116,12 @@ def verify(
         say=say,
         progress=progress,
     )
+    found = replace(found, measured=facts, command=command)
     if save:
-        write_atomic(verification_path(path), json.dumps(found.to_dict(), indent=1) + "\n")
+        write_atomic(
+            Path(output) if output is not None else verification_path(path),
+            json.dumps(found.to_dict(), indent=1) + "\n",
+        )
     return found
 
 
@@ -230,6 +240,10 @@ def verify_records(
         sites=_site_map(data, reference, certificate_level),
         bonds=_bond_map(outcomes, law, certificate_level, settings is not None),
         claims=[*_claims(verdict, named, rejected, limit, level, law, len(outcomes)), *notes],
+        readout=_site_map(data, reference, certificate_level, _READOUT) if _READOUT in data.sites else [],
+        outcomes=outcome_map(outcomes, law, certificate_level, settings is not None),
+        batches=batch_map(data, reference, order, columns, certificate_level, not learnable),
+        lost=float(lost.mean()),
     )
 
 
@@ -287,12 +301,12 @@ def _classifier_test(outcomes: Outcomes, lost: Any, law: Law, settings: Outcomes
     return Test("what a classifier sees", found.p_value, 0.0, text, size=None, fault=False)
 
 
-def _site_map(data: Scores, reference: Scores, level: float) -> list[Estimate]:
-    """Depolarizing at each qubit, all fitted together by one Newton step; intervals that hold together (Bonferroni).
+def _site_map(data: Scores, reference: Scores, level: float, fault: str = "depolarizing") -> list[Estimate]:
+    """A fault at each qubit, all fitted together by one Newton step; intervals that hold together (Bonferroni).
 
     For a fault of one qubit its likelihood is linear in the strength, so that the step is right at any strength.
     """
-    scores, exact = data.sites["depolarizing"], reference.sites["depolarizing"]
+    scores, exact = data.sites[fault], reference.sites[fault]
     n, n_sites = scores.shape
     inverse = np.linalg.pinv(np.cov(exact, rowvar=False).reshape(n_sites, n_sites), rcond=1e-10, hermitian=True)
     values = inverse @ scores.mean(axis=0)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from qtomo.analysis.certificates import Certificate
 from qtomo.analysis.table import Table
 from qtomo.report.canvas import svg
 
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
-    "Block", "Commands", "Drawing", "Facts", "Page", "Section", "Side", "Table", "Verdict", "Words", "draw", "render"
+    "Block", "Commands", "Drawing", "Facts", "Page", "Section", "Side", "Table", "Verdict", "Words",
+    "anchor", "certificate_blocks", "draw", "render",
 ]  # fmt: skip
 
 
@@ -136,6 +138,19 @@ def draw(name: str, caption: str, make: Callable[[], Figure]) -> Drawing:
         return Drawing(name, caption, None, "", f"{type(error).__name__}: {error}".rstrip(": "))
 
 
+def certificate_blocks(certificates: list[Certificate]) -> list[Block]:
+    """The bounds in a table, then the assumptions of each."""
+    if not certificates:
+        return [Words(["Nothing is certified: no bound is known for this state and measurement."])]
+    blocks: list[Block] = [
+        Table("Bounds", ["bound", "confidence", "says"], [[c.name, f"{c.level:.0%}", c.says] for c in certificates])
+    ]
+    for certificate in certificates:
+        blocks.append(Words([f"Assumptions of “{certificate.name}”:"]))
+        blocks.append(Words(certificate.assumptions))
+    return blocks
+
+
 def anchor(text: str) -> str:
     """Text as part of an identifier: letters, digits and hyphens alone.
 
@@ -155,6 +170,13 @@ def render(page: Page) -> str:
         lstrip_blocks=True,
     )  # fmt: skip
     environment.filters["kind"] = lambda block: type(block).__name__
+    environment.filters["sides"] = _sides
     environment.tests["long"] = lambda cell: len(cell) > _LONG
     environment.filters["svg"] = lambda drawing: Markup(drawing.markup)  # matplotlib has escaped its text
     return environment.get_template("report.html").render(page=page)
+
+
+def _sides(table: Table) -> list[str]:
+    """The class of each column: words, which stand on the left, or none for numbers, which stand on the right."""
+    columns = zip(*table.rows, strict=True) if table.rows else [()] * len(table.headings)
+    return ["words" if any(re.match(r"[^\d\W]", cell) for cell in column) else "" for column in columns]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
-from qtomo.analysis.stored import stored_or_new
+from qtomo.analysis.stored import read_verification, stored_or_new
 from qtomo.errors import InputError
 from qtomo.files import check_absent, write_atomic
 from qtomo.report.canvas import FORMATS, save_figure
 from qtomo.report.layout import Page, render
 from qtomo.report.run_page import run_page
+from qtomo.report.verification_page import verification_page
 from qtomo.training import Run
 
 __all__ = ["page_of", "write_report"]
@@ -31,12 +33,12 @@ def write_report(
     device: str = "cpu",
     allow_estimates: bool = False,
 ) -> Page:
-    """Write the report of runs to one HTML file, and return what it holds.
+    """Write the report of runs, or of a verification, to one HTML file, and return what it holds.
 
     A run without an evaluation of its weights, records and these options is evaluated first.
 
     Args:
-        sources: run folders.
+        sources: run folders, or the JSON file of one verification.
         output: the file; it needs no other file and no network.
         records: where the runs' record file is now, if it has moved.
         n_samples: fresh records of each distribution, where a run is evaluated.
@@ -49,7 +51,8 @@ def write_report(
         allow_estimates: give KL also where a likelihood is only estimated.
 
     Raises:
-        InputError: no source, something else than runs, a bad run, or an output that may not be written.
+        InputError: no source, something else than runs or a verification, a bad one, or an output that
+            may not be written.
     """
     path = check_absent(output, overwrite)
     if figure_format is not None and figure_format not in FORMATS:
@@ -81,7 +84,14 @@ def page_of(
         InputError: as there.
     """
     if not sources:
-        raise InputError("nothing to report on, expected run folders")
+        raise InputError("nothing to report on, expected run folders, or the JSON file of a verification")
+    files = [source for source in sources if Path(source).is_file()]
+    if files:
+        if len(sources) > 1:
+            raise InputError(f"{files[0]}: a file among {len(sources)}, expected run folders, or one file alone")
+        if Path(files[0]).suffix != ".json":
+            raise InputError(f"{files[0]}: expected the JSON file that qtomo verify writes: verify records first")
+        return verification_page(read_verification(files[0]))
     judged = {
         name: (run, stored_or_new(run, records, n_samples, seed, level, say, device, allow_estimates))
         for name, run in _named([Run(source) for source in sources]).items()

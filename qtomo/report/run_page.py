@@ -14,7 +14,7 @@ from qtomo.analysis.estimate import Estimate
 from qtomo.analysis.evaluation import Evaluation, expected_largest
 from qtomo.analysis.table import Table
 from qtomo.errors import InputError
-from qtomo.records import RecordFile
+from qtomo.records.facts import record_facts
 from qtomo.report.figures import (
     Judged,
     calibration_figure,
@@ -23,10 +23,23 @@ from qtomo.report.figures import (
     misfit_map,
     training_figure,
 )
-from qtomo.report.layout import Block, Commands, Drawing, Facts, Page, Section, Side, Verdict, Words, anchor, draw
+from qtomo.report.layout import (
+    Block,
+    Commands,
+    Drawing,
+    Facts,
+    Page,
+    Section,
+    Side,
+    Verdict,
+    Words,
+    anchor,
+    certificate_blocks,
+    draw,
+)
 from qtomo.training import Run
 
-__all__ = ["record_facts", "run_page"]
+__all__ = ["run_page"]
 
 
 def run_page(judged: Judged, records: str | os.PathLike[str] | None = None) -> Page:
@@ -45,25 +58,10 @@ def run_page(judged: Judged, records: str | os.PathLike[str] | None = None) -> P
         Section("map", "Map of sites and bonds", [_each(judged, _map)]),
         Section("calibration", "Calibration of the conditionals", [_each(judged, _calibration)]),
         Section("two-sample", "Two-sample test", [_each(judged, _two_sample)]),
+        Section("certificates", "What is certified, and on which assumptions", [_each(judged, _certificates)]),
         Section("again", "How to run it again", [_each(judged, partial(_again, records))]),
     ]
     return Page(f"Report: {title}", f"Target: {'; '.join(targets)}", sections, f"qtomo {__version__}")
-
-
-def record_facts(file: RecordFile) -> list[tuple[str, str]]:
-    """What a record file says of itself."""
-    povm = file.povm
-    design = {None: "one measurement for all shots", "random": "bases drawn at random, kept a shot"}
-    return [
-        ("records", f"{file.n_records:,} of {file.n_sites} qubits"),
-        ("measurement", f"{povm.name}, {povm.n_outcomes} outcomes a qubit{'' if povm.is_complete else ', incomplete'}"),
-        ("settings", design.get(file.design, "a list of bases, kept a shot")),
-        ("state meant", file.target.describe() if file.target else "none named"),
-        ("seed", str(file.seed) if file.seed is not None else "unknown"),
-        ("made by", file.creator or "unknown"),
-        ("command", file.command or "unknown"),
-        ("SHA-256", file.sha256),
-    ]
 
 
 def _each(judged: Judged, say: Callable[[str, Run, Evaluation], list[Block]]) -> Side:
@@ -140,7 +138,7 @@ def _measured(records: str | os.PathLike[str] | None, name: str, run: Run, evalu
     place = os.path.normpath(records or run.folder.path / config.file)
     try:
         with run.open_records(records) as file:
-            return [Facts([("file", place), *record_facts(file)])]
+            return [Facts([("file", place), *record_facts(file).items()])]
     except InputError as error:
         facts = [
             ("file", place),
@@ -259,6 +257,10 @@ def _two_sample(name: str, run: Run, evaluation: Evaluation) -> list[Block]:
         Table("Fresh records of the model against held-out ones; chance is 0.5", headings, rows),
         Words([_told_apart(evaluation)]),
     ]
+
+
+def _certificates(name: str, run: Run, evaluation: Evaluation) -> list[Block]:
+    return certificate_blocks(evaluation.certificates)
 
 
 def _again(moved: str | os.PathLike[str] | None, name: str, run: Run, evaluation: Evaluation) -> list[Block]:

@@ -1,18 +1,27 @@
-"""Figures of a verification: where records and target disagree."""
+"""Figures of a verification: which qubits, bonds, outcomes and batches of shots disagree with the target."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from qtomo.analysis.estimate import Estimate
+from qtomo.analysis.maps import Batch
 from qtomo.analysis.verdict import Verification
-from qtomo.report.canvas import BLUE, GREY, VERMILION, letters, new_figure, reaches
+from qtomo.report.canvas import BLUE, GREY, VERMILION, letters, new_figure, plain, reaches
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["fault_map"]
+__all__ = ["batch_figure", "fault_map", "outcome_figure", "readout_figure"]
+
+_WIDTH = 6.0
+_VECTORS = 4000  # cells of a map that are drawn one by one
+_TICKS = 8
 
 
 @letters()
@@ -21,29 +30,113 @@ def fault_map(found: Verification) -> Figure:
 
     Intervals hold together: where one leaves the line at zero, that qubit or bond is at fault.
     """
-    figure = new_figure(6.0, 5.4 if found.bonds else 3.0)
+    figure = new_figure(_WIDTH, 5.4 if found.bonds else 3.0)
     panels = figure.subplots(2 if found.bonds else 1, 1, squeeze=False)[:, 0]
-    quantities = (
-        (found.sites, 0.0, "depolarizing strength", "site"),
-        (found.bonds, 0.5, "⟨ZZ⟩, records − target", "bond, between sites i and i + 1"),
-    )
-    for panel, (estimates, offset, label, where) in zip(panels, quantities, strict=False):
-        off = np.array([e.low > 0 or e.high < 0 for e in estimates])
-        places, values, reach = (
-            np.arange(len(estimates)) + offset,
-            np.array([e.value for e in estimates]),
-            reaches(estimates),
-        )
-        for chosen, colour, marker, name in ((~off, BLUE, "o", "agrees"), (off, VERMILION, "D", "off")):
-            if chosen.any():
-                panel.errorbar(
-                    places[chosen], values[chosen], yerr=reach[:, chosen], color=colour, marker=marker, linestyle="",
-                    markersize=3.5, capsize=1.5, elinewidth=0.8, label=name,
-                )  # fmt: skip
-        panel.axhline(0, color=GREY, linewidth=0.8)
-        panel.set_xlabel(where)
-        panel.set_ylabel(label)
-        panel.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncol=2)
-    level = found.sites[0].level
-    figure.suptitle(f"{found.verdict}: {level:.0%} intervals that hold for all places together", fontsize=10)
+    _places(panels[0], found.sites, np.arange(len(found.sites)), "depolarizing strength", "site")
+    if found.bonds:
+        places = np.arange(len(found.bonds)) + 0.5
+        _places(panels[1], found.bonds, places, "⟨ZZ⟩, records − target", "bond, between sites i and i + 1")
     return figure
+
+
+@letters()
+def readout_figure(found: Verification) -> Figure:
+    """Strength of "one read as zero" at each qubit, with intervals that hold together.
+
+    Raises:
+        ValueError: the measurement has no bits to misread.
+    """
+    if not found.readout:
+        raise ValueError("the measurement has no bits to misread")
+    figure = new_figure(_WIDTH, 2.9)
+    sites = np.arange(len(found.readout))
+    _places(figure.subplots(), found.readout, sites, "probability that one\nis read as zero", "site")
+    return figure
+
+
+@letters()
+def outcome_figure(found: Verification) -> Figure:
+    """Each outcome's share at each site less its exact probability, in standard errors; + and − where it is off.
+
+    Raises:
+        ValueError: the verification has no map of outcomes.
+    """
+    if not found.outcomes:
+        raise ValueError("the verification has no map of outcomes")
+    values = np.array(
+        [[e.value / e.standard_error if e.standard_error > 0 else 0.0 for e in s] for s in found.outcomes]
+    )
+    n_sites, k = values.shape
+    figure = new_figure(_WIDTH, 1.5 + 0.27 * k)
+    axes = figure.subplots()
+    reach = max(4.0, float(np.nanmax(np.abs(values))))
+    picture = axes.pcolormesh(
+        np.arange(n_sites + 1) - 0.5, np.arange(k + 1) - 0.5, values.T, cmap="PuOr_r", vmin=-reach, vmax=reach,
+        rasterized=values.size > _VECTORS,
+    )  # fmt: skip
+    dark, light = "#000001", "#fffffe"  # of the cells, which stay as they are in the dark
+    for site, estimates in enumerate(found.outcomes):
+        for outcome, e in enumerate(estimates):
+            if e.low > 0 or e.high < 0:
+                axes.text(
+                    site,
+                    outcome,
+                    "+" if e.value > 0 else "−",
+                    ha="center",
+                    va="center",
+                    color=dark if abs(values[site, outcome]) < 0.6 * reach else light,
+                )
+    axes.set_yticks(range(k))
+    axes.invert_yaxis()
+    axes.set_xlabel("site")
+    axes.set_ylabel("outcome")
+    figure.colorbar(picture, label="share − exact\n(standard errors)")
+    return figure
+
+
+@letters()
+def batch_figure(batches: Sequence[Batch]) -> Figure:
+    """Depolarizing of every qubit, and the mean ln P less the exact one, batch by batch along the shots.
+
+    Raises:
+        ValueError: there are no batches.
+    """
+    if not batches:
+        raise ValueError("there are no batches of shots")
+    scored = all(batch.log_prob is not None for batch in batches)
+    figure = new_figure(_WIDTH, 5.0 if scored else 2.8)
+    panels = figure.subplots(2 if scored else 1, 1, squeeze=False)[:, 0]
+    where = "batch" if batches[0].label.startswith("batch") else "first shot of the batch"
+    places = np.arange(len(batches))
+    _places(
+        panels[0], [batch.depolarizing for batch in batches], places, "depolarizing of every\nqubit (strength)", where
+    )
+    if scored:
+        misfits = [batch.log_prob for batch in batches if batch.log_prob is not None]
+        _places(panels[1], misfits, places, "mean ln P, less exact\n(nats a record)", where)
+    shown = places[:: -(-len(places) // _TICKS)]
+    for panel in panels:
+        panel.set_xticks(shown, [plain(_number(batches[place].label)) for place in shown])
+    return figure
+
+
+def _places(axes: Axes, estimates: Sequence[Estimate], places: Any, label: str, where: str) -> None:
+    """An estimate a place; those whose interval leaves zero in another colour and marker."""
+    off = np.array([e.low > 0 or e.high < 0 for e in estimates])
+    values, reach = np.array([e.value for e in estimates]), reaches(estimates)
+    for chosen, colour, marker, name in ((~off, BLUE, "o", "agrees"), (off, VERMILION, "D", "off")):
+        if chosen.any():
+            axes.errorbar(
+                places[chosen], values[chosen], yerr=reach[:, chosen], color=colour, marker=marker, linestyle="",
+                markersize=3.5, capsize=1.5, elinewidth=0.8, label=name,
+            )  # fmt: skip
+    axes.axhline(0, color=GREY, linewidth=0.8)
+    axes.set_xlabel(where)
+    axes.set_ylabel(label)
+    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncol=2, borderaxespad=0.1)
+
+
+def _number(label: str) -> str:
+    """The first number of a label, or all of it."""
+    match = re.search(r"-?\d+(\.\d+)?", label)
+    return match[0] if match else label

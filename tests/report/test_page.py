@@ -13,7 +13,7 @@ from tests.conftest import SMALL
 
 SECTIONS = [
     "verdict", "measured", "trained", "training", "distance", "correlations", "map", "calibration", "two-sample",
-    "again",
+    "certificates", "again",
 ]  # fmt: skip
 HOSTILE = "<script>alert(1)</script>"
 
