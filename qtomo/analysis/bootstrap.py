@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,29 +15,33 @@ __all__ = ["bootstrap", "reflected"]
 
 Matrix = NDArray[np.complex128]
 Numbers = dict[str, float]
+_CELLS = 2**19  # of the tables of outcome strings that are worked on at once
+
 Progress = Callable[[int, int], None]
 
 
 def bootstrap(
     frequencies: Frequencies,
     truth: Matrix,
-    numbers: Callable[[Frequencies], Numbers],
+    numbers: Callable[[Sequence[Frequencies]], list[Numbers]],
     resamples: int,
     seed: int,
     progress: Progress | None = None,
 ) -> dict[str, NDArray[np.float64]]:
     """Numbers of data sets drawn from `truth`: as many records in each setting, with the same outcomes lost.
 
-    So shots that share a setting stay together, whether settings were drawn or chosen. Each of the numbers comes as
-    (resamples,); resample b depends on the seed and b alone.
+    So shots that share a setting stay together, whether settings were drawn or chosen. `numbers` takes several data
+    sets at once; each of the numbers comes as (resamples,). Data set b depends on the seed and b alone.
     """
     draw = frequencies.resampler()
     chances = frequencies.probabilities(truth)
-    found = []
-    for index in range(resamples):
-        found.append(numbers(draw(chances, stream(seed, "reconstruct bootstrap", index))))
+    together = max(1, min(resamples, _CELLS // frequencies.counts.size))
+    found: list[Numbers] = []
+    for first in range(0, resamples, together):
+        batch = range(first, min(first + together, resamples))
+        found += numbers([draw(chances, stream(seed, "reconstruct bootstrap", index)) for index in batch])
         if progress:
-            progress(index + 1, resamples)
+            progress(len(found), resamples)
     return {name: np.array([row[name] for row in found]) for name in found[0]}
 
 

@@ -119,23 +119,29 @@ class Frequencies:
         return list(pauli_coefficients(labels))
 
     def probabilities(self, matrix: NDArray[np.complex128]) -> Reals:
-        """Tr(A M_a) of every outcome string for an operator (2**N, 2**N): as `counts`.
+        """Tr(A M_a) of every outcome string for operators (..., 2**N, 2**N): (...,) and then as `counts`.
 
         With settings they are those of the six-outcome POVM, 3**-N of what the shots in a setting have.
         """
         return along_sites(to_paulis(matrix), self.effects)
 
-    @cached_property
-    def _sums(self) -> tuple[Reals, Reals]:
-        """Of each Pauli product, the sum of its values over the records that have one, and their number: (4,) * N."""
+    def pauli_sums(self) -> tuple[list[Reals], list[Reals], Reals, Reals]:
+        """Of each Pauli product, how records tell it.
+
+        Returns the tables (4, L) a site of what a label says of I, X, Y and Z, and of whether it says anything; and, of
+        each product, the sum of its values over the records that have one, and their number, (4,) * N.
+
+        Raises:
+            InputError: a POVM that is not complete, or a basis that does not measure its Pauli.
+        """
         lookup, there = (bit_values if self.given_settings else dual_values)(self.povm, self.n_sites)
         labels = [*range(self.povm.n_outcomes), LOST][: self.counts.shape[0]]
         ones = np.ones(len(labels))
-        maps = [
+        values, says = (
             [np.stack([ones, *(table[letter][site, labels] for letter in BASES)]) for site in range(self.n_sites)]
             for table in (lookup, there)
-        ]
-        return along_sites(self.counts, maps[0]), along_sites(self.counts, maps[1])
+        )
+        return values, says, along_sites(self.counts, values), along_sites(self.counts, says)
 
     def unseen(self) -> list[str]:
         """The Pauli operators that the measurement does not see, such as "Y on every site" or "X0 Y1"; empty if none.
@@ -143,7 +149,7 @@ class Frequencies:
         Of a POVM those of one qubit outside the span of its elements; of shots the products whose bases no shot has.
         """
         if self.given_settings:
-            numbers = np.argwhere(self._sums[1] == 0)
+            numbers = np.argwhere(self.pauli_sums()[3] == 0)
             return [" ".join(f"{'IXYZ'[p]}{i}" for i, p in enumerate(row) if p) for row in numbers]
         blind = [_outside(elements) for elements in self.povm.site_elements(self.n_sites)]
         everywhere = [letter for letter in BASES if all(letter in letters for letters in blind)]
@@ -177,7 +183,7 @@ class Frequencies:
             InputError: a measurement that is not complete.
         """
         self.check_complete()
-        sums, numbers = self._sums
+        *_, sums, numbers = self.pauli_sums()
         return from_paulis(sums / numbers / 2**self.n_sites)
 
     def resampler(self) -> Callable[[Reals, np.random.Generator], Frequencies]:

@@ -7,6 +7,7 @@ n (largest eigenvalue of R - 1) bounds what is left to gain: the search ends whe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,15 +17,18 @@ from qtomo.analysis.frequencies import Frequencies
 from qtomo.states.pauli import along_sites, from_paulis
 from qtomo.states.quantities import nearest_state
 
-__all__ = ["Fit", "log_likelihood", "maximum_likelihood"]
+__all__ = ["Fit", "log_likelihood", "maximum_likelihood", "maximum_likelihood_each"]
 
 Matrix = NDArray[np.complex128]
+Reals = NDArray[np.float64]
+Rows = NDArray[np.intp]
 
 _TOLERANCE = 1e-6  # nats of all records together
 _LAW_TOLERANCE = 1e-10  # nats a record, of an exact law
 _ITERATIONS = 5_000
 _CHECKED = 10  # iterations between looks at what is left to gain
 _GROWTH, _SHRINK = 1.3, 0.5  # of the step
+_MIXED = 1e-3  # of the maximally mixed state in a start, so that no outcome is impossible
 _ROUNDING = 1e-13  # nats a record that the likelihood does not resolve
 
 
@@ -60,70 +64,100 @@ def maximum_likelihood(
     tolerance: float | None = None,
     most_iterations: int = _ITERATIONS,
 ) -> Fit:
-    """Maximise the likelihood by accelerated projected gradient (Shang, Zhang and Ng 2017, arXiv 1609.07881).
+    """The state of most likelihood; see `maximum_likelihood_each`."""
+    return maximum_likelihood_each([frequencies], start, tolerance, most_iterations)[0]
 
-    Each step goes along R and back to the nearest state; steps shrink until the quadratic model holds and grow after;
-    momentum (Beck and Teboulle 2009) starts anew where it points downhill (O'Donoghue and Candes, arXiv 1204.3982).
+
+def maximum_likelihood_each(
+    frequencies: Sequence[Frequencies],
+    start: Matrix | None = None,
+    tolerance: float | None = None,
+    most_iterations: int = _ITERATIONS,
+) -> list[Fit]:
+    """Maximise the likelihood of several data sets of one measurement side by side.
+
+    Accelerated projected gradient (Shang, Zhang and Ng 2017, arXiv 1609.07881): each step goes along R and back to
+    the nearest state; steps shrink until the quadratic model holds and grow after; momentum (Beck and Teboulle 2009)
+    starts anew where it points downhill (O'Donoghue and Candes, arXiv 1204.3982).
 
     Args:
-        frequencies: of records, or a law.
+        frequencies: of records, or laws.
         start: a state to begin at, the maximally mixed one where not given.
         tolerance: nats to be left at most; 1e-6 of all records, 1e-10 a record of a law.
         most_iterations: at which the search ends at the latest; `gap` then says how far it came.
     """
-    dimension = 2**frequencies.n_sites
-    seen = frequencies.counts > 0
-    total = float(frequencies.counts.sum())
-    shares = frequencies.counts[seen] / total
-    backwards = [table.T for table in frequencies.effects]
+    first = frequencies[0]
+    dimension, effects = 2**first.n_sites, first.effects
+    backwards = [table.T for table in effects]
+    totals = np.array([f.counts.sum() for f in frequencies])
+    shares = np.stack([f.counts for f in frequencies]).reshape(len(totals), -1) / totals[:, None]
     if tolerance is None:
-        tolerance = _TOLERANCE if frequencies.n_records else _LAW_TOLERANCE
-    enough = tolerance / total
+        tolerance = _TOLERANCE if first.n_records else _LAW_TOLERANCE
 
-    def value(matrix: Matrix) -> tuple[float, NDArray[np.float64]]:
-        chances = frequencies.probabilities(matrix)[seen]
-        return (float(shares @ np.log(chances)) if chances.min() > 0 else -np.inf), chances
+    def value(states: Matrix, rows: Rows) -> tuple[Reals, Reals]:
+        """Nats a record, -inf where a string that was seen is impossible, and probabilities of all strings."""
+        chances = first.probabilities(states).reshape(len(states), first.counts.size)
+        seen = shares[rows] > 0
+        impossible = (seen & (chances <= 0)).any(axis=1)
+        logs = np.log(chances, out=np.zeros_like(chances), where=seen & (chances > 0))
+        return np.where(impossible, -np.inf, np.einsum("bc,bc->b", shares[rows], logs)), chances
 
-    def gradient(chances: NDArray[np.float64]) -> Matrix:
-        weights = np.zeros(frequencies.counts.shape)
-        weights[seen] = shares / chances
-        return from_paulis(along_sites(weights, backwards))
+    def gradient(chances: Reals, rows: Rows) -> Matrix:
+        """R - 1: moves have no trace, and without the identity rounding is less."""
+        weights = np.divide(shares[rows], chances, out=np.zeros_like(chances), where=shares[rows] > 0)
+        tables = along_sites(weights.reshape(len(weights), *first.counts.shape), backwards)
+        return from_paulis(tables, first.n_sites) - np.eye(dimension)
 
+    everything = np.arange(len(totals))
     state = np.eye(dimension, dtype=np.complex128) / dimension
     if start is not None:
-        state = (1 - 1e-3) * start + 1e-3 * state
-    height, chances = value(state)
-    ahead, ahead_height, ahead_chances = state, height, chances
-    step, momentum, iteration = 1.0, 1.0, 0
+        state = (1 - _MIXED) * start + _MIXED * state
+    state = np.repeat(state[None], len(totals), axis=0)
+    height, chances = value(state, everything)
+    ahead, ahead_height, slope = state.copy(), height.copy(), gradient(chances, everything)
+    step, momentum = np.ones((2, len(totals)))
+    fresh, iterations = np.ones(len(totals), bool), np.zeros(len(totals), int)  # fresh: ahead is the state itself
+    rows = everything
     for iteration in range(1, most_iterations + 1):
-        slope = gradient(ahead_chances) - np.eye(dimension)  # moves have no trace: only rounding is less
-        while True:
-            moved = nearest_state(ahead + step * slope)
-            difference = moved - ahead
-            new_height, new_chances = value(moved)
-            promised = np.vdot(slope, difference).real - np.vdot(difference, difference).real / (2 * step)
-            resolved = promised > _ROUNDING
-            if new_height >= ahead_height + promised - (0 if resolved else _ROUNDING):
-                break
-            step *= _SHRINK
-        if np.vdot(slope, moved - state).real < 0 or new_height < height - _ROUNDING:
-            if ahead is state:  # a step from the state itself that gains nothing any more
-                break
-            momentum, ahead, ahead_height, ahead_chances = 1.0, state, height, chances
-            continue
-        following = (1 + np.sqrt(1 + 4 * momentum**2)) / 2
-        trial = moved + (momentum - 1) / following * (moved - state)
-        momentum = following
-        state, height, chances = moved, new_height, new_chances
+        iterations[rows] = iteration
+        moved = nearest_state(ahead[rows] + step[rows, None, None] * slope[rows])
+        new_height, new_chances = value(moved, rows)
+        difference = moved - ahead[rows]
+        promised = _inner(slope[rows], difference) - _inner(difference, difference) / (2 * step[rows])
+        resolved = promised > _ROUNDING
+        taken = new_height >= ahead_height[rows] + promised - np.where(resolved, 0, _ROUNDING)
+        step[rows[~taken]] *= _SHRINK
+        downhill = (_inner(slope[rows], moved - state[rows]) < 0) | (new_height < height[rows] - _ROUNDING)
+        ended = rows[taken & downhill & fresh[rows]]  # a step from the state itself gains nothing any more
+        back = rows[taken & downhill & ~fresh[rows]]
+        good = taken & ~downhill
+        gained = rows[good]
+        following = (1 + np.sqrt(1 + 4 * momentum[gained] ** 2)) / 2
+        push = ((momentum[gained] - 1) / following)[:, None, None]
+        ahead[gained] = moved[good] + push * (moved[good] - state[gained])
+        state[gained], height[gained], chances[gained] = moved[good], new_height[good], new_chances[good]
+        momentum[gained], fresh[gained] = following, False
+        step[rows[good & resolved]] *= _GROWTH  # else it stays what the likelihood could last tell to be right
+        ahead_height[gained], ahead_chances = value(ahead[gained], gained)
+        slope[gained] = gradient(ahead_chances, gained)
+        back = np.concatenate([back, gained[~np.isfinite(ahead_height[gained])]])
+        ahead[back], ahead_height[back], slope[back] = state[back], height[back], gradient(chances[back], back)
+        momentum[back], fresh[back] = 1.0, True
+        rows = np.setdiff1d(rows, ended)
         if iteration % _CHECKED == 0:
-            gap = float(np.linalg.eigvalsh(gradient(chances))[-1]) - 1
-            if gap <= enough:
-                break
-        ahead = trial
-        ahead_height, ahead_chances = value(ahead)
-        if not np.isfinite(ahead_height):
-            momentum, ahead, ahead_height, ahead_chances = 1.0, state, height, chances
-        if resolved:  # else the step stays what the likelihood could last tell to be right
-            step *= _GROWTH
-    gap = float(np.linalg.eigvalsh(gradient(chances))[-1]) - 1
-    return Fit(state, height * total, max(0.0, gap) * total, iteration)
+            rows = rows[_largest(gradient(chances[rows], rows)) * totals[rows] > tolerance]
+        if not len(rows):
+            break
+    gaps = _largest(gradient(chances, everything)).clip(0) * totals
+    found = zip(state, height * totals, gaps, iterations, strict=True)
+    return [Fit(matrix, float(h), float(gap), int(n)) for matrix, h, gap, n in found]
+
+
+def _inner(one: Matrix, other: Matrix) -> Reals:
+    """Tr(A B) of Hermitian (batch, d, d): (batch,)."""
+    return np.asarray(np.einsum("bij,bij->b", one.conj(), other).real)
+
+
+def _largest(matrices: Matrix) -> Reals:
+    """The largest eigenvalue of each."""
+    return np.asarray(np.linalg.eigvalsh(matrices)[:, -1])

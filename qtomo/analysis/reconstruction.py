@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +14,16 @@ from numpy.typing import NDArray
 from qtomo.analysis.bootstrap import Progress, bootstrap, reflected
 from qtomo.analysis.estimate import Estimate, exact
 from qtomo.analysis.frequencies import Frequencies, check_size, listed
-from qtomo.analysis.likelihood import log_likelihood, maximum_likelihood
-from qtomo.analysis.state_numbers import number_bounds, state_numbers
+from qtomo.analysis.likelihood import log_likelihood, maximum_likelihood, maximum_likelihood_each
+from qtomo.analysis.observables import Observable, exact_value
+from qtomo.analysis.shadows import direct_estimates, direct_expectation
+from qtomo.analysis.state_numbers import FIDELITY, number_bounds, state_numbers
 from qtomo.analysis.table import Table
 from qtomo.config import near_miss
 from qtomo.errors import InputError
 from qtomo.records import RecordFile, Target
-from qtomo.states import LPDO, DensityMatrix, State, System
+from qtomo.seeds import stream
+from qtomo.states import LPDO, MPS, DensityMatrix, State, System
 from qtomo.states.quantities import nearest_state
 from qtomo.training import Run
 
@@ -67,6 +70,7 @@ class Reconstruction:
         fitted: ln likelihood and eigenvalues by method, the linear inversion's among them.
         gap: nats by which the likelihood of any state may exceed that of `mle`.
         claims: what the records support, in sentences.
+        observables: by where they come from (the target, the records by several ways, the state), then by name.
     """
 
     file: str
@@ -79,6 +83,7 @@ class Reconstruction:
     fitted: dict[str, FittedState]
     gap: float
     claims: list[str] = field(default_factory=list)
+    observables: dict[str, dict[str, Estimate]] = field(default_factory=dict)
 
     def to_qutip(self) -> qutip.Qobj:
         """The state as a QuTiP density matrix."""
@@ -101,6 +106,10 @@ class Reconstruction:
             "povm": self.povm,
             "target": self.target,
             "numbers": {name: estimate.to_dict() for name, estimate in self.numbers.items()},
+            "observables": {
+                source: {name: estimate.to_dict() for name, estimate in found.items()}
+                for source, found in self.observables.items()
+            },
             "fitted": fitted,
             "gap": self.gap,
             "claims": self.claims,
@@ -128,7 +137,12 @@ class Reconstruction:
             for name, estimate in self.numbers.items()
         ]
         title = f"{DENSE_METHODS[self.method]}" + (f", target {self.target}" if self.target else "")
-        return [fits, Table(title, ["quantity", "value ± standard error", f"{level:.0%} interval"], rows)]
+        tables = [fits, Table(title, ["quantity", "value ± standard error", f"{level:.0%} interval"], rows)]
+        if self.observables:
+            names = list(next(iter(self.observables.values())))
+            rows = [[source, *(str(found[name]) for name in names)] for source, found in self.observables.items()]
+            tables.append(Table("Observables", ["source", *names], rows))
+        return tables
 
     def __str__(self) -> str:
         return "\n\n".join([*map(str, self.tables), "\n".join(f"• {claim}" for claim in self.claims)])
@@ -142,6 +156,7 @@ def reconstruct(
     resamples: int = 200,
     seed: int = 0,
     records: str | os.PathLike[str] | None = None,
+    observables: Sequence[Observable] | None = None,
     say: Say | None = None,
     progress: Progress | None = None,
 ) -> Reconstruction:
@@ -155,6 +170,8 @@ def reconstruct(
         resamples: data sets of the bootstrap.
         seed: of these.
         records: where a run's record file is now, if it has moved.
+        observables: to estimate from the state, beside the direct ways; mean X, mean Z and mean ZZ of neighbours where
+            not given.
         say: called with a line about what is being done.
         progress: called as progress(done, total) over the bootstrap.
 
@@ -163,6 +180,7 @@ def reconstruct(
             another size, or options out of range.
     """
     path = Path(source)
+    outcomes = None
     if path.is_dir():
         run = Run(path)
         with run.open_records(records) as file:
@@ -172,9 +190,27 @@ def reconstruct(
         with RecordFile(path) as file:
             check_size(file.n_sites, file.n_outcomes, str(path))
             povm, own, given_settings = file.povm, file.target, file.design is not None
-            frequencies = Frequencies.of_records(file.load(lost=True), povm, given_settings, str(path))
+            outcomes = file.load(lost=True)
+            frequencies = Frequencies.of_records(outcomes, povm, given_settings, str(path))
     wanted = Target.of(target) if target is not None else own
-    return reconstruct_frequencies(frequencies, method, wanted, level, resamples, seed, str(path), say, progress)
+    asked = _means(frequencies.n_sites) if observables is None else list(observables)
+    found = reconstruct_frequencies(
+        frequencies, method, wanted, level, resamples, seed, str(path), asked, say, progress
+    )
+    if outcomes is None or not found.observables:
+        return found
+    ways = direct_estimates(asked, outcomes, povm, level, stream(seed, "direct"), frequencies.given_settings)
+    direct = {f"records, {way}": estimates for way, estimates in ways.items()}
+    return replace(found, observables={**direct, **found.observables})
+
+
+def _means(n_sites: int) -> list[Observable]:
+    """What one asks first: the mean of X, of Z and of neighbours' ZZ."""
+    found = [Observable(f"mean {p}", tuple((1 / n_sites, {i: p}) for i in range(n_sites))) for p in "XZ"]
+    if n_sites > 1:
+        pairs = tuple((1 / (n_sites - 1), {i: "Z", i + 1: "Z"}) for i in range(n_sites - 1))
+        found.append(Observable("mean ZZ of neighbours", pairs))
+    return found
 
 
 def reconstruct_frequencies(
@@ -185,6 +221,7 @@ def reconstruct_frequencies(
     resamples: int = 200,
     seed: int = 0,
     source: str = "records",
+    observables: Sequence[Observable] = (),
     say: Say | None = None,
     progress: Progress | None = None,
 ) -> Reconstruction:
@@ -220,27 +257,35 @@ def reconstruct_frequencies(
     physical = method != "linear" or bool(fitted["linear"].eigenvalues[0] >= 0)
     chosen = matrices[method]
     numbers: dict[str, Estimate] = {}
-    values = state_numbers(chosen, meant, physical)
+    values = state_numbers(chosen, meant, physical, observables)
     if not frequencies.n_records:
         numbers = {name: exact(value, "of the law") for name, value in values.items()}
     elif not unseen:
         say(f"bootstrap of {resamples} data sets")
 
-        def again(drawn: Frequencies) -> dict[str, float]:
+        def refitted(drawn: Sequence[Frequencies]) -> list[dict[str, float]]:
             if method == "mle":
-                matrix = maximum_likelihood(drawn, fit.matrix, _QUICK).matrix
+                again = [refit.matrix for refit in maximum_likelihood_each(drawn, fit.matrix, _QUICK)]
             else:
-                matrix = drawn.linear_inversion()
-                matrix = nearest_state(matrix) if method == "pls" else matrix
-            return state_numbers(matrix, meant, physical)
+                again = [sets.linear_inversion() for sets in drawn]
+                again = [nearest_state(matrix) for matrix in again] if method == "pls" else again
+            return [state_numbers(matrix, meant, physical, observables) for matrix in again]
 
-        truth = state_numbers(fit.matrix, meant)
-        found = bootstrap(frequencies, fit.matrix, again, resamples, seed, progress)
+        truth = state_numbers(fit.matrix, meant, True, observables)
+        found = bootstrap(frequencies, fit.matrix, refitted, resamples, seed, progress)
         for name, value in values.items():
-            bounds = number_bounds(name, frequencies.n_sites) if physical else (-np.inf, np.inf)
+            bounds = number_bounds(name, frequencies.n_sites, observables) if physical else (-np.inf, np.inf)
             what = DENSE_METHODS[method]
             n = frequencies.n_records
             numbers[name] = reflected(value, truth[name], found[name], level, n, bounds, what)
+        if isinstance(meant, MPS):
+            numbers[f"{FIDELITY}, direct"] = direct_expectation(frequencies, _projector(meant), level)
+    asked = {observable.name for observable in observables}
+    of_state = {name: estimate for name, estimate in numbers.items() if name in asked}
+    numbers = {name: estimate for name, estimate in numbers.items() if name not in asked}
+    expected = {f"state, {DENSE_METHODS[method]}": of_state} if of_state else {}
+    if expected and meant is not None:
+        expected["target, exact"] = {o.name: exact(exact_value(o, meant)) for o in observables}
     return Reconstruction(
         file=source,
         method=method,
@@ -252,7 +297,13 @@ def reconstruct_frequencies(
         fitted=fitted,
         gap=fit.gap,
         claims=_claims(frequencies, method, physical, unseen, fitted, fit.gap, numbers),
+        observables=expected,
     )
+
+
+def _projector(state: MPS) -> Matrix:
+    ket = state.to_statevector()
+    return np.asarray(np.outer(ket, ket.conj()), np.complex128)
 
 
 def _claims(

@@ -52,17 +52,16 @@ def fidelity(rho: Matrix, target: MPS | DensityMatrix) -> float:
 
 
 def nearest_state(matrix: Matrix) -> Matrix:
-    """The density matrix next to a Hermitian matrix in Frobenius norm.
+    """The density matrix next to a Hermitian matrix in Frobenius norm, (..., 2**N, 2**N) of both.
 
     Its eigenvalues are lowered by one number, and those that would be negative are zero, so that the rest sums to 1
     (Smolin, Gambetta and Smith 2012, arXiv 1106.5458, which is the projection of the eigenvalues onto a simplex).
     """
     values, vectors = np.linalg.eigh(matrix)
-    lowered = np.cumsum(values[::-1])
-    shifts = (lowered - 1) / np.arange(1, len(values) + 1)
-    kept = int(np.flatnonzero(values[::-1] > shifts)[-1])
-    chosen = (values - shifts[kept]).clip(0)
-    chosen /= chosen.sum()
-    used = chosen > 0
-    found: Matrix = (vectors[:, used] * chosen[used]) @ vectors[:, used].conj().T
-    return (found + found.conj().T) / 2
+    falling = values[..., ::-1]
+    shifts = (np.cumsum(falling, axis=-1) - 1) / np.arange(1, falling.shape[-1] + 1)
+    last = (falling > shifts).sum(axis=-1, keepdims=True) - 1
+    chosen = (values - np.take_along_axis(shifts, last, axis=-1)).clip(0)
+    chosen /= chosen.sum(axis=-1, keepdims=True)
+    found: Matrix = (vectors * chosen[..., None, :]) @ vectors.conj().swapaxes(-1, -2)
+    return (found + found.conj().swapaxes(-1, -2)) / 2
