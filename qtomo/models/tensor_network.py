@@ -29,7 +29,7 @@ from qtomo.states.mps import MPS
 __all__ = ["LPDOConfig", "LPDOModel", "MPSConfig", "MPSModel", "TensorNetwork"]
 
 _LARGEST_BOND = 64
-_START_NOISE = 0.1
+_START_NOISE = 0.3
 
 
 class MPSConfig(Config):
@@ -125,9 +125,12 @@ class TensorNetwork(Model):
 
         Flattened K = R + I of the environment L = R + iI, rows the bra's bond.
         """
+        return [transfer(tensor, element) for tensor, element in zip(self.tensors, self.elements(), strict=True)]
+
+    def elements(self) -> Tensor:
+        """The measurement, complex128 (n_sites, K, 2, 2)."""
         paulis = torch.from_numpy(np.stack([PAULIS[p] for p in "IXYZ"])).to(self.device)
-        elements = torch.einsum("nap,pts->nats", self.effects.to(paulis.dtype), paulis)
-        return [transfer(tensor, element) for tensor, element in zip(self.tensors, elements, strict=True)]
+        return torch.einsum("nap,pts->nats", self.effects.to(paulis.dtype), paulis)
 
     def _log_prob(self, outcomes: Tensor) -> Tensor:
         transfers = self.transfers()
@@ -175,10 +178,11 @@ class TensorNetwork(Model):
         """
         with torch.no_grad():
             for tensor, array in zip(self.tensors, arrays, strict=True):
-                parts = np.stack([array.real, array.imag][: len(tensor)]).transpose(0, 2, 3, 1, 4)
+                given = [array] if np.isrealobj(array) else [array.real, array.imag]
+                parts = np.stack(given[: len(tensor)]).transpose(0, 2, 3, 1, 4)
                 tensor.copy_(noise * torch.randn_like(tensor))
-                _, _, kappa, left, right = parts.shape
-                tensor[:, :, :kappa, :left, :right] = torch.from_numpy(parts.copy()).to(tensor)
+                count, _, kappa, left, right = parts.shape
+                tensor[:count, :, :kappa, :left, :right] = torch.from_numpy(parts.copy()).to(tensor)
             self.started.fill_(True)
 
 
@@ -215,11 +219,24 @@ def transfer(tensor: Tensor, elements: Tensor) -> Tensor:
         tensor: real and imaginary part, (1 or 2, 2, purification, left, right).
         elements: complex (K, 2, 2).
     """
-    a = torch.complex(tensor[0], tensor[1] if len(tensor) == 2 else torch.zeros_like(tensor[0]))
-    _, _, left, right = a.shape
-    kets = torch.einsum("ats,skce->atkce", elements, a)
-    t = torch.einsum("tkbd,atkce->abcde", a.conj(), kets)
-    return (t.real + t.imag.transpose(1, 2)).reshape(len(elements), left**2, right**2)
+    a = _complex(tensor)
+    t = torch.einsum("tkbd,atkce->abcde", a.conj(), torch.einsum("ats,skce->atkce", elements, a))
+    return (t.real + t.imag.transpose(1, 2)).flatten(3, 4).flatten(1, 2)
+
+
+def transfer_derivatives(tensor: Tensor, elements: Tensor) -> Tensor:
+    """By each number of the tensor, in its order: real (K, left**2 * right**2, parameters)."""
+    a = _complex(tensor)
+    unit = torch.eye(tensor.numel(), dtype=tensor.dtype).view(-1, *tensor.shape)
+    turned = torch.complex(unit[:, 0], unit[:, 1] if len(tensor) == 2 else torch.zeros_like(unit[:, 0]))
+    bras = torch.einsum("ptkbd,atkce->abcdep", turned.conj(), torch.einsum("ats,skce->atkce", elements, a))
+    kets = torch.einsum("atkbd,ptkce->abcdep", torch.einsum("ats,tkbd->askbd", elements, a.conj()), turned)
+    t = bras + kets
+    return (t.real + t.imag.transpose(1, 2)).flatten(1, 4)
+
+
+def _complex(tensor: Tensor) -> Tensor:
+    return torch.complex(tensor[0], tensor[1] if len(tensor) == 2 else torch.zeros_like(tensor[0]))
 
 
 def log_norm(transfers: Sequence[Tensor]) -> Tensor:
@@ -231,6 +248,17 @@ def log_norm(transfers: Sequence[Tensor]) -> Tensor:
         vector = vector / scale
         total = total + torch.log(scale)
     return total + torch.log(vector[0])
+
+
+def canonical(arrays: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+    """The same state in right-canonical tensors (left, 2, purification, right) of norm 1."""
+    out, carry = [], np.ones((1, 1))
+    for array in reversed(arrays):
+        merged = np.tensordot(array, carry, axes=1)
+        q, r = np.linalg.qr(merged.reshape(len(merged), -1).conj().T)
+        out.append(q.conj().T.reshape(-1, *merged.shape[1:]))
+        carry = r.conj().T / np.linalg.norm(r)
+    return out[::-1]
 
 
 def bond_dims(n_sites: int, bond_dim: int, site_dim: int) -> list[int]:
