@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Small matrices by the thousand: one thread a worker is faster than workers fighting for cores.
 WORKERS ?= 2
 
-.PHONY: demo test test-all lint bench install clean
+.PHONY: demo test test-all lint docs bench install clean
 
 install: $(VENV)/.installed
 
@@ -28,6 +28,11 @@ lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: install
+	$(BIN)/pip install --quiet -c constraints.txt -e ".[docs]"
+	$(BIN)/python -m sphinx -b html -E -q -W --keep-going docs build/docs
+	@echo "build/docs/index.html"
 
 bench: install
 	$(BIN)/pip install --quiet -c constraints.txt -e ".[bench]"

@@ -1,4 +1,4 @@
-"""Every command that README, docs, notebooks and `--help` show does its work, at a size for tests.
+"""Every command that README, docs and `--help` show does its work, at a size for tests.
 
 A command runs in a folder that has the files it names (`_LABORATORY`). Sizes, placeholders and the few names that do
 not fit there are changed by `SMALLER`, and by nothing else. A line of torchrun runs here as one process; the launch
@@ -29,7 +29,12 @@ MENTIONS = re.compile(r"qtomo( [a-z]+){0,2}( --[a-z]+)?|.*…(?! --figure).*")
 
 #: What makes a command small, and what stands for a placeholder: (pattern, replacement), applied in order.
 SMALLER = [
-    (r"^torchrun .* -m qtomo_cli", "qtomo"),
+    (r"^(srun )?torchrun .* -m qtomo_cli", "qtomo"),
+    (r"--shard \S+/\d+", "--shard 0/1"),
+    (r"--shards \d+", "--shards 4"),
+    (r"training\.batch_size=800", "training.batch_size=100"),
+    (r"compare data/good\.h5 data/faulty\.h5", "compare monday.h5 tuesday.h5"),
+    (r"(verify|train) data/(good|faulty)\.h5", r"\1 tfim.h5"),  # in full: tests/cli/test_data.py
     (r"--qubits \d+", "--qubits 4"),
     (r"--records \d+", "--records 300"),
     (r"--samples \d+", "--samples 100"),
@@ -62,7 +67,8 @@ FEWER_EXACT_RECORDS = {
 
 def _in_document(text):
     """Lines of code blocks, indented or fenced, and inline code."""
-    lines = re.findall(r"^(?: {4})?(?:\$ )?((?:qtomo|torchrun) .*)$", text, re.MULTILINE)
+    blocks = re.findall(r"```.*?```|^(?: {4}[^\n]*\n)+", text, re.DOTALL | re.MULTILINE)
+    lines = [line for block in blocks for line in re.findall(r"^ *((?:qtomo|torchrun|srun torchrun) .*)$", block, re.M)]
     inline = [
         " ".join(words.split())
         for words in re.findall(r"`(qtomo(?: [^`]+)?)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
@@ -113,7 +119,15 @@ def laboratory(tmp_path_factory):
     import qtomo
 
     folder = tmp_path_factory.mktemp("laboratory")
-    for name, seed in (("tfim", 1), ("tfim8", 1), ("records", 1), ("monday", 2), ("tuesday", 3), ("learned", 4)):
+    for name, seed in (
+        ("tfim", 1),
+        ("tfim8", 1),
+        ("records", 1),
+        ("monday", 2),
+        ("tuesday", 3),
+        ("learned", 4),
+        ("trial", 6),
+    ):
         simulate(TFIM(4), 600, folder / f"{name}.h5", seed=seed)
     simulate(TFIM(4), 600, folder / "lab.h5", seed=5, settings="random", povm="pauli6")
     simulate(qtomo.GHZ(4), 100, folder / "ghz.h5", seed=5)
@@ -129,7 +143,8 @@ def laboratory(tmp_path_factory):
     np.savez(folder / "lab.npz", bases=letters, bits=bits)
     (folder / "samples.txt").write_text("\n".join(" ".join(map(str, s)) for s in bits))
     (folder / "bases.txt").write_text("\n".join(" ".join(b) for b in letters))
-    shutil.copy(ROOT / "tests/records/foreign/result.json", folder / "result.json")
+    for name in ("result.json", "memory.json"):
+        shutil.copy(ROOT / "tests/records/foreign" / name, folder / name)
     (folder / "train.txt").write_text("\n".join(" ".join(map(str, np.eye(4, dtype=int)[s].ravel())) for s in bases))
     with h5py.File(folder / "raw.h5", "w") as file:
         file["run3/bits"], file["run3/bases"], file["run3/t"] = bits, bases, np.arange(300.0)

@@ -1,0 +1,39 @@
+"""Pages lead where they say, and the API page has every name of the front door."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import qtomo
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "data/README.md")] + sorted(ROOT.glob("docs/**/*.md"))
+
+
+def anchors(page):
+    """Names of headings, as GitHub and myst make them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\((?!https?:)([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        name, _, anchor = target.partition("#")
+        path = (page.parent / name).resolve() if name else page
+        assert path.exists(), f"{page.name}: {target}"
+        if anchor:
+            assert anchor in anchors(path), f"{page.name}: {target}"
+
+
+def test_the_api_page_has_every_public_name():
+    page = (ROOT / "docs/api.md").read_text(encoding="utf-8")
+    shown = set(re.findall(r"auto(?:function|class|exception):: qtomo\.(\w+)$", page, re.MULTILINE))
+    assert shown == set(qtomo.__all__)
+
+
+def test_every_page_is_in_a_table_of_contents():
+    index = (ROOT / "docs/index.md").read_text(encoding="utf-8")
+    pages = {str(page.relative_to(ROOT / "docs").with_suffix("")) for page in ROOT.glob("docs/**/*.md")} - {"index"}
+    assert pages <= set(index.split())
