@@ -35,7 +35,7 @@ __all__ = ["DENSE_METHODS", "Reconstruction", "reconstruct", "reconstruct_freque
 Matrix = NDArray[np.complex128]
 Say = Callable[[str], None]
 
-_QUICK = 1e-2  # nats left to a refit of the bootstrap, far less than its records scatter
+_QUICK = 2e-3  # nats left to a refit of the bootstrap by dimension of the state, far less than its records scatter
 _SHOWN = 6  # eigenvalues a side in a table
 
 #: Methods that keep the state as a density matrix: what each is called in a table.
@@ -265,7 +265,7 @@ def reconstruct_frequencies(
 
         def refitted(drawn: Sequence[Frequencies]) -> list[dict[str, float]]:
             if method == "mle":
-                again = [refit.matrix for refit in maximum_likelihood_each(drawn, fit.matrix, _QUICK)]
+                again = [refit.matrix for refit in maximum_likelihood_each(drawn, fit.matrix, _QUICK * len(fit.matrix))]
             else:
                 again = [sets.linear_inversion() for sets in drawn]
                 again = [nearest_state(matrix) for matrix in again] if method == "pls" else again
@@ -278,6 +278,13 @@ def reconstruct_frequencies(
             what = DENSE_METHODS[method]
             n = frequencies.n_records
             numbers[name] = reflected(value, truth[name], found[name], level, n, bounds, what)
+        if isinstance(meant, DensityMatrix) and physical:
+            null = bootstrap(frequencies, meant.matrix, refitted, resamples, seed, progress)[FIDELITY]
+            if values[FIDELITY] >= np.quantile(null, 1 - level):
+                method_text = (
+                    f"{numbers[FIDELITY].method}; 1 belongs to it, as fits to records of the target are as far"
+                )
+                numbers[FIDELITY] = replace(numbers[FIDELITY], high=1.0, method=method_text)
         if isinstance(meant, MPS):
             numbers[f"{FIDELITY}, direct"] = direct_expectation(frequencies, _projector(meant), level)
     asked = {observable.name for observable in observables}

@@ -41,14 +41,16 @@ def negativity(rho: Matrix, n_left: int) -> float:
 
 
 def fidelity(rho: Matrix, target: MPS | DensityMatrix) -> float:
-    """(Tr sqrt(sqrt(rho) sigma sqrt(rho)))^2, which is <psi|rho|psi> for a pure target (Jozsa 1994)."""
+    """The squared sum of the singular values of sqrt(rho) sqrt(sigma): <psi|rho|psi> for a pure target (Jozsa 1994)."""
     if isinstance(target, MPS):
         ket = target.to_statevector()
         return float(np.vdot(ket, rho @ ket).real)
-    values, vectors = np.linalg.eigh(target.matrix)
-    root = (vectors * np.sqrt(values.clip(0))) @ vectors.conj().T
-    inner = np.linalg.eigvalsh(root @ rho @ root)
-    return float(np.sqrt(inner.clip(0)).sum() ** 2)
+    return float(np.linalg.svd(_root(rho) @ _root(target.matrix), compute_uv=False).sum() ** 2)
+
+
+def _root(rho: Matrix) -> Matrix:
+    values, vectors = np.linalg.eigh(rho)
+    return np.asarray((vectors * np.sqrt(values.clip(0))) @ vectors.conj().T)
 
 
 def nearest_state(matrix: Matrix) -> Matrix:
