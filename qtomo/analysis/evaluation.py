@@ -209,7 +209,11 @@ class Evidence:
             return {}
         system = self.target.system if self.target is not None else None
         wanted = chain_observables(self.n_sites, system.terms() if system is not None else ())
-        found = {"exact": {o.name: exact(exact_value(o, state)) for o in wanted}} if state is not None else {}
+        found = (
+            {"exact": {o.name: exact(round(exact_value(o, state), 12) + 0.0) for o in wanted}}
+            if state is not None
+            else {}
+        )
         for name, outcomes in {"records": self.training, **drawn}.items():
             found[name] = estimate_observables(wanted, outcomes, self.povm, level, self.shots)
         return found
@@ -450,8 +454,9 @@ def _claims(evaluation: Evaluation) -> list[str]:
         claims.append(f"{evaluation.family} is {verdict} the best k-gram: gain {gain} nats a record.")
     if fidelity is not None:
         claims.append(
-            f"Classical fidelity of target and {evaluation.family}: {fidelity.interval()}. It refutes a state and "
-            f"never certifies one: it allows a quantum fidelity up to F_c² = {fidelity.high**2:.4f} and any below."
+            f"Classical fidelity of target and {evaluation.family}: {_cell(fidelity, interval=True)}. It refutes a "
+            f"state and never certifies one: it allows a quantum fidelity up to F_c² = {fidelity.high**2:.4f} and any "
+            "below."
         )
     for source, scores in evaluation.z_scores().items():
         values = np.abs(list(scores.values()))

@@ -51,7 +51,7 @@ __all__ = [
 ]
 
 #: Inches: a figure of a page, which keeps its letters readable on a phone.
-_WIDTH, _HEIGHT = 6.0, 3.4
+_WIDTH, _HEIGHT = 4.8, 3.0
 
 Judged = Mapping[str, tuple[Run, Evaluation]]
 
@@ -81,7 +81,7 @@ def correlations_figure(evaluation: Evaluation) -> Figure:
 @letters()
 def training_figure(judged: Judged) -> Figure:
     """Held-out loss by epoch of runs by name, each with its evaluation."""
-    figure = new_figure(_WIDTH, _HEIGHT)
+    figure = new_figure(_WIDTH, 1.15 * _HEIGHT)
     _training_curves(figure.subplots(), judged)
     return figure
 
@@ -107,10 +107,10 @@ def divergences_figure(evaluations: Mapping[str, Evaluation]) -> Figure:
     left.set_yticks(range(len(rows)), [plain(name) for name in rows])
     left.set_ylim(len(rows) - 0.5, -0.5)
     left.set_xlabel("KL (nats a record)")
-    right.set_xlabel("1 − F_c (classical infidelity)")
+    right.set_xlabel("classical infidelity 1 − F_c")
     left.legend(loc="upper center", bbox_to_anchor=(0.5, 1.0 + 0.55 / (0.34 * len(rows))), ncol=1)
     for axes in (left, right):
-        axes.set_xscale("log", nonpositive="clip")
+        _decades(axes)
         axes.grid(axis="x", color=GREY, alpha=0.25, linewidth=0.6)
     return figure
 
@@ -129,7 +129,7 @@ def misfit_map(evaluation: Evaluation) -> Figure:
     bonds = [f"Z{i} Z{i + 1}" for i in range(len(sites) - 1)]
     if not sites:
         raise ValueError("observables of single sites were not evaluated")
-    figure = new_figure(_WIDTH, 5.2 if bonds else 2.8)
+    figure = new_figure(_WIDTH, 4.8 if bonds else 2.6)
     panels = figure.subplots(2 if bonds else 1, 1, squeeze=False)[:, 0]
     truth = found.get("exact")
     less = "exact" if truth else "records"
@@ -153,7 +153,7 @@ def misfit_map(evaluation: Evaluation) -> Figure:
 @letters()
 def calibration_figure(found: Calibration) -> Figure:
     """Observed less predicted frequency of outcomes against the prediction, and each site's excess of surprise."""
-    figure = new_figure(_WIDTH, 5.2)
+    figure = new_figure(_WIDTH, 4.8)
     top, bottom = figure.subplots(2, 1)
     predicted = np.array(found.predicted)
     values = np.array([e.value for e in found.observed])
@@ -162,14 +162,14 @@ def calibration_figure(found: Calibration) -> Figure:
         markersize=3.5, capsize=2,
     )  # fmt: skip
     top.set_xlabel("predicted probability of an outcome, given those before it")
-    top.set_ylabel("observed frequency − predicted")
+    top.set_ylabel("observed frequency\n− predicted")
     sites = found.sites
     bottom.errorbar(
         np.arange(len(sites)), [e.value for e in sites], yerr=reaches(sites), color=BLUE, marker="o", linestyle="",
         markersize=3, capsize=1.5, elinewidth=0.8,
     )  # fmt: skip
     bottom.set_xlabel("site")
-    bottom.set_ylabel("surprise beyond expected (nats)")
+    bottom.set_ylabel("surprise beyond\nexpected (nats)")
     for axes in (top, bottom):
         axes.axhline(0, color=GREY, linewidth=0.8)
     return figure
@@ -230,7 +230,14 @@ def _dots(axes: Axes, values: dict[str, Estimate | None], comparison: Comparison
     axes.set_ylim(len(values) - 0.5, -0.5)
 
 
+def _legend_below(axes: Axes) -> None:
+    """Names of the series under the axis, where they hide nothing."""
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncol=3)
+
+
 def _correlations(axes: Axes, evaluation: Evaluation) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     style = {"exact": (INK, "-", ""), "records": (ORANGE, "", "s"), evaluation.family: (BLUE, "", "o")}
     pairs = _pairs(evaluation)
     for shift, (source, (colour, line, marker)) in zip((0.0, -0.12, 0.12), style.items(), strict=True):
@@ -249,7 +256,8 @@ def _correlations(axes: Axes, evaluation: Evaluation) -> None:
     axes.set_ylabel("correlation ⟨Z_m Z_j⟩")
     level = evaluation.observables["records"][pairs[0][1]].level
     axes.set_title(f"Correlations, with {100 * level:g} % intervals")
-    axes.legend()
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    _legend_below(axes)
 
 
 def _pairs(evaluation: Evaluation) -> list[tuple[int, str]]:
@@ -278,7 +286,7 @@ def _training_curves(axes: Axes, judged: Judged) -> None:
     floors = [e.divergences.get("exact", {}).get("validation_loss") for _, e in likely.values()]
     from_exact = bool(likely) and all(floor is not None for floor in floors)
     shown = likely or dict(list(judged.items())[:1])
-    best = math.inf
+    best, lowest = math.inf, []
     for (colour, marker, line), (name, (run, evaluation)) in zip(itertools.cycle(STYLES), shown.items(), strict=False):
         history = run.progress.history
         losses = np.array([entry["validation_loss"] for entry in history])
@@ -289,6 +297,9 @@ def _training_curves(axes: Axes, judged: Judged) -> None:
             floor = found["exact"]["validation_loss"]
             losses, grams = losses - floor.value, [loss - floor.value for loss in grams]
             errors = np.sqrt(2 * np.clip(losses, 0, None) / floor.n_records)
+            losses = np.where(losses > 0, losses, math.nan)
+            ends = np.concatenate([losses, losses - 1.96 * errors])
+            lowest.extend(ends[ends > 0].tolist())
         best = min([best, *grams])
         axes.errorbar(
             [entry["epoch"] for entry in history], losses, yerr=1.96 * errors, color=colour, marker=marker,
@@ -298,14 +309,26 @@ def _training_curves(axes: Axes, judged: Judged) -> None:
         axes.axhline(best, color=GREY, linestyle=":", label="best k-gram")
     unit = next(iter(shown.values()))[0].model.validation_unit
     axes.set_ylabel(
-        "held-out loss − exact loss ≈ KL(target‖model)\n(nats a record)" if from_exact else f"held-out loss ({unit})"
+        "held-out loss − exact loss\n≈ KL(target‖model) (nats a record)" if from_exact else f"held-out loss ({unit})"
     )
     if from_exact:
-        axes.set_yscale("log", nonpositive="mask")
+        axes.set_yscale("log", nonpositive="clip")  # a bar that reaches below zero leaves the panel
+        axes.set_ylim(bottom=0.5 * min(lowest, default=1e-6))
     axes.set_xlabel("epoch")
     axes.set_title("Training curve, with 95 % intervals")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.legend()
+    _legend_below(axes)
+
+
+def _decades(axes: Axes) -> None:
+    """A logarithmic axis of whole decades around what is drawn, labelled at these alone."""
+    from matplotlib.ticker import NullFormatter
+
+    values = [v for line in axes.get_lines() for v in np.ravel(np.asarray(line.get_xdata(), float)) if v > 0]
+    axes.set_xscale("log", nonpositive="clip")
+    if values:
+        axes.set_xlim(10 ** math.floor(math.log10(min(values)) - 0.05), 10 ** math.ceil(math.log10(max(values)) + 0.05))
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _rows(

@@ -138,17 +138,19 @@ def draw(name: str, caption: str, make: Callable[[], Figure]) -> Drawing:
         return Drawing(name, caption, None, "", f"{type(error).__name__}: {error}".rstrip(": "))
 
 
-def certificate_blocks(certificates: list[Certificate]) -> list[Block]:
-    """The bounds in a table, then the assumptions of each."""
+def certificate_blocks(certificates: Sequence[Certificate]) -> list[Block]:
+    """Bounds side by side, each with what it says and what it rests on."""
     if not certificates:
         return [Words(["Nothing is certified: no bound is known for this state and measurement."])]
-    blocks: list[Block] = [
-        Table("Bounds", ["bound", "confidence", "says"], [[c.name, f"{c.level:.0%}", c.says] for c in certificates])
-    ]
-    for certificate in certificates:
-        blocks.append(Words([f"Assumptions of “{certificate.name}”:"]))
-        blocks.append(Words(certificate.assumptions))
-    return blocks
+    parts: list[tuple[str, Sequence[Block]]] = []
+    for one in certificates:
+        words = [Words([f"{_sentence(one.says)} (confidence {one.level:.0%})."]), Words(["It rests on:"])]
+        parts.append((_sentence(one.name), [*words, Words(list(one.assumptions))]))
+    return [Side(parts)]
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def anchor(text: str) -> str:

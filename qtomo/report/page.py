@@ -8,7 +8,7 @@ from pathlib import Path
 
 from qtomo.analysis.stored import read_verification, stored_or_new
 from qtomo.errors import InputError
-from qtomo.files import check_absent, write_atomic
+from qtomo.files import check_absent, disk_errors, write_atomic
 from qtomo.report.canvas import FORMATS, save_figure
 from qtomo.report.layout import Page, render
 from qtomo.report.run_page import run_page
@@ -57,10 +57,13 @@ def write_report(
     path = check_absent(output, overwrite)
     if figure_format is not None and figure_format not in FORMATS:
         raise InputError(f"figure format '{figure_format}', expected {', '.join(FORMATS)}")
+    folder = path.with_name(f"{path.stem}-figures")
+    if figure_format is not None and folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: is a file, expected a folder for the figures or nothing")
     page = page_of(sources, records, n_samples, seed, level, say, device, allow_estimates)
     if figure_format is not None:
-        folder = path.with_name(f"{path.stem}-figures")
-        folder.mkdir(exist_ok=True)
+        with disk_errors(folder):
+            folder.mkdir(exist_ok=True)
         for drawing in page.drawings():
             if drawing.figure is not None:
                 save_figure(drawing.figure, folder / f"{drawing.name}.{figure_format}")

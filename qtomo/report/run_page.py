@@ -50,7 +50,7 @@ def run_page(judged: Judged, records: str | os.PathLike[str] | None = None) -> P
     targets = sorted({evaluation.target or "no target" for _, evaluation in judged.values()})
     sections = [
         Section("verdict", "Verdict", [_each(judged, _verdict), *([_side_by_side(judged)] if len(judged) > 1 else [])]),
-        Section("measured", "What was measured", [_each(judged, partial(_measured, records))]),
+        Section("measured", "What was measured", [_same_or_each(judged, partial(_measured, records))]),
         Section("trained", "What was trained", [_each(judged, _trained)]),
         Section("training", "Training", [_training(judged)]),
         Section("distance", "Distance from the target, baselines beside it", _distance(judged)),
@@ -67,6 +67,13 @@ def run_page(judged: Judged, records: str | os.PathLike[str] | None = None) -> P
 def _each(judged: Judged, say: Callable[[str, Run, Evaluation], list[Block]]) -> Side:
     """What there is to say of each run, side by side, under its name where there are several."""
     return Side([(name if len(judged) > 1 else "", say(name, *pair)) for name, pair in judged.items()])
+
+
+def _same_or_each(judged: Judged, say: Callable[[str, Run, Evaluation], list[Block]]) -> Side:
+    """The same, once where it is the same of all."""
+    side = _each(judged, say)
+    first = side.parts[0][1]
+    return Side([("", first)]) if all(blocks == first for _, blocks in side.parts) else side
 
 
 def _verdict(name: str, run: Run, evaluation: Evaluation) -> list[Block]:
@@ -174,13 +181,17 @@ def _settings(values: Mapping[str, Any]) -> str:
 
 
 def _training(judged: Judged) -> Drawing:
-    target = all(evaluation.target for _, evaluation in judged.values())
-    caption = "Held-out loss after each epoch, 95 % intervals" + (
-        ", less the exact loss of the same records: an estimate of KL(target‖model)." if target else "."
-    )
-    return draw(
-        "training-curve", f"{caption} Dotted: the best k-gram on the same records.", lambda: training_figure(judged)
-    )
+    likely = [run.model.likelihood != "none" for run, _ in judged.values()]
+    caption = "Held-out loss after each epoch, 95 % intervals"
+    if any(likely) and all(evaluation.target for _, evaluation in judged.values()):
+        caption += (
+            ", less the exact loss of the same records: an estimate of KL(target‖model). Where it is below zero, which "
+            "chance can make it, there is no point"
+        )
+    caption += ". Dotted: the best k-gram on the same records." if any(likely) else "; the loss is not a likelihood's."
+    if any(likely) and not all(likely):
+        caption += " Left out: families without a likelihood, whose loss is another quantity."
+    return draw("training-curve", caption, lambda: training_figure(judged))
 
 
 def _distance(judged: Judged) -> list[Block]:
@@ -238,8 +249,9 @@ def _calibration(name: str, run: Run, evaluation: Evaluation) -> list[Block]:
     off = [f"{site}" for site, e in enumerate(found.sites) if e.low > 0 or e.high < 0]
     caption = (
         "Held-out records. Above: how often an outcome came that was predicted with some probability, less that "
-        "probability, with Wilson's 95 % intervals. Below: −ln Q of what came, less what the model expected that to "
-        "be; above zero it was too sure. Intervals below hold for all sites together."
+        "probability, with Wilson's 95 % intervals: one in twenty misses the line by chance. Below: −ln Q of what "
+        "came, less what the model expected that to be; above zero it was too sure. These intervals hold for all sites "
+        "together."
     )
     words = (
         f"Sites whose conditionals are off: {', '.join(off)}." if off else "No site's conditionals are seen to be off."

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["batch_figure", "fault_map", "outcome_figure", "readout_figure"]
 
-_WIDTH = 6.0
+_WIDTH = 4.8
 _VECTORS = 4000  # cells of a map that are drawn one by one
-_TICKS = 8
+_TICKS = 7
 
 
 @letters()
@@ -30,7 +30,7 @@ def fault_map(found: Verification) -> Figure:
 
     Intervals hold together: where one leaves the line at zero, that qubit or bond is at fault.
     """
-    figure = new_figure(_WIDTH, 5.4 if found.bonds else 3.0)
+    figure = new_figure(_WIDTH, 4.8 if found.bonds else 2.6)
     panels = figure.subplots(2 if found.bonds else 1, 1, squeeze=False)[:, 0]
     _places(panels[0], found.sites, np.arange(len(found.sites)), "depolarizing strength", "site")
     if found.bonds:
@@ -48,7 +48,7 @@ def readout_figure(found: Verification) -> Figure:
     """
     if not found.readout:
         raise ValueError("the measurement has no bits to misread")
-    figure = new_figure(_WIDTH, 2.9)
+    figure = new_figure(_WIDTH, 2.6)
     sites = np.arange(len(found.readout))
     _places(figure.subplots(), found.readout, sites, "probability that one\nis read as zero", "site")
     return figure
@@ -104,7 +104,7 @@ def batch_figure(batches: Sequence[Batch]) -> Figure:
     if not batches:
         raise ValueError("there are no batches of shots")
     scored = all(batch.log_prob is not None for batch in batches)
-    figure = new_figure(_WIDTH, 5.0 if scored else 2.8)
+    figure = new_figure(_WIDTH, 4.6 if scored else 2.6)
     panels = figure.subplots(2 if scored else 1, 1, squeeze=False)[:, 0]
     where = "batch" if batches[0].label.startswith("batch") else "first shot of the batch"
     places = np.arange(len(batches))

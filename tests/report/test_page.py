@@ -2,7 +2,9 @@
 
 import re
 import shutil
+import tomllib
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
@@ -138,6 +140,19 @@ def test_what_is_refused(run, tmp_path):
     (tmp_path / "there.html").write_text("mine")
     with pytest.raises(InputError, match="exists already"):
         write_report([run.folder.path], tmp_path / "there.html")
+    (tmp_path / "b-figures").write_text("mine")
+    with pytest.raises(InputError, match="is a file, expected a folder"):
+        write_report([run.folder.path], tmp_path / "b.html", figure_format="svg")
     with pytest.raises(InputError, match="figure format 'gif'"):
         write_report([run.folder.path], tmp_path / "a.html", figure_format="gif")
     assert (tmp_path / "there.html").read_text() == "mine"
+
+
+def test_what_a_page_is_made_of_comes_with_the_package():
+    root = Path(__file__).parents[2]
+    declared = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    named = {
+        path for name, globs in declared.items() for g in globs for path in (root / name.replace(".", "/")).glob(g)
+    }
+    data = {path for path in (root / "qtomo").rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")}
+    assert data == named
