@@ -127,5 +127,6 @@ def _rendered(figure: Figure, kind: str, transparent: bool = False, salt: str = 
     buffer = io.BytesIO()
     with mpl.rc_context({**_LETTERS, "svg.hashsalt": salt}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # the reader's own letters may have it
+        figure.draw_without_rendering()  # ticks move with the layout, and the layout with them: once is not enough
         figure.savefig(buffer, dpi=150, format=kind, transparent=transparent, metadata=_METADATA[kind])
     return buffer.getvalue()

@@ -287,7 +287,10 @@ def _training_curves(axes: Axes, judged: Judged) -> None:
     from_exact = bool(likely) and all(floor is not None for floor in floors)
     shown = likely or dict(list(judged.items())[:1])
     best, lowest = math.inf, []
-    for (colour, marker, line), (name, (run, evaluation)) in zip(itertools.cycle(STYLES), shown.items(), strict=False):
+    styles = itertools.cycle(STYLES)
+    for place, ((colour, marker, line), (name, (run, evaluation))) in enumerate(
+        zip(styles, shown.items(), strict=False)
+    ):
         history = run.progress.history
         losses = np.array([entry["validation_loss"] for entry in history])
         errors = np.array([entry["validation_loss_error"] or math.nan for entry in history])
@@ -302,8 +305,8 @@ def _training_curves(axes: Axes, judged: Judged) -> None:
             lowest.extend(ends[ends > 0].tolist())
         best = min([best, *grams])
         axes.errorbar(
-            [entry["epoch"] for entry in history], losses, yerr=1.96 * errors, color=colour, marker=marker,
-            linestyle=line, markersize=4, capsize=2, label=plain(name),
+            [entry["epoch"] + 0.04 * place for entry in history], losses, yerr=1.96 * errors, color=colour,
+            marker=marker, linestyle=line, markersize=4, capsize=2, label=plain(name),
         )  # fmt: skip
     if math.isfinite(best):
         axes.axhline(best, color=GREY, linestyle=":", label="best k-gram")
