@@ -9,7 +9,9 @@ from typing import Any
 
 import rich_click as click
 
+from qtomo.analysis.chain_reconstruction import CHAIN_METHODS, reconstruct_chain
 from qtomo.analysis.reconstruction import DENSE_METHODS, reconstruct
+from qtomo.errors import InputError
 from qtomo.files import check_absent
 from qtomo.records import RecordFile, write_state
 from qtomo.training import Run
@@ -30,7 +32,10 @@ __all__ = ["METHODS", "command"]
 
 #: What makes the state, by method: called with the source and the options; gives a result that has a `state`, a
 #: `to_dict`, and prints itself.
-METHODS: dict[str, Callable[..., Any]] = dict.fromkeys(DENSE_METHODS, reconstruct)
+METHODS: dict[str, Callable[..., Any]] = {
+    **dict.fromkeys(DENSE_METHODS, reconstruct),
+    **dict.fromkeys(CHAIN_METHODS, reconstruct_chain),
+}
 
 
 @click.command("reconstruct")
@@ -40,8 +45,10 @@ METHODS: dict[str, Callable[..., Any]] = dict.fromkeys(DENSE_METHODS, reconstruc
     type=click.Choice(list(METHODS)),
     default="mle",
     show_default=True,
-    help="Linear inversion, projected least squares or maximum likelihood.",
+    help="Of few qubits: linear inversion, projected least squares or maximum likelihood. Of many: maximum likelihood "
+    "over matrix-product states, or over locally purified (mixed) ones.",
 )
+@click.option("--bond", "bond_dim", type=int, help="Bond dimension (mps, lpdo).  [default: by held-out records]")
 @target_options
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="State file to write.")
 @click.option("--resamples", type=int, default=200, show_default=True, help="Data sets of the bootstrap.")
@@ -53,6 +60,7 @@ METHODS: dict[str, Callable[..., Any]] = dict.fromkeys(DENSE_METHODS, reconstruc
 def command(
     source: str,
     method: str,
+    bond_dim: int | None,
     target: str | None,
     output: Path | None,
     resamples: int,
@@ -69,6 +77,8 @@ def command(
     """
     if output is not None:
         check_absent(output, overwrite)
+    if bond_dim is not None and method not in CHAIN_METHODS:
+        raise InputError(f"--bond: a tensor network has one, expected --method {' or '.join(CHAIN_METHODS)} beside it")
     meant = target_of(target, parameters, _n_sites(source, records_file) if target is not None else None)
     started = time.monotonic()
     with progress_bar("bootstrap") as update:
@@ -82,6 +92,7 @@ def command(
             records=records_file,
             say=say,
             progress=update,
+            **({"bond_dim": bond_dim} if bond_dim is not None else {}),
         )
     if output is not None:
         write_state(output, found.state, overwrite)

@@ -6,8 +6,8 @@ if depolarised, less and less, and the best of a few such starts goes on. The ne
 before. A larger network, of a larger bond or of complex
 amplitudes, is taken where it gains more of the held-out likelihood than a standard error of this gain (the rule of
 one standard error: Breiman et al. 1984, Classification and Regression Trees, 3.4.3). The one chosen is then fitted to
-all records from the same start with the same number of steps: where held-out records ended a fit early, the noise of
-the weakest Schmidt vectors stays out of the last one too.
+all records: from where it ended, or, where held-out records ended its fit early, from the same start with the same
+number of steps, so that the noise of the weakest Schmidt vectors stays out once more.
 """
 
 from __future__ import annotations
@@ -35,11 +35,12 @@ __all__ = ["ChainFit", "Stage", "fit_chain", "free_parameters"]
 LARGEST_BOND = 8
 
 _HELD_OUT = 10  # one record in so many
-_START = 20_000  # records that starts are made with
+_START = 5_000  # records that starts are made with
 _STARTS = 3
 _SMOOTH = (0.3, 0.1, 0.0)  # strengths of the depolarising that the elements are taken to have, one after the other
 _NOISE = 0.05  # of the entries that a growing bond opens
 _STEPS = 60
+_LAST_STEPS = 5  # from where a fit has converged, once the held-out records join
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ class ChainFit:
     Args:
         model: the network, fitted to all records.
         held_out: the one that has not seen the held-out records.
+        larger: the next bond dimension, which gained too little on the held-out records; None where none was tried.
         stages: what was tried.
         training: row numbers of the records that chose the weights.
         validation: row numbers of the held-out records.
@@ -85,6 +87,7 @@ class ChainFit:
 
     model: TensorNetwork
     held_out: TensorNetwork
+    larger: TensorNetwork | None
     stages: list[Stage]
     training: NDArray[np.int64]
     validation: NDArray[np.int64]
@@ -153,7 +156,9 @@ def fit_chain(
             len(fit.steps),
         )
         stages.append(stage)
-        return _Tried(stage, model, log_prob, weights, fit.best_step)
+        if fit.best_step == len(fit.steps) < _STEPS:
+            return _Tried(stage, model, log_prob, copy.deepcopy(model.state_dict()), _LAST_STEPS)
+        return _Tried(stage, model, log_prob, weights, max(1, fit.best_step))
 
     def started(bond: int, complex_: bool) -> TensorNetwork:
         few, models, values = training[:_START], [], []
@@ -173,12 +178,14 @@ def fit_chain(
     if complex_amplitudes is None:
         found = tried(started(first, True), best.log_prob)
         best = found if found.stage.is_better else best
+    refused: TensorNetwork | None = None
     for bond in range(first + 1, (LARGEST_BOND if bond_dim is None else bond_dim) + 1):
         larger = grown(bond, best.stage.complex_amplitudes, best.model)
         if larger.n_parameters == best.model.n_parameters:
             break  # the chain has no room for larger bonds
         found = tried(larger, best.log_prob)
         if bond_dim is None and not found.stage.is_better:
+            refused = larger
             break
         best = found
     say(f"bond {best.stage.bond_dim}, {'complex' if best.stage.complex_amplitudes else 'real'} amplitudes: all records")
@@ -188,21 +195,21 @@ def fit_chain(
         model,
         outcomes[generator.permutation(len(outcomes))],
         None,
-        max(1, best.best_step),
+        best.steps,
         report=lambda step: say(f"all records: ln P {step.log_prob:.5f} a record"),
     )
-    return ChainFit(model, best.model, stages, rows, held, final.log_prob)
+    return ChainFit(model, best.model, refused, stages, rows, held, final.log_prob)
 
 
 @dataclass(frozen=True)
 class _Tried:
-    """A stage with its network, ln P of the held-out records, and how to walk there again."""
+    """A stage with its network, ln P of the held-out records, and how to go on: from which weights, how many steps."""
 
     stage: Stage
     model: TensorNetwork
     log_prob: NDArray[np.float64]
     start: dict[str, torch.Tensor]
-    best_step: int
+    steps: int
 
 
 def _smoothed(elements: NDArray[np.complex128], strength: float) -> NDArray[np.complex128]:

@@ -115,12 +115,22 @@ class LPDO:
 
     def purity(self) -> float:
         """Tr rho**2."""
-        left = np.ones((1, 1, 1, 1))  # bonds of A, conj A, A, conj A
-        for a in self.tensors():
+        return self.overlap(self)
+
+    def overlap(self, other: LPDO) -> float:
+        """Tr(rho sigma).
+
+        Raises:
+            InputError: another number of qubits.
+        """
+        if other.n_sites != self.n_sites:
+            raise InputError(f"states of {self.n_sites} and {other.n_sites} qubits have no overlap")
+        left = np.ones((1, 1, 1, 1))  # bonds of rho's A and conj A, sigma's A and conj A
+        for a, b in zip(self.tensors(), other.tensors(), strict=True):
             half = np.einsum("abcd,aske->bcdske", left, a, optimize=True)
             half = np.einsum("bcdske,btkf->cdstef", half, a.conj(), optimize=True)  # rho_st
-            half = np.einsum("cdstef,ctkg->dskefg", half, a, optimize=True)
-            left = np.einsum("dskefg,dskh->efgh", half, a.conj(), optimize=True)
+            half = np.einsum("cdstef,ctkg->dskefg", half, b, optimize=True)
+            left = np.einsum("dskefg,dskh->efgh", half, b.conj(), optimize=True)
         return float(left[0, 0, 0, 0].real)
 
     def to_density(self) -> DensityMatrix:

@@ -69,3 +69,24 @@ def test_what_cannot_be_reconstructed(qtomo, ghz, tmp_path):
         assert found.code == 2
         assert fault in found.errors
         assert not found.output
+
+
+@pytest.mark.parametrize("method", ["mps", "lpdo"])
+def test_a_chain_that_is_read_back(qtomo, tmp_path, method):
+    records, state, again = tmp_path / "r.h5", tmp_path / "s.h5", tmp_path / "again.h5"
+    shots = ("--povm", "pauli6", "--records", 300, "--seed", 1)
+    assert qtomo("simulate", "tfim", "--qubits", 11, *shots, "--output", records).code == 0
+    found = qtomo("reconstruct", records, "--method", method, "--bond", 2, "-o", state, *QUICK)
+    assert found.code == 0, found.errors
+    assert "entropy of the bond" in found.output
+    assert "all records: ln P" in found.errors
+    assert qtomo("simulate", "state", "--file", state, "--records", 100, "--output", again).code == 0
+    if method == "mps":
+        verdict = qtomo("verify", records, "--target", state, "--alternative", "none")
+        assert verdict.code in (0, 1), verdict.errors
+
+
+def test_a_bond_goes_with_a_chain(qtomo, ghz):
+    found = qtomo("reconstruct", ghz, "--bond", 3)
+    assert found.code == 2
+    assert "--bond: a tensor network has one, expected --method mps or lpdo" in found.errors
