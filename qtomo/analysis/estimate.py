@@ -14,6 +14,8 @@ from qtomo.errors import InputError
 
 __all__ = ["Estimate", "bounded_mean", "exact", "mean_of_moments", "plus_minus", "sample_mean"]
 
+_LARGEST = 2**63  # of a whole number in a file
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -68,7 +70,8 @@ class Estimate:
         values: dict[str, Any] = {name: missing.get(name) if value is None else value for name, value in found.items()}
         kinds = {"float": (int, float), "int": (int,), "str": (str,)}
         for name, value in values.items():
-            if isinstance(value, bool) or not isinstance(value, kinds[str(expected[name])]):
+            known = isinstance(value, kinds[str(expected[name])]) and not isinstance(value, bool)
+            if not known or (isinstance(value, int) and abs(value) > _LARGEST):
                 raise InputError(f"{place}, {name}: {str(value)[:40]!r}, expected a value of type {expected[name]}")
         return cls(**values)
 

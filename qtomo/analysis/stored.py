@@ -234,7 +234,10 @@ def _number(value: object, place: str) -> float:
         return float("inf")
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InputError(f"{place}: found {type(value).__name__}, expected a number")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise InputError(f"{place}: found a whole number of {len(str(value))} digits, expected a smaller one") from None
 
 
 def _count(value: object, place: str) -> int:

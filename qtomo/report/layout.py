@@ -175,7 +175,8 @@ def render(page: Page) -> str:
     environment.filters["sides"] = _sides
     environment.tests["long"] = lambda cell: len(cell) > _LONG
     environment.filters["svg"] = lambda drawing: Markup(drawing.markup)  # matplotlib has escaped its text
-    return environment.get_template("report.html").render(page=page)
+    text = environment.get_template("report.html").render(page=page)
+    return text.encode("utf-8", "replace").decode()  # JSON may hold what UTF-8 cannot
 
 
 def _sides(table: Table) -> list[str]:

@@ -241,6 +241,17 @@ def test_verify_says_it_in_words_in_json_and_in_its_exit_code(qtomo, tmp_path):
     assert "qubit 2, dead" in bad.output
     assert (tmp_path / "map.png").stat().st_size > 10_000
     assert json.loads((tmp_path / "bad.verification.json").read_text())["verdict"] == "inconsistent"
+    chosen = tmp_path / "verdict.json"
+    options = ("--alternative", "none", "-o", chosen)
+    assert qtomo("verify", tmp_path / "bad.h5", *options).code == 1
+    assert str(chosen) not in json.loads(chosen.read_text())["command"]
+    report = qtomo("report", chosen, "--output", tmp_path / "bad.html", "--figure-format", "svg")
+    assert (report.code, report.output.strip()) == (0, str(tmp_path / "bad.html"))
+    assert sorted(path.name for path in (tmp_path / "bad-figures").iterdir())[0] == "batches.svg"
+    records = qtomo("report", tmp_path / "bad.h5", "--output", tmp_path / "no.html")
+    assert records.code == 2
+    assert "verify records first" in records.errors
+    assert qtomo("verify", tmp_path / "bad.h5", "--figure", tmp_path / "map.gif").code == 2
 
 
 def test_verify_plans(qtomo):

@@ -4,7 +4,7 @@ import numpy as np
 
 from qtomo import RecordFile, evaluate, train, write_records
 from qtomo.analysis.latents import correlations
-from qtomo.report.figures import latent_figure, save_figure, summary_figure
+from qtomo.report.figures import latent_figure, new_figure, save_figure, summary_figure
 from tests.conftest import SMALL
 
 
@@ -24,6 +24,10 @@ def test_with_and_without_a_target(small_run, small_records, tmp_path):
     pictures = [tmp_path / "target.png", tmp_path / "lab.png"]
     assert all(0.01 < ink(picture) < 0.3 for picture in pictures)
     assert not np.array_equal(*(picture.read_bytes() for picture in pictures))
+
+
+def test_a_notebook_shows_a_figure():
+    assert new_figure(1, 1)._repr_png_().startswith(b"\x89PNG")
 
 
 def test_correlations_of_latents_are_drawn(tmp_path):

@@ -121,6 +121,8 @@ def test_hostile_texts_stay_text(verified, tmp_path):
         (lambda found: found["map"]["outcomes"].pop(), "expected as many of each quantity"),
         (lambda found: found["map"]["outcomes"][0].pop(), "expected as many outcomes of each"),
         (lambda found: found["tests"][0].update(p_value="small"), "p_value: found str, expected a number"),
+        (lambda found: found.update(level=10**400), "expected a smaller one"),
+        (lambda found: found["map"]["sites"][0].update(value=10**400), "expected a value of type float"),
         (lambda found: found["certificates"][0].update(records_to_say_something=1.5), "expected a whole number"),
     ],
 )
@@ -130,6 +132,22 @@ def test_a_damaged_verification_is_told_in_a_line(verified, tmp_path, change, wo
     (tmp_path / "a.json").write_text(json.dumps(found))
     with pytest.raises(InputError, match=words):
         page_of([tmp_path / "a.json"])
+
+
+def test_odd_numbers_and_letters_leave_a_page(verified, tmp_path):
+    found = json.loads(verified[1].read_text())
+    found["claims"].append("\ud800 half a letter")
+    found["certificates"][0].update(name="", says="")
+    found["map"]["sites"][0].update(value=float("nan"))
+    found["map"]["outcomes"][0][0].update(value=None, standard_error=None, low=None, high=None)
+    found["map"]["bonds"] = []
+    found["map"]["batches"] = []
+    (tmp_path / "a.json").write_text(json.dumps(found))
+    page = page_of([tmp_path / "a.json"])
+    assert [drawing.failure for drawing in page.drawings() if drawing.failure] == [
+        "ValueError: there are no batches of shots"
+    ]
+    assert "? half a letter" in render(page)
 
 
 def test_what_is_no_verification(verified, tmp_path):
