@@ -96,13 +96,16 @@ def plain_fit(outcomes: Outcomes, povm: str, bond_dim: int, epochs: int, seed: i
 
 
 def plain(n_sets: int) -> None:
-    """10,000 random-basis shots of 10 critical qubits, batches of 500, 10 epochs."""
+    """10,000 random-basis shots of 10 critical qubits, bond dimension 4, batches of 500, 10 epochs.
+
+    The plain fit has, for each set, the best of three learning rates as the true state judges them.
+    """
     state, povm = TFIM(10).state(), "pauli6"
     print("seed   plain, best of three rates   qtomo")
     for seed in range(n_sets):
         outcomes = records_of(state, povm, 10_000, seed)
         theirs = {
-            rate: fidelity(plain_fit(outcomes, povm, 10, 10, seed, rate).to_state(), state).low
+            rate: fidelity(plain_fit(outcomes, povm, 4, 10, seed, rate).to_state(), state).low
             for rate in (0.03, 0.1, 0.3)
         }
         ours = fidelity(fit_chain("mps", outcomes, named_povm(povm), seed=seed).model.to_state(), state).low

@@ -22,7 +22,8 @@ from qtomo.models.tensor_network import TensorNetwork, log_norm, transfer_deriva
 
 __all__ = ["NaturalFit", "Step", "fisher_matrix", "fit_natural", "mean_log_prob", "scores"]
 
-_CHUNK = 4096  # records at once
+_LARGEST_CHUNK = 16384  # records at once
+_NUMBERS = 2**17  # of their environments at one bond
 _SMALLEST = 1e-300
 _UNDAMPED = 1e-3
 _TRIALS = 8  # dampings tried for a step
@@ -135,7 +136,7 @@ def mean_log_prob(model: TensorNetwork, outcomes: Outcomes) -> float:
     with torch.no_grad():
         transfers = model.transfers()
         total = 0.0
-        for labels in _chunks(outcomes):
+        for labels in _chunks(model, outcomes):
             groups = _groups(labels, transfers)
             state, logs = transfers[0].new_ones(labels.shape[1], 1), transfers[0].new_zeros(labels.shape[1])
             for matrices, parts in zip(transfers, groups, strict=True):
@@ -149,14 +150,14 @@ def mean_log_prob(model: TensorNetwork, outcomes: Outcomes) -> float:
 def scores(model: TensorNetwork, outcomes: Outcomes) -> NDArray[np.float64]:
     """d ln P(a)/d theta of each record: (n, n_sites) to (n, P), in the order of `torch.nn.Module.parameters`."""
     engine = _Scores(model, torch.float64)
-    return np.concatenate([engine(labels).numpy() for labels in _chunks(outcomes)])
+    return np.concatenate([engine(labels).numpy() for labels in _chunks(model, outcomes)])
 
 
 def fisher_matrix(model: TensorNetwork, outcomes: Outcomes) -> Tensor:
     """The mean over records of the outer product of their scores, float64 (P, P), computed in float32."""
     engine = _Scores(model, torch.float32)
     total = torch.zeros(model.n_parameters, model.n_parameters, dtype=torch.float64)
-    for labels in _chunks(outcomes):
+    for labels in _chunks(model, outcomes):
         rows = engine(labels)
         total += rows.T @ rows
     return total / len(outcomes)
@@ -180,7 +181,7 @@ def _value_and_gradient(model: TensorNetwork, outcomes: Outcomes) -> tuple[float
     plain = [matrices.detach() for matrices in transfers]
     slopes = [torch.zeros_like(matrices) for matrices in plain]
     total = 0.0
-    for labels in _chunks(outcomes):
+    for labels in _chunks(model, outcomes):
         groups = _groups(labels, plain)
         lefts, logs = _lefts(plain, groups)
         right = plain[0].new_ones(labels.shape[1], 1)
@@ -240,9 +241,11 @@ class _Scores:
         return found.clamp_(-_LARGEST_SCORE, _LARGEST_SCORE) - self._of_norm
 
 
-def _chunks(outcomes: Outcomes) -> list[NDArray[np.uint8]]:
+def _chunks(model: TensorNetwork, outcomes: Outcomes) -> list[NDArray[np.uint8]]:
     """Labels (n_sites, rows) each."""
-    return [np.ascontiguousarray(outcomes[first : first + _CHUNK].T) for first in range(0, len(outcomes), _CHUNK)]
+    bond = max(tensor.shape[-1] for tensor in model.tensors)
+    rows = max(256, min(_LARGEST_CHUNK, _NUMBERS // bond**2))
+    return [np.ascontiguousarray(outcomes[first : first + rows].T) for first in range(0, len(outcomes), rows)]
 
 
 def _groups(labels: NDArray[np.uint8], transfers: Sequence[Tensor]) -> list[list[tuple[int, Tensor]]]:
