@@ -330,7 +330,7 @@ def _decades(axes: Axes) -> None:
     values = [v for line in axes.get_lines() for v in np.ravel(np.asarray(line.get_xdata(), float)) if v > 0]
     axes.set_xscale("log", nonpositive="clip")
     if values:
-        axes.set_xlim(10 ** math.floor(math.log10(min(values)) - 0.05), 10 ** math.ceil(math.log10(max(values)) + 0.05))
+        axes.set_xlim(10 ** math.floor(math.log10(min(values))), 10 ** math.ceil(math.log10(max(values))))
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 

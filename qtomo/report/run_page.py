@@ -245,7 +245,11 @@ def _map(name: str, run: Run, evaluation: Evaluation) -> list[Block]:
 def _calibration(name: str, run: Run, evaluation: Evaluation) -> list[Block]:
     found = evaluation.calibration
     if found is None:
-        return [Words([f"{evaluation.family} gives no probability of an outcome given those before it to be judged."])]
+        return [
+            Words(
+                [f"Not judged for {evaluation.family}: only autoregressive families have conditionals to look at here."]
+            )
+        ]
     off = [f"{site}" for site, e in enumerate(found.sites) if e.low > 0 or e.high < 0]
     caption = (
         "Held-out records. Above: how often an outcome came that was predicted with some probability, less that "
