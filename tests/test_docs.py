@@ -8,7 +8,9 @@ import pytest
 import qtomo
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "data/README.md")] + sorted(ROOT.glob("docs/**/*.md"))
+PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "data/README.md", "notebooks/README.md")] + sorted(
+    ROOT.glob("docs/**/*.md")
+)
 
 
 def anchors(page):

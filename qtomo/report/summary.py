@@ -296,7 +296,11 @@ def _verification(path: Path, value: dict[str, Any]) -> Summary:
             f"  {sparkline(sites, 0.0)}  largest at qubit {int(np.argmax(sites))}",
         ]
     drawing += [f"  • {claim}" for claim in map(str, value["claims"])]
-    return Summary("verification", facts, drawing, [f"qtomo verify {shlex.quote(str(value['file']))} --figure map.png"])
+    uses = [
+        f"qtomo report {shlex.quote(str(path))} --output report.html",
+        f"qtomo verify {shlex.quote(str(value['file']))} --figure map.png",
+    ]
+    return Summary("verification", facts, drawing, uses)
 
 
 def _evaluation(path: Path, value: dict[str, Any]) -> Summary:

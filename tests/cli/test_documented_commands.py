@@ -46,7 +46,7 @@ SMALLER = [
     (r"trials/0009", "trials/0001"),
     (r"^(qtomo demo.*)$", r"\1 --qubits 4 --records 300 --epochs 1"),
     (r"^(qtomo train (?!.*(training\.epochs|--resume|--sweep)).*)$", r"\1 --set training.epochs=1"),
-    (r"^(qtomo (evaluate|compare) (?!.*(--samples|\.h5)).*)$", r"\1 --samples 100"),
+    (r"^(qtomo (evaluate|compare|report) (?!.*(--samples|\.h5)).*)$", r"\1 --samples 100"),
     (r"--coupling 1\.0 --field 1\.0", "--coupling 1 --field 1"),
     (r"import hdf5 lab\.h5", "import hdf5 raw.h5"),
     (r"import FORMAT FILE", "import csv lab.csv"),
@@ -60,6 +60,7 @@ SMALLER = [
 
 #: What no option sets: exact records that the data are compared with.
 FEWER_EXACT_RECORDS = {
+    "qtomo_cli.demo.evaluate": {"n_samples": 100},
     "qtomo_cli.verify.verify": {"n_reference": 2000},
     "qtomo_cli.verify.plan": {"n_exact": 1000},
 }
@@ -117,6 +118,7 @@ FOUND = _collect()
 def laboratory(tmp_path_factory):
     """A folder with every file that the commands name; made once."""
     import qtomo
+    from qtomo.analysis.verification import verify
 
     folder = tmp_path_factory.mktemp("laboratory")
     for name, seed in (
@@ -130,6 +132,7 @@ def laboratory(tmp_path_factory):
     ):
         simulate(TFIM(4), 600, folder / f"{name}.h5", seed=seed)
     simulate(TFIM(4), 600, folder / "lab.h5", seed=5, settings="random", povm="pauli6")
+    verify(folder / "lab.h5", alternative="none", n_reference=1000)
     simulate(qtomo.GHZ(4), 100, folder / "ghz.h5", seed=5)
     for shard in range(4):
         simulate(TFIM(4), 4 * 8192, folder / "tfim.h5", seed=1, shard=(shard, 4))
