@@ -1,13 +1,12 @@
 """From records to the state: is it right, how fast, and do its intervals hold what they say?
 
     python benchmarks/reconstruction.py --part small
-    python benchmarks/reconstruction.py --part coverage --sets 300
-    python benchmarks/reconstruction.py --part coverage-mixed --sets 100
+    python benchmarks/reconstruction.py --part coverage-noisy --sets 300
     python benchmarks/reconstruction.py --part scaling --sets 100
 
 `small`: N = 2 to 6, a GHZ state with noise in Pauli-4, against an inversion written with QuTiP and NumPy.
-`coverage`, `coverage-mixed`: N = 3, pure and mixed targets, the share of data sets whose 95 % interval holds the truth,
-with Clopper-Pearson intervals.
+`coverage-...`: N = 3, the share of data sets whose 95 % interval holds the truth, with Clopper-Pearson intervals; pure
+targets (noisy, noisy4, pure) and mixed ones (rank2, rank8, near).
 `scaling`: mean infidelity of random mixed states against the number of records, with the exponent.
 One thread: set OMP_NUM_THREADS=1.
 """
@@ -15,7 +14,6 @@ One thread: set OMP_NUM_THREADS=1.
 from __future__ import annotations
 
 import functools
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -124,40 +122,36 @@ def small(sets: int, seed: int) -> None:
     click.echo(str(Table(title, ["N, fit", "time", "infidelity", "faster by", "infidelity less by"], rows)))
 
 
-PURE = {  # state, measurement, records, target
-    "GHZ, 10 % noise, Pauli-6; target GHZ": (noisy_ghz(3, 0.1), "pauli6", 5_000, GHZ(3)),
-    "GHZ, 10 % noise, Pauli-4; target GHZ": (noisy_ghz(3, 0.1), "pauli4", 5_000, GHZ(3)),
-    "GHZ, Pauli-6; target GHZ": (noisy_ghz(3, 0.0), "pauli6", 5_000, GHZ(3)),
-    "random, rank 2, Pauli-6; target GHZ": (random_state(3, 2, 1), "pauli6", 5_000, GHZ(3)),
-}
-MIXED = {
-    "random, rank 8, Pauli-6; target itself": (random_state(3, 8, 1), "pauli6", 5_000, random_state(3, 8, 1)),
-    "random, rank 2, Pauli-6; target itself": (random_state(3, 2, 1), "pauli6", 5_000, random_state(3, 2, 1)),
-    "GHZ, 10 % noise, Pauli-6; target GHZ, 5 % noise": (noisy_ghz(3, 0.1), "pauli6", 5_000, noisy_ghz(3, 0.05)),
+CASES = {  # what it is, state, measurement, records, target
+    "noisy": ("GHZ, 10 % noise, Pauli-6; target GHZ", noisy_ghz(3, 0.1), "pauli6", 5_000, GHZ(3)),
+    "noisy4": ("GHZ, 10 % noise, Pauli-4; target GHZ", noisy_ghz(3, 0.1), "pauli4", 5_000, GHZ(3)),
+    "pure": ("GHZ, Pauli-6; target GHZ", noisy_ghz(3, 0.0), "pauli6", 5_000, GHZ(3)),
+    "rank2": ("random, rank 2, Pauli-6; target itself", random_state(3, 2, 1), "pauli6", 5_000, random_state(3, 2, 1)),
+    "rank8": ("random, rank 8, Pauli-6; target itself", random_state(3, 8, 1), "pauli6", 5_000, random_state(3, 8, 1)),
+    "near": ("GHZ, 10 % noise, Pauli-6; target 5 %", noisy_ghz(3, 0.1), "pauli6", 5_000, noisy_ghz(3, 0.05)),
 }
 
 
-def coverage(cases: dict[str, Any], sets: int, seed: int) -> None:
+def coverage(name: str, sets: int, seed: int) -> None:
     """Share of data sets whose 95 % interval holds the truth."""
-    for case, (state, povm, n, meant) in cases.items():
-        target = Target.of(meant)
-        truth = state_numbers(state.matrix, target.state())  # type: ignore[arg-type]
-        hits: dict[str, list[bool]] = {}
-        values: dict[str, list[float]] = {}
-        for index in range(sets):
-            found = reconstruct_frequencies(drawn(state, povm, n, seed + index), "mle", target, seed=index)
-            for name, estimate in found.numbers.items():
-                wanted = truth[name.removesuffix(", direct")]
-                hits.setdefault(name, []).append(estimate.low - 1e-9 <= wanted <= estimate.high + 1e-9)
-                values.setdefault(name, []).append(estimate.value)
-        rows = []
-        for name, held in hits.items():
-            share = stats.binomtest(sum(held), sets).proportion_ci(0.95, method="exact")
-            mean = f"{np.mean(values[name]):.4f} ± {np.std(values[name]) / np.sqrt(sets):.4f}"
-            covered = f"{sum(held)}/{sets} = {sum(held) / sets:.3f} [{share.low:.3f}, {share.high:.3f}]"
-            rows.append([name, f"{truth[name.removesuffix(', direct')]:.4f}", mean, covered])
-        click.echo(str(Table(f"{case}; {n:,} records", ["quantity", "truth", "mean fit", "covered"], rows)) + "\n")
-        sys.stdout.flush()
+    case, state, povm, n, meant = CASES[name]
+    target = Target.of(meant)
+    truth = state_numbers(state.matrix, target.state())  # type: ignore[arg-type]
+    hits: dict[str, list[bool]] = {}
+    values: dict[str, list[float]] = {}
+    for index in range(sets):
+        found = reconstruct_frequencies(drawn(state, povm, n, seed + index), "mle", target, seed=index)
+        for quantity, estimate in found.numbers.items():
+            wanted = truth[quantity.removesuffix(", direct")]
+            hits.setdefault(quantity, []).append(estimate.low - 1e-9 <= wanted <= estimate.high + 1e-9)
+            values.setdefault(quantity, []).append(estimate.value)
+    rows = []
+    for quantity, held in hits.items():
+        share = stats.binomtest(sum(held), sets).proportion_ci(0.95, method="exact")
+        mean = f"{np.mean(values[quantity]):.4f} ± {np.std(values[quantity]) / np.sqrt(sets):.4f}"
+        covered = f"{sum(held)}/{sets} = {sum(held) / sets:.3f} [{share.low:.3f}, {share.high:.3f}]"
+        rows.append([quantity, f"{truth[quantity.removesuffix(', direct')]:.4f}", mean, covered])
+    click.echo(str(Table(f"{case}; {n:,} records", ["quantity", "truth", "mean fit", "covered"], rows)))
 
 
 def scaling(sets: int, seed: int) -> None:
@@ -193,8 +187,7 @@ def scaling(sets: int, seed: int) -> None:
 #: Parts by name: called with the number of data sets and the seed.
 PARTS: dict[str, Callable[[int, int], Any]] = {
     "small": small,
-    "coverage": functools.partial(coverage, PURE),
-    "coverage-mixed": functools.partial(coverage, MIXED),
+    **{f"coverage-{name}": functools.partial(coverage, name) for name in CASES},
     "scaling": scaling,
 }
 

@@ -14,11 +14,13 @@ if TYPE_CHECKING:
         Estimate,
         Evaluation,
         FileComparison,
+        Reconstruction,
         compare,
         compare_records,
         estimate_observables,
         evaluate,
         pauli,
+        reconstruct,
     )
     from qtomo.errors import InputError
     from qtomo.povm import POVM, named_povm
@@ -63,11 +65,13 @@ _HOMES = {
         "Estimate",
         "Evaluation",
         "FileComparison",
+        "Reconstruction",
         "compare",
         "compare_records",
         "estimate_observables",
         "evaluate",
         "pauli",
+        "reconstruct",
     ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -89,6 +93,7 @@ __all__ = [
     "InputError",
     "Product",
     "RandomMPS",
+    "Reconstruction",
     "RecordFile",
     "Run",
     "Target",
@@ -101,6 +106,7 @@ __all__ = [
     "named_povm",
     "pauli",
     "read_state",
+    "reconstruct",
     "resume",
     "sample_records",
     "simulate",

@@ -6,6 +6,7 @@ from qtomo.analysis.estimate import Estimate
 from qtomo.analysis.evaluation import Evaluation, evaluate
 from qtomo.analysis.observables import Observable, estimate_observables, exact_value, pauli
 from qtomo.analysis.planning import plan
+from qtomo.analysis.reconstruction import Reconstruction, reconstruct
 from qtomo.analysis.two_sample import (
     KernelTest,
     TwoSampleTest,
@@ -23,6 +24,7 @@ __all__ = [
     "FileComparison",
     "KernelTest",
     "Observable",
+    "Reconstruction",
     "TwoSampleTest",
     "Verification",
     "classifier_two_sample_test",
@@ -35,5 +37,6 @@ __all__ = [
     "kernel_two_sample_test",
     "pauli",
     "plan",
+    "reconstruct",
     "verify",
 ]

@@ -168,8 +168,9 @@ class Frequencies:
         """
         unseen = self.unseen()
         if unseen:
+            what = "the settings do" if self.given_settings else f"POVM '{self.povm.name}' does"
             raise InputError(
-                f"{source}: POVM '{self.povm.name}' does not see {listed(unseen)}, expected an informationally "
+                f"{source}: {what} not see {listed(unseen)}, expected an informationally "
                 "complete measurement to invert; the method mle finds a state that fits, one of many"
             )
 

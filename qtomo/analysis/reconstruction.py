@@ -346,8 +346,8 @@ def _claims(
     off = [name for name, e in numbers.items() if e.n_records and not e.low <= e.value <= e.high]
     if off:
         claims.append(
-            f"The fit is biased at this number of records: its {', '.join(off)} lies outside the interval, which "
-            "undoes the bias."
+            f"The fit is biased at this number of records, which the intervals undo: outside its own lies the fit's "
+            f"{', '.join(off)}."
         )
     if numbers and not frequencies.n_records:
         claims.append("The numbers are those of the model's law: how far it is from the truth they do not say.")

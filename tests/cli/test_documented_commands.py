@@ -142,6 +142,7 @@ def laboratory(tmp_path_factory):
     pairs = list(zip(letters, bits, strict=True))
     shutil.copytree(ROOT / "data", folder / "data")
     np.save(folder / "rho.npy", np.eye(4) / 4)
+    qtomo.write_state(folder / "state.h5", TFIM(4).state())
     (folder / "lab.csv").write_text("\n".join(f"{''.join(b)},{''.join(map(str, s))}" for b, s in pairs))
     np.savez(folder / "lab.npz", bases=letters, bits=bits)
     (folder / "samples.txt").write_text("\n".join(" ".join(map(str, s)) for s in bits))
