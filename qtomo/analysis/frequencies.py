@@ -45,7 +45,7 @@ def check_size(n_sites: int, n_outcomes: int, source: str = "records") -> None:
         raise InputError(
             f"{source}: {n_sites} qubits with {n_outcomes} outcomes each take {needed / 2**30:,.3g} GiB as density "
             f"matrices and tables of all outcome strings, at most {LARGEST_DENSE} qubits and {_MOST_BYTES // 2**30} "
-            "GiB; use a method that keeps the state as a chain of tensors, or learn the law with qtomo train"
+            "GiB; use --method mps or lpdo, which keep the state as a chain of tensors"
         )
 
 

@@ -353,4 +353,8 @@ def _claims(
         claims.append("The numbers are those of the model's law: how far it is from the truth they do not say.")
     elif numbers:
         claims.append("Intervals take the file's POVM as right: a readout error that is not in it is not covered.")
+        claims.append(
+            "Those of the entropy, the negativity and the fidelity with a mixed target hold the truth less often than "
+            "they say, where eigenvalues are too small for this number of records to resolve."
+        )
     return claims

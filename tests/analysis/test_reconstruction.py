@@ -163,7 +163,7 @@ def test_settings_that_never_meet_are_named():
 
 
 def test_too_many_qubits_are_refused_with_the_memory():
-    with pytest.raises(InputError, match=r"12 qubits .* GiB .*at most 10 qubits"):
+    with pytest.raises(InputError, match=r"12 qubits .* GiB .*at most 10 qubits .*--method mps or lpdo"):
         Frequencies.of_records(np.zeros((5, 12), np.uint8), named_povm("pauli4"))
 
 
