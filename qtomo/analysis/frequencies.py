@@ -146,9 +146,10 @@ class Frequencies:
     def unseen(self) -> list[str]:
         """The Pauli operators that the measurement does not see, such as "Y on every site" or "X0 Y1"; empty if none.
 
-        Of a POVM those of one qubit outside the span of its elements; of shots the products whose bases no shot has.
+        Of a POVM those of one qubit outside the span of its elements; of shots, and where outcomes were lost, the
+        products that no record tells.
         """
-        if self.given_settings:
+        if self.given_settings or self.povm.is_complete:
             numbers = np.argwhere(self.pauli_sums()[3] == 0)
             return [" ".join(f"{'IXYZ'[p]}{i}" for i, p in enumerate(row) if p) for row in numbers]
         blind = [_outside(elements) for elements in self.povm.site_elements(self.n_sites)]
@@ -168,10 +169,11 @@ class Frequencies:
         """
         unseen = self.unseen()
         if unseen:
-            what = "the settings do" if self.given_settings else f"POVM '{self.povm.name}' does"
+            blind = not (self.given_settings or self.povm.is_complete)
+            what = f"POVM '{self.povm.name}' does not see" if blind else "no record tells"
             raise InputError(
-                f"{source}: {what} not see {listed(unseen)}, expected an informationally "
-                "complete measurement to invert; the method mle finds a state that fits, one of many"
+                f"{source}: {what} {listed(unseen)}, expected an informationally complete measurement to invert; the "
+                "method mle finds a state that fits, one of many"
             )
 
     def linear_inversion(self) -> NDArray[np.complex128]:

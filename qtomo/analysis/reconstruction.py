@@ -325,7 +325,7 @@ def _claims(
     claims = []
     if unseen:
         claims.append(
-            f"The measurement does not see {listed(unseen)}: the state is one of many that fit as well, so no "
+            f"The records do not tell {listed(unseen)}: the state is one of many that fit as well, so no "
             "number of it is given."
         )
     else:
@@ -341,6 +341,12 @@ def _claims(
                     "are those of an operator; the state kept is the one next to it (projected least squares)."
                 )
             )
+    n, unknown = frequencies.n_records, 4**frequencies.n_sites - 1
+    if numbers and 0 < n < unknown:
+        claims.append(
+            f"{n:,} records are fewer than the {unknown:,} numbers of a state: do not believe the intervals, the "
+            "direct ones aside."
+        )
     if method == "mle":
         claims.append(f"No state has a likelihood higher by more than {gap:.1g} nats over all records.")
     off = [name for name, e in numbers.items() if e.n_records and not e.low <= e.value <= e.high]

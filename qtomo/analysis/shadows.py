@@ -143,6 +143,6 @@ def direct_expectation(frequencies: Frequencies, operator: NDArray[np.complex128
     mean = float((weights * sums).sum())
     back = [table.T for table in values], [table.T for table in there]
     scatter = along_sites(weights, back[0]) - along_sites(weights * sums / numbers, back[1])
-    error = math.sqrt(n / (n - 1) * float((frequencies.counts * scatter**2).sum()))
-    reach = float(stats.t.ppf((1 + level) / 2, n - 1)) * error
+    error = math.sqrt(n / (n - 1) * float((frequencies.counts * scatter**2).sum())) if n > 1 else math.inf
+    reach = float(stats.t.ppf((1 + level) / 2, n - 1)) * error if n > 1 else math.inf
     return Estimate(mean, error, mean - reach, mean + reach, level, n, "linear inversion, Student interval")

@@ -37,7 +37,7 @@ def partial_transpose(rho: Matrix, n_left: int) -> Matrix:
 
 def negativity(rho: Matrix, n_left: int) -> float:
     """(||rho^T_A||_1 - 1)/2 of the first `n_left` qubits against the rest (Vidal and Werner 2002, quant-ph/0102117)."""
-    return float(np.abs(np.linalg.eigvalsh(partial_transpose(rho, n_left))).sum() - 1) / 2
+    return max(0.0, float(np.abs(np.linalg.eigvalsh(partial_transpose(rho, n_left))).sum() - 1) / 2)
 
 
 def fidelity(rho: Matrix, target: MPS | DensityMatrix) -> float:

@@ -162,6 +162,23 @@ def test_settings_that_never_meet_are_named():
         reconstruct_frequencies(frequencies, "pls")
 
 
+def test_products_that_losses_leave_to_no_record_are_named():
+    records = np.random.default_rng(1).integers(0, 4, (50, 2)).astype(np.uint8)
+    records[::2, 0], records[1::2, 1] = LOST, LOST
+    frequencies = Frequencies.of_records(records, named_povm("pauli4"))
+    with pytest.raises(InputError, match="no record tells X0 X1, X0 Y1,"):
+        reconstruct_frequencies(frequencies, "linear")
+    assert not reconstruct_frequencies(frequencies, "mle").numbers
+
+
+def test_one_record_is_enough_to_say_that_nothing_is_known():
+    frequencies = Frequencies.of_records(np.zeros((1, 2), np.uint8), named_povm("pauli4"))
+    found = reconstruct_frequencies(frequencies, "mle", Target.of(GHZ(2)), resamples=20)
+    assert found.numbers["fidelity with the target, direct"].standard_error == np.inf
+    assert any("1 records are fewer than the 15 numbers" in claim for claim in found.claims)
+    assert np.trace(found.state.matrix).real == pytest.approx(1)
+
+
 def test_too_many_qubits_are_refused_with_the_memory():
     with pytest.raises(InputError, match=r"12 qubits .* GiB .*at most 10 qubits .*--method mps or lpdo"):
         Frequencies.of_records(np.zeros((5, 12), np.uint8), named_povm("pauli4"))
