@@ -244,5 +244,11 @@ def _claims(
             "The fidelity is that of the best pure state of this bond dimension: noise that makes the state mixed is "
             "not seen (--method lpdo sees it)."
         )
+    off = [name for name, e in numbers.items() if not e.low <= e.value <= e.high]
+    if off:
+        named = ", ".join(off[:3]) + (f" and {len(off) - 3} more" if len(off) > 3 else "")
+        claims.append(
+            f"The fit is biased at this number of records: outside its interval, which undoes that, is {named}."
+        )
     claims.append("Intervals take the file's POVM as right, and the true state as one of about this bond dimension.")
     return claims
