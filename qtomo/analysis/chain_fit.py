@@ -37,6 +37,7 @@ LARGEST_BOND = 8
 _HELD_OUT = 10  # one record in so many
 _START = 5_000  # records that starts are made with
 _STARTS = 3
+_SPREAD = 3.0  # of their noise, in that which a model is made with
 _SMOOTH = (0.3, 0.1, 0.0)  # strengths of the depolarising that the elements are taken to have, one after the other
 _NOISE = 0.05  # of the entries that a growing bond opens
 _STEPS = 60
@@ -133,6 +134,9 @@ def fit_chain(
             assert isinstance(model, TensorNetwork)
             model.measured_by(povm)
             if start is None:
+                with torch.no_grad():
+                    for tensor in model.tensors:
+                        tensor.mul_(_SPREAD)
                 model.start_from(torch.from_numpy(training[:_START].astype(np.int64)))
             else:
                 model.take(canonical(start.arrays()), _NOISE)

@@ -29,7 +29,7 @@ from qtomo.states.mps import MPS
 __all__ = ["LPDOConfig", "LPDOModel", "MPSConfig", "MPSModel", "TensorNetwork"]
 
 _LARGEST_BOND = 64
-_START_NOISE = 0.3
+_START_NOISE = 0.1
 
 
 class MPSConfig(Config):
@@ -44,8 +44,9 @@ class MPSConfig(Config):
 class LPDOConfig(MPSConfig):
     """Settings of a locally purified density operator."""
 
-    #: Purification dimension a site, a power of 2; 1 is a pure state.
-    purification_dim: int = Field(2, ge=1, le=16)
+    #: Purification dimension a site, a power of 2; 1 is a pure state, 4 holds any noise of single qubits, which has at
+    #: most four Kraus operators.
+    purification_dim: int = Field(4, ge=1, le=16)
 
 
 class TensorNetwork(Model):

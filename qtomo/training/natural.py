@@ -107,7 +107,7 @@ def fit_natural(
             move = _damped_solve(fisher, gradient, damping)
             promised = float(gradient @ move - move @ fisher @ move / 2)
             _set(model, before + move)
-            trial, new_gradient = _value_and_gradient(model, outcomes)
+            trial = mean_log_prob(model, outcomes)
             if trial > value:
                 break
             damping *= 4
@@ -117,7 +117,7 @@ def fit_natural(
         gain, used = trial - value, damping
         ratio = gain / max(promised, _SMALLEST)
         damping = max(damping * (0.2 if ratio > 0.7 else 0.5 if ratio > 0.4 else 2.0), 1e-6)
-        value, gradient = trial, new_gradient
+        value, gradient = _value_and_gradient(model, outcomes)
         if validation is not None:
             held_out = mean_log_prob(model, validation)
         done.append(Step(value, held_out, used, gain))
