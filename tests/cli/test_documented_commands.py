@@ -35,7 +35,7 @@ SMALLER = [
     (r"training\.batch_size=800", "training.batch_size=100"),
     (r"compare data/good\.h5 data/faulty\.h5", "compare monday.h5 tuesday.h5"),
     (r"(verify|train) data/(good|faulty)\.h5", r"\1 tfim.h5"),  # in full: tests/cli/test_data.py
-    (r"--qubits \d+", "--qubits 4"),
+    (r"--qubits \d+", "--qubits 3"),
     (r"--records \d+", "--records 300"),
     (r"--samples \d+", "--samples 100"),
     (r"training\.epochs=\d+", "training.epochs=1"),
@@ -44,19 +44,26 @@ SMALLER = [
     (r"hidden_size=\d+", "hidden_size=6"),
     (r"trials/0005", "trials/0000"),
     (r"trials/0009", "trials/0001"),
-    (r"^(qtomo demo.*)$", r"\1 --qubits 4 --records 300 --epochs 1"),
+    (r"^(qtomo demo.*)$", r"\1 --qubits 3 --records 300 --epochs 1"),
     (r"^(qtomo train (?!.*(training\.epochs|--resume|--sweep)).*)$", r"\1 --set training.epochs=1"),
     (r"^(qtomo (evaluate|compare|report) (?!.*(--samples|\.h5)).*)$", r"\1 --samples 100"),
     (r"--coupling 1\.0 --field 1\.0", "--coupling 1 --field 1"),
     (r"import hdf5 lab\.h5", "import hdf5 raw.h5"),
     (r"import FORMAT FILE", "import csv lab.csv"),
     (r"RECORDS --sweep FILE --output FOLDER", "records.h5 --sweep sweep.toml --output found"),
+    (r"verify trial\.h5", "verify tfim.h5"),
+    (r"verify records\.h5", "verify lab.h5"),
     (r"\bFAMILY\b", "maf"),
+    (r"\bCOMMAND\b", "verify"),
+    (r"^(qtomo reconstruct .*)$", r"\1 --resamples 20"),
     (r"\bRUN…", "run other-run"),
     (r"\bRECORDS(\.h5)?\b", "records.h5"),
     (r"\bRUN\b", "run"),
-    (r"--field 0\.9,1\.1,…", "--field 0.9,1.1,1,1"),
+    (r"readout:0/0\.1@6", "readout:0/0.1@2"),
 ]
+
+#: Seconds each, of commands that another line of the same kind runs too: in `make test-all`.
+SLOW = re.compile(r"qtomo (demo|report gru.*|compare (gan|gru)|verify --plan .*field|reconstruct (ghz|records|tfim)).*")
 
 #: What no option sets: exact records that the data are compared with.
 FEWER_EXACT_RECORDS = {
@@ -130,17 +137,18 @@ def laboratory(tmp_path_factory):
         ("learned", 4),
         ("trial", 6),
     ):
-        simulate(TFIM(4), 600, folder / f"{name}.h5", seed=seed)
-    simulate(TFIM(4), 600, folder / "lab.h5", seed=5, settings="random", povm="pauli6")
+        simulate(TFIM(3), 600, folder / f"{name}.h5", seed=seed)
+    simulate(TFIM(3), 600, folder / "lab.h5", seed=5, settings="random", povm="pauli6")
     verify(folder / "lab.h5", alternative="none", n_reference=1000)
-    simulate(qtomo.GHZ(4), 100, folder / "ghz.h5", seed=5)
+    simulate(qtomo.GHZ(3), 100, folder / "ghz.h5", seed=5)
     for shard in range(4):
-        simulate(TFIM(4), 4 * 8192, folder / "tfim.h5", seed=1, shard=(shard, 4))
+        simulate(TFIM(3), 4 * 8192, folder / "tfim.h5", seed=1, shard=(shard, 4))
     rng = np.random.default_rng(1)
-    bases, bits = rng.integers(0, 3, (300, 4)), rng.integers(0, 2, (300, 4))
+    bases, bits = rng.integers(0, 3, (300, 3)), rng.integers(0, 2, (300, 3))
     letters = np.array(list("XYZ"))[bases]
     pairs = list(zip(letters, bits, strict=True))
     shutil.copytree(ROOT / "data", folder / "data")
+    shutil.copy(folder / "lab.verification.json", folder / "data/faulty.verification.json")
     np.save(folder / "rho.npy", np.eye(4) / 4)
     qtomo.write_state(folder / "state.h5", TFIM(4).state())
     (folder / "lab.csv").write_text("\n".join(f"{''.join(b)},{''.join(map(str, s))}" for b, s in pairs))
@@ -161,7 +169,7 @@ def laboratory(tmp_path_factory):
     (folder / "sweep.toml").write_text(sweep)
     settings = {"model": {"family": "gru", "hidden_size": 4}, "training": {"epochs": 1}}
     run = qtomo.train(folder / "tfim.h5", folder / "run", settings)
-    for name in ("other-run", "gru", "rbm", "gan", "bigan"):
+    for name in ("other-run", "gru", "rbm", "gan", "bigan", "gru6", "cnn6"):
         shutil.copytree(run.folder.path, folder / name)
     from qtomo.training.sweep import run_sweep
 
@@ -187,7 +195,9 @@ def test_commands_that_are_mentioned_exist():
                 assert words[1] in COMMANDS or words[1].startswith("--") or words[1].isupper(), f"{document}: {command}"
 
 
-@pytest.mark.parametrize("command", FOUND)
+@pytest.mark.parametrize(
+    "command", [pytest.param(c, marks=pytest.mark.slow) if SLOW.fullmatch(c) else c for c in FOUND]
+)
 @pytest.mark.filterwarnings("ignore")  # libraries' own, tested where they arise
 def test_it_runs(command, qtomo, laboratory, tmp_path, monkeypatch):
     folder = tmp_path / "here"
