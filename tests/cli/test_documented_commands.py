@@ -59,6 +59,7 @@ SMALLER = [
     (r"\bRUN…", "run other-run"),
     (r"\bRECORDS(\.h5)?\b", "records.h5"),
     (r"\bRUN\b", "run"),
+    (r"xxz --qubits 3", "xxz --qubits 4"),
     (r"readout:0/0\.1@6", "readout:0/0.1@2"),
 ]
 
@@ -136,6 +137,7 @@ def laboratory(tmp_path_factory):
         ("tuesday", 3),
         ("learned", 4),
         ("trial", 6),
+        ("tfim6", 1),
     ):
         simulate(TFIM(3), 600, folder / f"{name}.h5", seed=seed)
     simulate(TFIM(3), 600, folder / "lab.h5", seed=5, settings="random", povm="pauli6")
@@ -150,7 +152,7 @@ def laboratory(tmp_path_factory):
     shutil.copytree(ROOT / "data", folder / "data")
     shutil.copy(folder / "lab.verification.json", folder / "data/faulty.verification.json")
     np.save(folder / "rho.npy", np.eye(4) / 4)
-    qtomo.write_state(folder / "state.h5", TFIM(4).state())
+    qtomo.write_state(folder / "state.h5", TFIM(3).state())
     (folder / "lab.csv").write_text("\n".join(f"{''.join(b)},{''.join(map(str, s))}" for b, s in pairs))
     np.savez(folder / "lab.npz", bases=letters, bits=bits)
     (folder / "samples.txt").write_text("\n".join(" ".join(map(str, s)) for s in bits))
