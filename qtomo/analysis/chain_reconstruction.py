@@ -244,6 +244,8 @@ def _claims(
             "The fidelity is that of the best pure state of this bond dimension: noise that makes the state mixed is "
             "not seen (--method lpdo sees it)."
         )
+    if method == "lpdo":
+        claims.append("Noise of the records fills the purification: the purity of a mixed fit comes out too low.")
     off = [name for name, e in numbers.items() if not e.low <= e.value <= e.high]
     if off:
         named = ", ".join(off[:3]) + (f" and {len(off) - 3} more" if len(off) > 3 else "")
