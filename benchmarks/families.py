@@ -32,12 +32,12 @@ def epochs_in(seconds: float, records: Path, settings: dict[str, dict[str, objec
         return max(1, round(seconds / train(records, folder, one, overwrite=True).progress.seconds))
 
 
-def trained(preset: str, seconds: float, records: Path, folder: Path) -> Run:
-    """A run of a preset that takes about the time."""
+def trained(preset: str, epochs: int | None, seconds: float, records: Path, folder: Path) -> Run:
+    """A run of a preset with so many epochs or, where they are not given, one that takes about the time."""
     if folder.exists():
         return resume(folder)
     settings = read_settings(preset, None, [f"training.validation_records={VALIDATION}"])
-    settings["training"]["epochs"] = epochs_in(seconds, records, settings)
+    settings["training"]["epochs"] = epochs or epochs_in(seconds, records, settings)
     print(f"{preset}: {settings['training']['epochs']} epochs", flush=True)
     return train(records, folder, settings)
 
@@ -67,6 +67,7 @@ def main() -> None:
     parser.add_argument("--qubits", type=int, default=10, help="number of qubits")
     parser.add_argument("--records", type=int, default=100_000, help="training records")
     parser.add_argument("--minutes", type=float, default=5.0, help="of training a family")
+    parser.add_argument("--epochs", type=int, help="of training a family, whatever time they take")
     parser.add_argument("--samples", type=int, default=20_000, help="fresh records to judge by")
     parser.add_argument(
         "--presets", nargs="+", choices=PRESETS, default=[p for p in PRESETS if p != "carrasquilla2018"]
@@ -77,7 +78,9 @@ def main() -> None:
     records = given.output / "tfim.h5"
     if not records.exists():
         simulate(TFIM(given.qubits), given.records + VALIDATION, records, seed=7)
-    runs = [trained(preset, 60 * given.minutes, records, given.output / preset) for preset in given.presets]
+    runs = [
+        trained(preset, given.epochs, 60 * given.minutes, records, given.output / preset) for preset in given.presets
+    ]
     comparison = compare(runs, n_samples=given.samples, allow_estimates=True, say=print)
     text = "\n".join([markdown(comparison.table()), "", *(f"- {note}" for note in comparison.notes)])
     (given.output / "families.md").write_text(text + "\n", encoding="utf-8")
