@@ -32,14 +32,13 @@ SMALLER = [
     (r"^(srun )?torchrun .* -m qtomo_cli", "qtomo"),
     (r"--shard \S+/\d+", "--shard 0/1"),
     (r"--shards \d+", "--shards 4"),
-    (r"training\.batch_size=800", "training.batch_size=100"),
+    (r"training\.batch_size=\d+", "training.batch_size=100"),
     (r"compare data/good\.h5 data/faulty\.h5", "compare monday.h5 tuesday.h5"),
     (r"(verify|train) data/(good|faulty)\.h5", r"\1 tfim.h5"),  # in full: tests/cli/test_data.py
     (r"--qubits \d+", "--qubits 3"),
     (r"--records \d+", "--records 300"),
     (r"--samples \d+", "--samples 100"),
     (r"training\.epochs=\d+", "training.epochs=1"),
-    (r"training\.batch_size=1000", "training.batch_size=100"),
     (r" --set training\.compile=true", ""),  # half a minute of C++: tests/training/test_step.py
     (r"hidden_size=\d+", "hidden_size=6"),
     (r"trials/0005", "trials/0000"),
