@@ -72,7 +72,7 @@ def summarize(path: str | os.PathLike[str]) -> Summary:
     """
     path = Path(path)
     if not path.exists():
-        raise InputError(f"{path}: no such file or folder")
+        raise InputError(f"{path}: no such file, expected one of qtomo's files or a run folder")
     if path.is_dir():
         return _sweep(path) if is_sweep(path) else _run(path)
     if path.suffix == ".npy":

@@ -44,6 +44,8 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     },
     "cnn": {"model": {"family": "cnn"}, "training": {"learning_rate": 5e-3, "weight_decay": 0.2, "averaging": 0.999}},
     "transformer": {"model": {"family": "transformer"}, "training": {"averaging": 0.999}},
+    "mps": {"model": {"family": "mps"}, "training": {"learning_rate": 1e-2}},
+    "lpdo": {"model": {"family": "lpdo"}, "training": {"learning_rate": 1e-2}},
     "rbm": {"model": {"family": "rbm"}, "training": {"learning_rate": 2e-2, "batch_size": 250, "epochs": 10}},
     "nice": {"model": {"family": "nice"}, "training": {"epochs": 30}},
     "realnvp": {"model": {"family": "realnvp"}, "training": {"epochs": 30}},

@@ -42,8 +42,10 @@ def copied(tmp_path, small_records) -> Path:
 
 def test_missing(refused, tmp_path):
     path = tmp_path / "none.h5"
-    for command in (("info", path), ("train", path, "--output", tmp_path / "run")):
-        assert refused(*command) == f"qtomo: {path}: no such file, expected a record file"
+    assert refused("info", path) == f"qtomo: {path}: no such file, expected one of qtomo's files or a run folder"
+    assert (
+        refused("train", path, "--output", tmp_path / "run") == f"qtomo: {path}: no such file, expected a record file"
+    )
     assert "no such run folder" in refused("evaluate", tmp_path / "run")
 
 
@@ -88,13 +90,17 @@ SPOILS = {
 }
 
 
+#: The same for `qtomo info`, which takes other kinds of files too, where it says something else.
+TOLD_BY_INFO = SPOILS | {spoil_text: "none of qtomo's files", spoil_kind: "HDF5 file of another program"}
+
+
 @pytest.mark.parametrize("spoil", SPOILS, ids=lambda spoil: spoil.__name__)
 def test_spoiled_records(refused, copied, tmp_path, spoil):
     spoil(copied)
-    for command in (("info", copied), ("train", copied, "--output", tmp_path / "run")):
+    for command, told in ((("info", copied), TOLD_BY_INFO), (("train", copied, "--output", tmp_path / "run"), SPOILS)):
         message = refused(*command)
         assert message.startswith(f"qtomo: {copied}: ")
-        assert SPOILS[spoil] in message
+        assert told[spoil] in message
 
 
 @pytest.mark.parametrize(
