@@ -57,8 +57,8 @@ def line(n_sites: int, povm: str, n: int, model: MPSModel, value: float, started
     print(f"{n_sites:6}  {povm:7}  {n:8,}  {config.bond_dim:4}  {kind:10}  {value:.4f}  {seconds:7.0f}", flush=True)
 
 
-def long(n: int, povm: str, seed: int) -> None:
-    """50 critical qubits, with the steps of the fit."""
+def long(n: int, povm: str, seed: int, real_bond: int | None) -> None:
+    """50 critical qubits, with the steps of the fit; nothing is left to choose where a bond of real tensors is given."""
     state = TFIM(50).state()
     outcomes = records_of(state, povm, n, seed)
     started, wall = time.process_time(), time.monotonic()
@@ -66,7 +66,8 @@ def long(n: int, povm: str, seed: int) -> None:
     def say(text: str) -> None:
         print(f"{time.process_time() - started:6.0f} CPU s  {time.monotonic() - wall:6.0f} s  {text}", flush=True)
 
-    model = fit_chain("mps", outcomes, named_povm(povm), seed=seed, say=say).model
+    complex_ = None if real_bond is None else False
+    model = fit_chain("mps", outcomes, named_povm(povm), real_bond, complex_, seed, say).model
     line(50, povm, n, model, fidelity(model.to_state(), state).low, started)
     print(f"wall clock {time.monotonic() - wall:.0f} s")
 
@@ -221,13 +222,14 @@ def main() -> None:
         "optimisers": lambda given: optimisers(given.qubits[0], given.records),
         "coverage": lambda given: coverage(given.sets, given.records),
         "mixed": lambda given: mixed(given.qubits, given.records),
-        "long": lambda given: long(given.records, given.povms[0], given.seed),
+        "long": lambda given: long(given.records, given.povms[0], given.seed, given.real_bond),
     }
     parser.add_argument("part", choices=parts)
     parser.add_argument("--qubits", type=int, nargs="+", default=[10])
     parser.add_argument("--records", type=int, default=10_000)
     parser.add_argument("--povms", nargs="+", default=["pauli4", "pauli6", "sic"])
     parser.add_argument("--sets", type=int, default=10)
+    parser.add_argument("--real-bond", type=int, help="of `long`: real tensors of this bond dimension")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     torch.set_num_threads(1)

@@ -5,7 +5,8 @@ frequencies. There the likelihood of sharp measurements has many local maxima, s
 if depolarised, less and less, and the best of a few such starts goes on. The next bond dimension starts from the one
 before. A larger network, of a larger bond or of complex
 amplitudes, is taken where it gains more of the held-out likelihood than a standard error of this gain (the rule of
-one standard error: Breiman et al. 1984, Classification and Regression Trees, 3.4.3). The one chosen is then fitted to
+one standard error: Breiman et al. 1984, Classification and Regression Trees, 3.4.3). Complex amplitudes have to gain as
+much once more over real ones of the bond chosen. The one chosen is then fitted to
 all records: from where it ended, or, where held-out records ended its fit early, from the same start with the same
 number of steps, so that the noise of the weakest Schmidt vectors stays out once more.
 """
@@ -185,7 +186,8 @@ def fit_chain(
     first = min(2, bond_dim or 2)
     start = started(first, bool(complex_amplitudes))
     best = tried(start, None)
-    if complex_amplitudes is None:
+    real = best if complex_amplitudes is None else None
+    if real:
         found = tried(started(first, True), best.log_prob)
         best = found if found.stage.is_better else best
     refused: TensorNetwork | None = None
@@ -198,6 +200,12 @@ def fit_chain(
             refused = larger
             break
         best = found
+    if real and best.stage.complex_amplitudes and best.stage.bond_dim > first:
+        # Where bonds are too small, complex amplitudes gain by being more; at the bond chosen, half as many may do.
+        for bond in range(first + 1, best.stage.bond_dim + 1):
+            real = tried(grown(bond, False, real.model), best.log_prob)
+        if real.stage.gain > -real.stage.gain_error:
+            best, refused = real, None
     say(f"bond {best.stage.bond_dim}, {'complex' if best.stage.complex_amplitudes else 'real'} amplitudes: all records")
     model = copy.deepcopy(best.model)
     model.load_state_dict(best.start)
