@@ -58,7 +58,7 @@ def line(n_sites: int, povm: str, n: int, model: MPSModel, value: float, started
 
 
 def long(n: int, povm: str, seed: int, real_bond: int | None) -> None:
-    """50 critical qubits, with the steps of the fit; nothing is left to choose where a bond of real tensors is given."""
+    """50 critical qubits, with the steps of the fit; of real tensors of a bond dimension where that is given."""
     state = TFIM(50).state()
     outcomes = records_of(state, povm, n, seed)
     started, wall = time.process_time(), time.monotonic()
