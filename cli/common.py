@@ -6,7 +6,7 @@ import json
 import shlex
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,6 +25,7 @@ __all__ = [
     "device_option",
     "estimates_option",
     "json_option",
+    "judging_options",
     "level_option",
     "overwrite_option",
     "povm_of",
@@ -67,6 +68,14 @@ device_option = click.option(
 estimates_option = click.option(
     "--allow-estimates", is_flag=True, help="Give KL also where a model's likelihood is only estimated."
 )
+
+
+def judging_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of whatever judges a run with fresh records."""
+    options = (records_option, samples_option, level_option, device_option, estimates_option, seed_option)
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 def povm_of(name: str) -> POVM:

@@ -11,18 +11,7 @@ from qtomo.errors import InputError
 from qtomo.files import check_absent
 from qtomo.report.canvas import figure_kind
 
-from .common import (
-    device_option,
-    estimates_option,
-    json_option,
-    level_option,
-    overwrite_option,
-    print_json,
-    records_option,
-    samples_option,
-    say,
-    seed_option,
-)
+from .common import json_option, judging_options, overwrite_option, print_json, say
 
 __all__ = ["command"]
 
@@ -30,12 +19,7 @@ __all__ = ["command"]
 @click.command("compare")
 @click.argument("runs", metavar="RUN... | FILE...", type=click.Path(), nargs=-1, required=True)
 @click.option("--figure", type=click.Path(path_type=Path), help="Write a figure there (.png, .pdf or .svg).")
-@records_option
-@samples_option
-@level_option
-@device_option
-@estimates_option
-@seed_option
+@judging_options
 @overwrite_option
 @json_option
 def command(

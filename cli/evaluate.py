@@ -6,29 +6,14 @@ import rich_click as click
 
 from qtomo.analysis import evaluate
 
-from .common import (
-    device_option,
-    estimates_option,
-    json_option,
-    level_option,
-    print_json,
-    records_option,
-    samples_option,
-    say,
-    seed_option,
-)
+from .common import json_option, judging_options, print_json, say
 
 __all__ = ["command"]
 
 
 @click.command("evaluate")
 @click.argument("run", type=click.Path())
-@records_option
-@samples_option
-@level_option
-@device_option
-@estimates_option
-@seed_option
+@judging_options
 @json_option
 def command(
     run: str,

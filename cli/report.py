@@ -9,16 +9,7 @@ import rich_click as click
 from qtomo.report.canvas import FORMATS
 from qtomo.report.page import write_report
 
-from .common import (
-    device_option,
-    estimates_option,
-    level_option,
-    overwrite_option,
-    records_option,
-    samples_option,
-    say,
-    seed_option,
-)
+from .common import judging_options, overwrite_option, say
 
 __all__ = ["command"]
 
@@ -29,12 +20,7 @@ __all__ = ["command"]
     "-o", "--output", type=click.Path(path_type=Path), default=Path("report.html"), show_default=True, help="HTML file."
 )
 @click.option("--figure-format", type=click.Choice(FORMATS), help="Save each figure also as a file, for a paper.")
-@records_option
-@samples_option
-@level_option
-@device_option
-@estimates_option
-@seed_option
+@judging_options
 @overwrite_option
 def command(
     sources: tuple[str, ...],
