@@ -12,7 +12,7 @@ from qtomo.analysis.bootstrap import Progress
 from qtomo.analysis.chain_fit import ChainFit, Stage, fit_chain, free_parameters
 from qtomo.analysis.chain_numbers import FIDELITY, chain_estimates, chain_numbers
 from qtomo.analysis.estimate import Estimate, sample_mean
-from qtomo.analysis.table import Table
+from qtomo.analysis.table import Table, as_text
 from qtomo.config import near_miss
 from qtomo.distribution import Outcomes
 from qtomo.errors import InputError
@@ -119,7 +119,7 @@ class ChainReconstruction:
         return [tried, *([found] if whole else []), sites]
 
     def __str__(self) -> str:
-        return "\n\n".join([*map(str, self.tables), "\n".join(f"• {claim}" for claim in self.claims)])
+        return as_text(self.tables, self.claims)
 
 
 def reconstruct_chain(

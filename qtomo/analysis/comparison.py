@@ -11,7 +11,7 @@ from typing import Any
 from qtomo import __version__
 from qtomo.analysis.estimate import Estimate
 from qtomo.analysis.evaluation import TOLERANCE, Evidence, Say, check_samples, draw, expected_largest, judge
-from qtomo.analysis.table import Table
+from qtomo.analysis.table import Table, as_text
 from qtomo.analysis.two_sample import TwoSampleTest, classifier_two_sample_test
 from qtomo.distribution import Likelihood
 from qtomo.errors import InputError
@@ -124,7 +124,7 @@ class Comparison:
         return Table(f"{title}  (nats a record)", headings, rows)
 
     def __str__(self) -> str:
-        return "\n\n".join([str(self.table()), "\n".join(f"• {note}" for note in self.notes)])
+        return as_text([self.table()], self.notes)
 
     def _repr_html_(self) -> str:
         notes = "".join(f"<li>{escape(note)}</li>" for note in self.notes)

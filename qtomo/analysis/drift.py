@@ -16,7 +16,7 @@ from qtomo.analysis.estimate import Estimate
 from qtomo.analysis.evaluation import expected_largest
 from qtomo.analysis.hypothesis import Test, holm
 from qtomo.analysis.observables import chain_observables, estimate_observables
-from qtomo.analysis.table import Table
+from qtomo.analysis.table import Table, as_text
 from qtomo.analysis.two_sample import held_out_log_ratios, kernel_two_sample_test
 from qtomo.distribution import LOST, Outcomes
 from qtomo.errors import InputError
@@ -130,7 +130,7 @@ class FileComparison:
         return tables
 
     def __str__(self) -> str:
-        return "\n\n".join([*(str(table) for table in self.tables()), "\n".join(f"• {v}" for v in self.verdicts())])
+        return as_text(self.tables(), self.verdicts())
 
     def _repr_html_(self) -> str:
         verdicts = "".join(f"<li>{escape(verdict)}</li>" for verdict in self.verdicts())

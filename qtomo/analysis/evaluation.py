@@ -25,7 +25,7 @@ from qtomo.analysis.divergences import (
 )
 from qtomo.analysis.estimate import Estimate, exact, sample_mean
 from qtomo.analysis.observables import chain_observables, estimate_observables, exact_value
-from qtomo.analysis.table import Table
+from qtomo.analysis.table import Table, as_text
 from qtomo.analysis.two_sample import (
     SMALLEST,
     TwoSampleTest,
@@ -152,7 +152,7 @@ class Evaluation:
         return [name for name in wanted if name in names][:4]
 
     def __str__(self) -> str:
-        return "\n\n".join([*(str(table) for table in self.tables()), "\n".join(f"• {c}" for c in self.claims)])
+        return as_text(self.tables(), self.claims)
 
     def _repr_html_(self) -> str:
         items = "".join(f"<li>{escape(claim)}</li>" for claim in self.claims)

@@ -18,7 +18,7 @@ from qtomo.analysis.likelihood import log_likelihood, maximum_likelihood, maximu
 from qtomo.analysis.observables import Observable, exact_value
 from qtomo.analysis.shadows import direct_estimates, direct_expectation
 from qtomo.analysis.state_numbers import FIDELITY, number_bounds, state_numbers
-from qtomo.analysis.table import Table
+from qtomo.analysis.table import Table, as_text
 from qtomo.config import near_miss
 from qtomo.errors import InputError
 from qtomo.records import RecordFile, Target
@@ -145,7 +145,7 @@ class Reconstruction:
         return tables
 
     def __str__(self) -> str:
-        return "\n\n".join([*map(str, self.tables), "\n".join(f"• {claim}" for claim in self.claims)])
+        return as_text(self.tables, self.claims)
 
 
 def reconstruct(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-__all__ = ["Table"]
+__all__ = ["Table", "as_text"]
 
 
 @dataclass(frozen=True)
@@ -39,3 +39,8 @@ class Table:
         body = "".join("<tr>" + "".join(f"<td>{escape(c)}</td>" for c in row) + "</tr>" for row in self.rows)
         caption = f"<caption>{escape(self.title)}</caption>"
         return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def as_text(tables: Iterable[Table], notes: Iterable[str]) -> str:
+    """Tables, and notes as a list below them, with empty lines between."""
+    return "\n\n".join([*map(str, tables), "\n".join(f"• {note}" for note in notes)])
