@@ -384,8 +384,8 @@ class CNFConfig(FlowConfig):
     """Settings of a continuous flow."""
 
     transforms: int = Field(1, ge=1)
-    importance_samples: int = Field(4, ge=1)
-    #: The trace of the Jacobian in training: summed, or Hutchinson's estimate. Scores always sum it.
+    importance_samples: int = Field(1, ge=1)
+    #: The trace of the Jacobian: summed, or Hutchinson's estimate. Scores of several samples always sum it.
     trace: Literal["exact", "hutchinson"] = "hutchinson"
     #: Error of a step of the integrator, absolute and relative.
     tolerance: float = Field(1e-3, gt=0)
@@ -394,7 +394,8 @@ class CNFConfig(FlowConfig):
 class CNF(_Flow):
     """du/dt = f(u, t) from u at 0 to z at 1, ln|det dz/du| = integral of tr df/du (arXiv 1806.07366, 1810.01367).
 
-    Hutchinson's tr J = E[e^T J e] is unbiased for ln p, not for p: scores sum the trace, and stay bounds.
+    Hutchinson's tr J = E[e^T J e] is unbiased for ln p, not for p: one sample's score stays a bound with it, but the
+    mean of several samples' p needs the trace itself.
     """
 
     Config = CNFConfig
@@ -403,10 +404,14 @@ class CNF(_Flow):
     def _transforms(self) -> _Layers:
         tolerance = self.config.tolerance
         for _ in range(self.config.transforms):
-            yield FFJTransform(self.embedding.features, atol=tolerance, rtol=tolerance, hidden_features=self.hidden)
+            flow = FFJTransform(self.embedding.features, atol=tolerance, rtol=tolerance, hidden_features=self.hidden)
+            for last in flow.ode[-1].parameters():  # starts as the identity: with a window, as a Markov chain
+                nn.init.zeros_(last)
+            yield flow
 
     def log_density(self, points: Tensor) -> Tensor:
         """ln p(u): (batch, F) to (batch,)."""
         for transform in self.transform.transforms:
-            transform.exact = not self.training or self.config.trace == "exact"
+            averages_p = not self.training and self.config.importance_samples > 1
+            transform.exact = averages_p or self.config.trace == "exact"
         return super().log_density(points)

@@ -98,9 +98,9 @@ class MMDVAE(VAE):
 class WAEConfig(VAEConfig):
     """Settings of a Wasserstein autoencoder; penalty `mmd` or `adversarial_prior`."""
 
-    latent_size: Count = 6
+    latent_size: Count = 2
     beta: Weight = 0.0
-    min_scale: Scale = 0.95
+    min_scale: Scale = 0.97
     penalty: PenaltyName = "mmd"
     penalty_weight: Weight = 60.0
 
