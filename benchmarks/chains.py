@@ -152,11 +152,11 @@ def optimisers(n_sites: int, n: int) -> None:
                 tell(f"Adam {rate}", float(model.log_prob(outcomes).mean()))
 
 
-def coverage(n_sets: int, n: int) -> None:
+def coverage(n_sets: int, n: int, povms: list[str]) -> None:
     """95 % intervals of the fidelity with the true state and with another, ground states at fields 1 and 0.8."""
     truth = TFIM(10).state()
     targets = {f"{FIDELITY}, the truth": truth, f"{FIDELITY} at field 0.8": TFIM(10, 1.0, 0.8).state()}
-    for povm in ("pauli6", "pauli4"):
+    for povm in povms:
         held = dict.fromkeys(targets, 0)
         for seed in range(n_sets):
             outcomes = records_of(truth, povm, n, seed)
@@ -220,7 +220,7 @@ def main() -> None:
         "table": lambda given: table(given.qubits, given.records, given.povms),
         "plain": lambda given: plain(given.sets),
         "optimisers": lambda given: optimisers(given.qubits[0], given.records),
-        "coverage": lambda given: coverage(given.sets, given.records),
+        "coverage": lambda given: coverage(given.sets, given.records, given.povms),
         "mixed": lambda given: mixed(given.qubits, given.records),
         "long": lambda given: long(given.records, given.povms[0], given.seed, given.real_bond),
     }
