@@ -102,7 +102,9 @@ def _read(path: Path) -> tuple[Progress, dict[str, Tensor]]:
         known = {f.name for f in fields(Progress)}
         return Progress(**{name: value for name, value in header.items() if name in known}), tensors
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: damaged checkpoint ({error})") from None
+        raise InputError(
+            f"{path}: damaged checkpoint ({error}); restore it from a copy, or train again with --overwrite"
+        ) from None
 
 
 def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
