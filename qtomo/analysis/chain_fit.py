@@ -30,7 +30,7 @@ from qtomo.records.reader import split
 from qtomo.seeds import stream
 from qtomo.training.natural import Step, fit_natural
 
-__all__ = ["ChainFit", "Stage", "fit_chain", "free_parameters"]
+__all__ = ["ChainFit", "Stage", "fit_chain", "fit_wider", "free_parameters"]
 
 #: Chosen by held-out records, at most, where no bond dimension is asked for.
 LARGEST_BOND = 8
@@ -80,7 +80,6 @@ class ChainFit:
     Args:
         model: the network, fitted to all records.
         held_out: the one that has not seen the held-out records.
-        larger: the next bond dimension, which gained too little on the held-out records; None where none was tried.
         stages: what was tried.
         training: row numbers of the records that chose the weights.
         validation: row numbers of the held-out records.
@@ -89,7 +88,6 @@ class ChainFit:
 
     model: TensorNetwork
     held_out: TensorNetwork
-    larger: TensorNetwork | None
     stages: list[Stage]
     training: NDArray[np.int64]
     validation: NDArray[np.int64]
@@ -190,14 +188,12 @@ def fit_chain(
     if real:
         found = tried(started(first, True), best.log_prob)
         best = found if found.stage.is_better else best
-    refused: TensorNetwork | None = None
     for bond in range(first + 1, (LARGEST_BOND if bond_dim is None else bond_dim) + 1):
         larger = grown(bond, best.stage.complex_amplitudes, best.model)
         if larger.n_parameters == best.model.n_parameters:
             break  # the chain has no room for larger bonds
         found = tried(larger, best.log_prob)
         if bond_dim is None and not found.stage.is_better:
-            refused = larger
             break
         best = found
     if real and best.stage.complex_amplitudes and best.stage.bond_dim > first:
@@ -205,7 +201,7 @@ def fit_chain(
         for bond in range(first + 1, best.stage.bond_dim + 1):
             real = tried(grown(bond, False, real.model), best.log_prob)
         if real.stage.gain > -real.stage.gain_error:
-            best, refused = real, None
+            best = real
     say(f"bond {best.stage.bond_dim}, {'complex' if best.stage.complex_amplitudes else 'real'} amplitudes: all records")
     model = copy.deepcopy(best.model)
     model.load_state_dict(best.start)
@@ -216,7 +212,33 @@ def fit_chain(
         best.steps,
         report=lambda step: say(f"all records: ln P {step.log_prob:.5f} a record"),
     )
-    return ChainFit(model, best.model, refused, stages, rows, held, final.log_prob)
+    return ChainFit(model, best.model, stages, rows, held, final.log_prob)
+
+
+def fit_wider(
+    model: TensorNetwork, outcomes: Outcomes, seed: int = 0, say: Callable[[str], None] | None = None
+) -> TensorNetwork | None:
+    """The next larger bond dimension, fitted to all records (n, n_sites) to the end from where a model stands.
+
+    None where the chain has no room for it.
+    """
+    say = say or (lambda _line: None)
+    config = model.config.model_copy(update={"bond_dim": model.config.bond_dim + 1})
+    with torch.random.fork_rng():
+        torch.manual_seed(int(stream(seed, "wider chain").integers(2**63)))
+        wider = type(model)(model.n_sites, model.n_outcomes, config)
+        if wider.n_parameters == model.n_parameters:
+            return None
+        wider.effects.copy_(model.effects)
+        wider.take(canonical(model.arrays()), _NOISE)
+    fit_natural(
+        wider,
+        outcomes,
+        None,
+        _STEPS,
+        report=lambda step: say(f"bond {config.bond_dim}, for the intervals: ln P {step.log_prob:.5f} a record"),
+    )
+    return wider
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ d = (F + c/n)^-1 F^(1/2) xi/sqrt(n), xi normal, in canonical tensors, whose entr
 where records say something, at most 1/(2 sqrt c) in directions of which they say little, and nothing along the gauges
 of the bonds, where F is zero.
 
-What a bond dimension leaves out is no noise, and no draw of it shows it. So an interval spans that of the chosen bond
-dimension and that of the next larger one, which the held-out records did not find better; of a mixed state it spans the
-percentile interval as well, and is wide. How often intervals hold the
-truth is measured by `benchmarks/chains.py coverage`.
+What a bond dimension leaves out is no noise, and no draw of it shows it; nor does one show what is lost where held-out
+records end a fit early. So an interval spans that of the chosen bond dimension and that of the next larger one, fitted
+to the end; of a mixed state it spans the percentile interval as well, and is wide. How often intervals hold the truth
+is measured by `benchmarks/chains.py coverage`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from qtomo.analysis.bootstrap import reflected
-from qtomo.analysis.chain_fit import ChainFit
+from qtomo.analysis.chain_fit import ChainFit, fit_wider
 from qtomo.analysis.estimate import Estimate
 from qtomo.analysis.observables import Observable, exact_value, pauli
 from qtomo.distribution import Outcomes
@@ -72,10 +72,12 @@ def chain_estimates(
     draws: int = 200,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> dict[str, Estimate]:
     """Numbers of a fit to records (n, n_sites) by name, with intervals."""
     found: dict[str, Estimate] = {}
-    models: list[TensorNetwork] = [model for model in (fit.model, fit.larger) if model is not None]
+    wider = fit_wider(fit.model, outcomes, seed, say)
+    models: list[TensorNetwork] = [fit.model] if wider is None else [fit.model, wider]
     for index, model in enumerate(models):
         assert isinstance(model, MPSModel | LPDOModel)
         values, rows = numbers(model.to_state()), []

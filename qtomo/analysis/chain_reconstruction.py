@@ -178,7 +178,7 @@ def reconstruct_chain(
     state = model.to_state()
     system = wanted.system if wanted is not None else None
     numbers_of = chain_numbers(n_sites, system.terms() if system is not None else (), meant)
-    numbers = chain_estimates(fit, outcomes, numbers_of, level, resamples, seed, progress)
+    numbers = chain_estimates(fit, outcomes, numbers_of, level, resamples, seed, progress, say)
     n = len(outcomes)
     held_out, gain = _beside(fit, method, outcomes, povm.n_outcomes, level)
     parameters = free_parameters(model)
