@@ -32,11 +32,11 @@ def epochs_in(seconds: float, records: Path, settings: dict[str, dict[str, objec
         return max(1, round(seconds / train(records, folder, one, overwrite=True).progress.seconds))
 
 
-def trained(preset: str, epochs: int | None, seconds: float, records: Path, folder: Path) -> Run:
-    """A run of a preset with so many epochs or, where they are not given, one that takes about the time."""
+def trained(preset: str, changes: list[str], epochs: int | None, seconds: float, records: Path, folder: Path) -> Run:
+    """A run of a preset with changes and so many epochs or, where they are not given, one that takes about the time."""
     if folder.exists():
         return resume(folder)
-    settings = read_settings(preset, None, [f"training.validation_records={VALIDATION}"])
+    settings = read_settings(preset, None, [f"training.validation_records={VALIDATION}", *changes])
     settings["training"]["epochs"] = epochs or epochs_in(seconds, records, settings)
     print(f"{preset}: {settings['training']['epochs']} epochs", flush=True)
     return train(records, folder, settings)
@@ -72,6 +72,7 @@ def main() -> None:
     parser.add_argument(
         "--presets", nargs="+", choices=PRESETS, default=[p for p in PRESETS if p != "carrasquilla2018"]
     )
+    parser.add_argument("--set", dest="changes", action="append", default=[], help="an option of all, as qtomo train's")
     parser.add_argument("--output", type=Path, default=Path("families"), help="folder")
     given = parser.parse_args()
     given.output.mkdir(parents=True, exist_ok=True)
@@ -79,7 +80,8 @@ def main() -> None:
     if not records.exists():
         simulate(TFIM(given.qubits), given.records + VALIDATION, records, seed=7)
     runs = [
-        trained(preset, given.epochs, 60 * given.minutes, records, given.output / preset) for preset in given.presets
+        trained(preset, given.changes, given.epochs, 60 * given.minutes, records, given.output / preset)
+        for preset in given.presets
     ]
     comparison = compare(runs, n_samples=given.samples, allow_estimates=True, say=print)
     text = "\n".join([markdown(comparison.table()), "", *(f"- {note}" for note in comparison.notes)])
