@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from qtomo.analysis.chain_fit import fit_chain, free_parameters
+from qtomo.analysis.chain_fit import fit_chain, fit_wider, free_parameters
 from qtomo.povm import named_povm
 from qtomo.states import GHZ, TFIM, BornDistribution, RandomMPS
 from qtomo.states.fidelity import fidelity
+from qtomo.training.natural import mean_log_prob
 
 
 def fitted(state, povm, n, **options):
@@ -47,6 +48,24 @@ def test_free_parameters_are_those_of_a_ray():
     for complex_, expected in ((True, 30), (False, 15)):
         fit = fitted(TFIM(4).state(), "sic", 300, bond_dim=4, complex_amplitudes=complex_)
         assert free_parameters(fit.model) == expected == pytest.approx(fit.stages[-1].parameters)
+
+
+def test_the_next_bond_dimension_is_fitted_to_the_end_of_all_records():
+    records = BornDistribution(TFIM(6).state(), "pauli6").sample(2000, np.random.default_rng(1))
+    model = fit_chain("mps", records, named_povm("pauli6"), seed=1).model
+    before = mean_log_prob(model, records)
+    wider = fit_wider(model, records)
+    assert wider.config.bond_dim == model.config.bond_dim + 1
+    gained = 2 * len(records) * (mean_log_prob(wider, records) - before)
+    more = free_parameters(wider) - free_parameters(model)
+    assert 0.3 * more < gained < 4 * more  # a likelihood ratio, chi-squared of so many parameters or somewhat more
+    assert mean_log_prob(model, records) == before
+
+
+def test_there_is_no_wider_chain_where_none_has_room():
+    records = BornDistribution(TFIM(3).state(), "sic").sample(500, np.random.default_rng(1))
+    model = fit_chain("mps", records, named_povm("sic"), 2, seed=1).model
+    assert fit_wider(model, records) is None
 
 
 def test_a_mixed_fit_finds_coherence_that_few_records_show():
