@@ -270,6 +270,11 @@ def _actnorm(shift: Tensor, log_scale: Tensor) -> DependentTransform:
     return DependentTransform(AffineTransform(shift, log_scale.exp()), 1)
 
 
+def _mixing(steps: Tensor) -> Transform:
+    """x -> L U x, the identity for steps (F, F) of zero; F of them move a coordinate as far as one step of its own."""
+    return LULinearTransform(torch.eye(len(steps)).to(steps) + steps / len(steps))
+
+
 class Glow(_Conditioned):
     """Actnorm, mixing x -> L U P x, affine coupling (Kingma, Dhariwal 2018, arXiv 1807.03039).
 
@@ -287,7 +292,7 @@ class Glow(_Conditioned):
         for coupling in _couplings(self):
             yield UnconditionalTransform(_actnorm, shift=torch.zeros(features), log_scale=torch.zeros(features))
             yield UnconditionalTransform(PermutationTransform, torch.randperm(features), buffer=True)
-            yield UnconditionalTransform(LULinearTransform, torch.eye(features))
+            yield UnconditionalTransform(_mixing, torch.zeros(features, features))
             yield coupling
 
     def loss(self, outcomes: Tensor) -> Tensor:
