@@ -272,7 +272,8 @@ def _actnorm(shift: Tensor, log_scale: Tensor) -> DependentTransform:
 
 def _mixing(steps: Tensor) -> Transform:
     """x -> L U x, the identity for steps (F, F) of zero; F of them move a coordinate as far as one step of its own."""
-    return LULinearTransform(torch.eye(len(steps)).to(steps) + steps / len(steps))
+    mixing: Transform = LULinearTransform(torch.eye(len(steps)).to(steps) + steps / len(steps))
+    return mixing
 
 
 class Glow(_Conditioned):
