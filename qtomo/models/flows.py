@@ -293,7 +293,7 @@ class Glow(_Conditioned):
         for coupling in _couplings(self):
             yield UnconditionalTransform(_actnorm, shift=torch.zeros(features), log_scale=torch.zeros(features))
             yield UnconditionalTransform(PermutationTransform, torch.randperm(features), buffer=True)
-            yield UnconditionalTransform(_mixing, torch.zeros(features, features))
+            yield UnconditionalTransform(_mixing, steps=torch.zeros(features, features))
             yield coupling
 
     def loss(self, outcomes: Tensor) -> Tensor:
