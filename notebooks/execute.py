@@ -17,7 +17,7 @@ def main() -> None:
     for name in names:
         path, begun = HERE / f"{Path(name).stem}.ipynb", time.monotonic()
         notebook = nbformat.read(path, as_version=4)
-        NotebookClient(notebook, timeout=600, kernel_name="python3").execute()
+        NotebookClient(notebook, timeout=600, kernel_name="python3", coalesce_streams=True).execute()
         for cell in notebook.cells:
             cell.metadata.pop("execution", None)  # times, which differ in each run
         nbformat.write(notebook, path)

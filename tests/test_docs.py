@@ -1,4 +1,4 @@
-"""Pages lead where they say, and the API page has every name of the front door."""
+"""Pages lead where they say, their commands are understood, and the API page has every name of the front door."""
 
 import argparse
 import re

@@ -417,7 +417,7 @@ class CNF(_Flow):
 
     def log_density(self, points: Tensor) -> Tensor:
         """ln p(u): (batch, F) to (batch,)."""
+        averages_p = not self.training and self.config.importance_samples > 1
         for transform in self.transform.transforms:
-            averages_p = not self.training and self.config.importance_samples > 1
             transform.exact = averages_p or self.config.trace == "exact"
         return super().log_density(points)
