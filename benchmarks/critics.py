@@ -27,10 +27,10 @@ from qtomo.adversarial.critics import CriticStudy, noisy, sample_slopes, study_c
 from qtomo.adversarial.losses import find_loss
 from qtomo.adversarial.toys import Sampler, find_toy, gaussian_mixture
 from qtomo.adversarial.wasserstein import dual_estimate, exact_w1
-from qtomo.analysis.table import Table
 from qtomo.files import write_atomic
 from qtomo.report.adversarial_figures import critic_figure, surface_figure
 from qtomo.report.canvas import save_figure
+from qtomo.table import Table
 
 TOYS = ("eight_gaussians", "twenty_five_gaussians", "swiss_roll")
 WAYS: dict[str, dict[str, Any]] = {

@@ -17,9 +17,9 @@ from tempfile import TemporaryDirectory
 from qtomo import TFIM, Run, compare, simulate, train
 from qtomo.analysis.evaluation import Evidence
 from qtomo.analysis.latents import bounds_by_samples, collective_observables, latent_correlations, latent_report
-from qtomo.analysis.table import Table
 from qtomo.models.vae import VAE
 from qtomo.report.figures import comparison_figure, latent_figure, save_figure
+from qtomo.table import Table
 from qtomo.training import PRESETS, read_settings, resume
 
 VALIDATION = 5_000

@@ -25,7 +25,7 @@ from qtomo.adversarial.gaussian_mixture import (
     direct_fit,
     mean_with_error,
 )
-from qtomo.analysis.table import Table
+from qtomo.table import Table
 
 #: By name: D_f at the optimum, bound reached, mean at the optimum and reached, standard deviation likewise.
 PUBLISHED_FITS = {

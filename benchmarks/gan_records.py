@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from qtomo import TFIM, RecordFile, estimate_observables, pauli, simulate, train
+from qtomo import TFIM, RecordFile, Records, estimate_observables, pauli, simulate, train
 from qtomo.analysis import classifier_two_sample_test, exact_value
 from qtomo.models import KGram
 from qtomo.seeds import stream
@@ -50,7 +50,7 @@ def main() -> None:
 
     def judge(model: Any, name: str, seed: int) -> tuple[dict[Any, float], Any]:
         drawn = model.sample(given.samples, stream(seed, f"records of {name}"))
-        found = estimate_observables(list(wanted.values()), drawn, povm)
+        found = estimate_observables(list(wanted.values()), Records(drawn, povm))
         errors = {key: abs(found[one.name].value - truth[key]) for key, one in wanted.items()}
         return errors, classifier_two_sample_test(drawn[: len(held_out)], held_out, povm.n_outcomes, seed)
 

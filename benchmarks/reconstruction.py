@@ -28,12 +28,12 @@ from qtomo.analysis.frequencies import Frequencies
 from qtomo.analysis.likelihood import maximum_likelihood
 from qtomo.analysis.reconstruction import reconstruct_frequencies
 from qtomo.analysis.state_numbers import state_numbers
-from qtomo.analysis.table import Table
 from qtomo.povm import named_povm
 from qtomo.records import Target
 from qtomo.seeds import stream
 from qtomo.states import GHZ, DensityMatrix
 from qtomo.states.quantities import fidelity, nearest_state
+from qtomo.table import Table
 
 Matrix = NDArray[np.complex128]
 

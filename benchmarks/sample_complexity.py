@@ -24,13 +24,13 @@ import numpy as np
 
 from qtomo import GHZ, TFIM, BornDistribution, simulate, train
 from qtomo.analysis.divergences import compare_by_sampling
-from qtomo.analysis.estimate import Estimate, sample_mean
 from qtomo.analysis.evaluation import TOLERANCE
 from qtomo.distribution import Distribution
 from qtomo.files import write_atomic
 from qtomo.report.canvas import new_figure, save_figure
 from qtomo.seeds import stream
 from qtomo.states import MPS
+from qtomo.statistics.estimate import Estimate, sample_mean
 
 GOAL = 0.99
 COUNTS = [round(125 * 2 ** (k / 2)) for k in range(17)]

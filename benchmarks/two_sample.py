@@ -17,10 +17,10 @@ import numpy as np
 from scipy import stats
 
 from qtomo import TFIM
-from qtomo.analysis.two_sample import classifier_two_sample_test, kernel_two_sample_test
 from qtomo.povm import named_povm
 from qtomo.seeds import stream
 from qtomo.states import BornDistribution
+from qtomo.statistics.two_sample import classifier_two_sample_test, kernel_two_sample_test
 
 TESTS = {"kernel": kernel_two_sample_test, "classifier": classifier_two_sample_test}
 LEVEL = 0.05

@@ -48,7 +48,7 @@ def command(
             raise InputError(f"{folder}: not a record file as {files[0]} is; compare runs, or record files")
         if figure is not None:
             raise InputError("--figure: of runs only, not of record files")
-        found = compare_records(files, 1 - level, seed, say)
+        found = compare_records(files, alpha=1 - level, seed=seed, say=say)
         if as_json:
             print_json(found.to_dict())
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -11,18 +11,22 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import numpy as np
 import rich_click as click
 
-from qtomo.distribution import LOST, Outcomes
+from qtomo.bases import in_kets
+from qtomo.distribution import LOST, Outcomes, shot_labels
 from qtomo.errors import InputError
 from qtomo.povm import BASES, NAMED_POVMS, POVM
-from qtomo.records import Design, RecordFile, Target, option_name
+from qtomo.records import Design, RecordFile, Records, Target, option_name
 from qtomo.records.importers import FORMATS, Imported
 from qtomo.records.importing import Coarsening, Survey, coarsened, survey, write_imported
 from qtomo.records.readout import calibrate, confused, read_confusion
 from qtomo.states import SYSTEMS, build_system
+from qtomo.verification import better_labelling
 
 from .common import command_line, json_option, overwrite_option, povm_of, print_json
 
 __all__ = ["command"]
+
+_TRIED = 1000  # records that other labellings are tried on
 
 #: What an example needs beyond the file.
 _EXAMPLES = {
@@ -44,33 +48,43 @@ def command() -> None:
     """
 
 
-def _run(source: Imported, **options: Any) -> None:
-    """Look the source through, write it as the shared options say, and print what was made."""
+def _run(source: Imported, given: Mapping[str, Any], **options: Any) -> None:
+    """Look the source through, write it as the shared options say, and print what was made.
+
+    Args:
+        source: the file, as the options of its format say.
+        given: these options.
+        options: those that all formats share.
+    """
     summary: dict[str, Any] = {}
     notes: list[str] = []
-    attributes: dict[str, int] = {}
+    calibration = None
     confusion = None
     if options["calibration"]:
         if options["confusion"]:
             raise InputError("--confusion and --calibration: expected one of the two")
         zeros, ones = map(Path, options["calibration"])
-        estimate = calibrate(zeros, ones, source.n_sites, options.get("lost"))
-        confusion = estimate.confusion
-        attributes = {f"calibration_shots_{state}": shots for state, shots in enumerate(estimate.shots)}
-        notes += [f"readout of {estimate.shots[0]:,} + {estimate.shots[1]:,} shots", *estimate.describe()]
-        summary["readout"] = {"confusion": confusion.tolist(), "standard_errors": estimate.errors.tolist()}
+        calibration = calibrate(zeros, ones, source.n_sites, given)
+        confusion = calibration.confusion
+        shots = calibration.shots.max(axis=0)
+        notes += [f"readout of {shots[0]:,} + {shots[1]:,} shots", *calibration.describe()]
+        summary["readout"] = {"confusion": confusion.tolist(), "standard_errors": calibration.errors.tolist()}
     elif options["confusion"]:
         confusion = read_confusion(Path(options["confusion"]), source.n_sites)
         notes.append(f"readout confusion of {options['confusion']}, in the POVM elements")
         summary["readout"] = {"confusion": confusion.tolist()}
+    as_read = source
     if confusion is not None:
         source = replace(source, povm=confused(source.povm, confusion, source.n_sites))
     target = _target(options["target"], options["parameter"], source.n_sites)
     found = survey(source)
+    notes.append(_labels_in_words(as_read))
     if options["coarsen"]:
         source = coarsened(source, found)
     elif options["design"] and not source.has_settings:
         raise InputError(f"--design {options['design']}: the records have no settings")
+    if target is not None:
+        notes += _doubt(source, found, target)
     summary |= _describe(source, found, options["design"]) | {"notes": [*source.notes, *notes]}
     if options["dry_run"]:
         summary["first"] = _first_rows(found.first)
@@ -83,7 +97,7 @@ def _run(source: Imported, **options: Any) -> None:
             options["output"],
             target,
             options["design"] if source.has_settings else None,
-            attributes,
+            calibration,
             command_line(),
             options["overwrite"],
         )
@@ -95,6 +109,33 @@ def _run(source: Imported, **options: Any) -> None:
         print_json(summary)
     else:
         _print(summary)
+
+
+def _labels_in_words(source: Imported) -> str:
+    """What each label means, as kets."""
+    kets = in_kets(source.povm.site_elements(source.n_sites)[0])
+    if source.has_settings:
+        zeros, ones = (
+            ", ".join(f"{ket} in {basis}" for ket, basis in zip(kets[bit::2], BASES, strict=True)) for bit in (0, 1)
+        )
+        return f"bit 0 is {zeros}; bit 1 is {ones}"
+    return "; ".join(f"outcome {outcome} is {ket}" for outcome, ket in enumerate(kets))
+
+
+def _doubt(source: Imported, found: Survey, target: Target) -> list[str]:
+    """A note where another labelling of the records fits the target far better."""
+    step = max(1, found.n_records // _TRIED)
+    parts, first = [], 0
+    for block in source.blocks():
+        labels = shot_labels(*block) if isinstance(block, tuple) else block
+        parts.append(labels[-first % step :: step])
+        first += len(labels)
+    design: Design = "random" if source.has_settings else "povm"
+    records = Records.from_labels(np.concatenate(parts), source.povm, design=design)
+    better = better_labelling(records, target)
+    if better is None:
+        return []
+    return [f"another labelling fits the target far better: {better.describe()}; check before you rely"]
 
 
 def _describe(source: Imported, found: Survey, design: Design | None) -> dict[str, Any]:
@@ -180,7 +221,7 @@ _SHARED = (
     click.option(
         "--calibration", nargs=2, type=click.Path(), help="Shots of |0...0> and of |1...1>, which tell the confusion."
     ),
-    click.option("--design", type=click.Choice(get_args(Design)), help="How bases were chosen.  [default: tested]"),
+    click.option("--design", type=click.Choice(["random", "listed"]), help="How bases were chosen.  [default: tested]"),
     click.option("--coarsen", type=click.Choice(get_args(Coarsening)), help="Shots as outcomes of fewer kinds."),
     click.option("--target", type=click.Choice(list(SYSTEMS)), help="The state that the records should be of."),
     click.option("--parameter", multiple=True, metavar="NAME=VALUE", help="A parameter of the target: field=1.0."),
@@ -211,7 +252,7 @@ def _subcommand(name: str, read: Callable[..., Imported]) -> click.Command:
         given = {parameter.name: values.pop(parameter.name) for parameter in own}
         if given.get("povm") is not None:
             given["povm"] = povm_of(given["povm"])
-        _run(read(path, **given), lost=given.get("lost"), **values)
+        _run(read(path, **given), given, **values)
 
     options = [click.argument("path", metavar="FILE", type=click.Path(path_type=Path))]
     for parameter in own:

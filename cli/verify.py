@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import rich_click as click
 
-from qtomo.analysis.planning import plan
-from qtomo.analysis.verification import verification_path, verify
 from qtomo.errors import InputError
 from qtomo.files import check_absent
 from qtomo.records import RecordFile
 from qtomo.report.canvas import figure_kind
 from qtomo.report.figures import fault_map, save_figure
+from qtomo.verification import plan, verification_path, verify
+from qtomo.verification.planning import DEFAULT_FAULTS
 
 from .common import command_line, device_option, json_option, print_json, progress_bar, say, seed_option
 from .target import target_of, target_options
@@ -24,21 +25,33 @@ __all__ = ["command"]
 REJECTED = 1
 
 
+def _renamed(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
+    """A callback that tells the new name of an option."""
+
+    def refuse(_context: click.Context, parameter: click.Parameter, value: Any) -> None:
+        if value is not None:
+            raise InputError(f"{parameter.opts[0]} is called {name} now")
+
+    return refuse
+
+
 @click.command("verify")
 @click.argument("file", type=click.Path(), required=False)
 @target_options
-@click.option("--level", default=0.01, show_default=True, help="Probability of a false alarm, over all tests together.")
-@click.option("--confidence", default=0.95, show_default=True, help="Of the certified bounds.")
+@click.option("--alpha", default=0.01, show_default=True, help="Probability of a false alarm, over all tests together.")
+@click.option("--level", default=0.95, show_default=True, help="Confidence of intervals and bounds.")
+@click.option("--confidence", hidden=True, expose_value=False, callback=_renamed("--level"))
 @click.option(
     "--alternative",
     default="auto",
     show_default=True,
-    help="Learned for the split likelihood ratio: auto, kgram, gru, none.",
+    help="Learned from half of the records: auto, kgram, a family such as gru, none.",
 )
 @click.option("--parity-run", type=click.Path(), help="Shots of all qubits in basis X, for a tighter fidelity bound.")
 @click.option("--resolution", default=0.05, show_default=True, help="Fault of every qubit that `consistent` excludes.")
 @click.option("--figure", type=click.Path(path_type=Path), help="Map of the fault (.png, .pdf or .svg).")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="JSON file.  [default: NAME.verification.json]")
+@click.option("--all", "everything", is_flag=True, help="Show all tests, not only those that reject.")
 @click.option("--plan", "planning", is_flag=True, help="Instead: records needed to see faults, by measurement.")
 @click.option("--qubits", type=int, help="With --plan: number of qubits, where there is no file.")
 @click.option("--fault", "faults", multiple=True, metavar="NAME:SIZE", help="With --plan: such as depolarizing:0.01.")
@@ -49,13 +62,14 @@ REJECTED = 1
 def command(
     file: str | None,
     target: str | None,
+    alpha: float,
     level: float,
-    confidence: float,
     alternative: str,
     parity_run: str | None,
     resolution: float,
     figure: Path | None,
     output: Path | None,
+    everything: bool,
     planning: bool,
     qubits: int | None,
     faults: tuple[str, ...],
@@ -65,7 +79,8 @@ def command(
     as_json: bool,
     **parameters: Any,
 ) -> int:
-    """Ask whether the records of FILE are of the target: consistent, inconsistent or undecided, and why.
+    """Ask whether the records of FILE are of the target: consistent (or only in the bases measured), inconsistent or
+    undecided, and why.
 
     Writes FILE's name with .verification.json beside it, of which qtomo report makes a page. Exit code 1 where the
     records are inconsistent.
@@ -85,7 +100,7 @@ def command(
     if planning:
         if meant is None:
             raise InputError("--plan: expected --target, with --qubits")
-        planned = plan(meant, faults or ("depolarizing:0.01", "dephasing:0.01"), level, power, seed=seed, say=say)
+        planned = plan(meant, faults or DEFAULT_FAULTS, alpha=alpha, power=power, seed=seed, say=say)
         if as_json:
             print_json(planned.to_dict())
         else:
@@ -97,11 +112,11 @@ def command(
         found = verify(
             file,
             meant,
-            level,
-            alternative,
-            confidence,
-            resolution,
-            parity_run,
+            alpha=alpha,
+            level=level,
+            alternative=alternative,
+            resolution=resolution,
+            parity_records=parity_run,
             seed=seed,
             device=device,
             output=output,
@@ -114,7 +129,9 @@ def command(
     if as_json:
         print_json(found.to_dict())
     else:
-        click.echo(f"{found}\n\n{output or verification_path(file)}   ({time.monotonic() - started:.0f} s)")
+        click.echo(
+            f"{found.text(everything)}\n\n{output or verification_path(file)}   ({time.monotonic() - started:.0f} s)"
+        )
     return REJECTED if found.verdict == "inconsistent" else 0
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     )
     from qtomo.errors import InputError
     from qtomo.povm import POVM, named_povm
-    from qtomo.records import RecordFile, Target, read_state, simulate, write_records, write_state
+    from qtomo.records import RecordFile, Records, Target, read_state, simulate, write_records, write_state
     from qtomo.states import (
         GHZ,
         LPDO,
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         ground_state,
     )
     from qtomo.training import Run, resume, sample_records, train
+    from qtomo.verification import Verification, plan, verify
 
 _HOMES = {
     "errors": ("InputError",),
@@ -58,8 +59,9 @@ _HOMES = {
         "W",
         "ground_state",
     ),
-    "records": ("RecordFile", "Target", "read_state", "simulate", "write_records", "write_state"),
+    "records": ("RecordFile", "Records", "Target", "read_state", "simulate", "write_records", "write_state"),
     "training": ("Run", "resume", "sample_records", "train"),
+    "verification": ("Verification", "plan", "verify"),
     "analysis": (
         "Comparison",
         "Estimate",
@@ -95,8 +97,10 @@ __all__ = [
     "RandomMPS",
     "Reconstruction",
     "RecordFile",
+    "Records",
     "Run",
     "Target",
+    "Verification",
     "W",
     "compare",
     "compare_records",
@@ -105,12 +109,14 @@ __all__ = [
     "ground_state",
     "named_povm",
     "pauli",
+    "plan",
     "read_state",
     "reconstruct",
     "resume",
     "sample_records",
     "simulate",
     "train",
+    "verify",
     "write_records",
     "write_state",
 ]

@@ -14,8 +14,9 @@ from scipy import optimize
 
 from qtomo.povm import PAULIS
 
-__all__ = ["BasisMeasurement", "as_random_bases", "basis_of"]
+__all__ = ["BasisMeasurement", "as_random_bases", "basis_of", "in_kets"]
 
+_NAMED = 1e-6  # how near a Bloch vector is to a pole that gives its name
 _EXACT = 1e-10  # how well a mixture of bases has to reproduce the elements
 
 
@@ -92,3 +93,44 @@ def _kets(axis: NDArray[np.float64]) -> NDArray[np.complex128]:
     """Eigenkets of axis.sigma, the +1 one first, with amplitudes as real as can be."""
     _, vectors = np.linalg.eigh(sum(r * PAULIS[p] for r, p in zip(axis, "XYZ", strict=True)))
     return vectors.T[::-1]
+
+
+_KETS = {
+    "|+⟩": (1, 0, 0),
+    "|−⟩": (-1, 0, 0),
+    "|+i⟩": (0, 1, 0),
+    "|−i⟩": (0, -1, 0),
+    "|0⟩": (0, 0, 1),
+    "|1⟩": (0, 0, -1),
+}
+
+
+def in_kets(elements: NDArray[np.complex128]) -> list[str]:
+    """What each element of a POVM (K, 2, 2) says of the qubit: the ket it projects on, or those of bases that it
+    stands for, or its direction.
+
+    >>> from qtomo.povm import named_povm
+    >>> in_kets(named_povm("pauli4").elements)[:2]
+    ['|0⟩', '|+⟩']
+    """
+    vectors = np.stack([np.einsum("aij,ji->a", elements, PAULIS[p]).real for p in "XYZ"], axis=1)
+    vectors = vectors / np.einsum("aii->a", elements).real[:, None]
+    bases = None if np.allclose(np.linalg.norm(vectors, axis=1), 1) else as_random_bases(elements)
+    words = []
+    for outcome, vector in enumerate(vectors):
+        if abs(np.linalg.norm(vector) - 1) < _EXACT or bases is None:
+            words.append(_ket(vector))
+            continue
+        shares = bases.weights[:, None] * bases.labels[:, :, outcome]
+        kets = bases.kets[shares > shares.max() / 2]
+        blochs = np.stack([np.einsum("bi,ij,bj->b", kets.conj(), PAULIS[p], kets).real for p in "XYZ"], axis=1)
+        words.append(" or ".join(_ket(bloch) for bloch in blochs))
+    return words
+
+
+def _ket(bloch: NDArray[np.float64]) -> str:
+    """A ket by its Bloch vector."""
+    for name, pole in _KETS.items():
+        if np.abs(bloch - pole).max() < _NAMED:
+            return name
+    return f"along ({', '.join(f'{part:.2f}' for part in bloch)})"

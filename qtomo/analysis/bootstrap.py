@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from qtomo.analysis.estimate import Estimate
 from qtomo.analysis.frequencies import Frequencies
 from qtomo.seeds import stream
+from qtomo.statistics.estimate import Estimate
 
 __all__ = ["bootstrap", "reflected"]
 

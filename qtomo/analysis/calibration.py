@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from qtomo.analysis.estimate import Estimate
 from qtomo.distribution import Outcomes
 from qtomo.models import Model
 from qtomo.models.autoregressive import Autoregressive
+from qtomo.statistics.estimate import Estimate
 
 __all__ = ["Calibration", "calibrate", "wilson"]
 

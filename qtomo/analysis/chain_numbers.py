@@ -22,13 +22,13 @@ from numpy.typing import NDArray
 
 from qtomo.analysis.bootstrap import reflected
 from qtomo.analysis.chain_fit import ChainFit, fit_wider
-from qtomo.analysis.estimate import Estimate
-from qtomo.analysis.observables import Observable, exact_value, pauli
 from qtomo.distribution import Outcomes
 from qtomo.models.tensor_network import LPDOModel, MPSModel, TensorNetwork, canonical
+from qtomo.observables import Observable, exact_value, pauli
 from qtomo.seeds import stream
 from qtomo.states import LPDO, MPS, State, Terms
 from qtomo.states.fidelity import fidelity
+from qtomo.statistics.estimate import Estimate
 from qtomo.training.natural import fisher_matrix
 
 __all__ = ["chain_estimates", "chain_numbers", "drawn_states", "number_bounds"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,15 +12,17 @@ from typing import Any
 from qtomo.analysis.bootstrap import Progress
 from qtomo.analysis.chain_fit import ChainFit, Stage, fit_chain, free_parameters
 from qtomo.analysis.chain_numbers import FIDELITY, chain_estimates, chain_numbers
-from qtomo.analysis.estimate import Estimate, sample_mean
-from qtomo.analysis.table import Table, as_text
 from qtomo.config import near_miss
 from qtomo.distribution import Outcomes
 from qtomo.errors import InputError
 from qtomo.models import KGram
 from qtomo.models.tensor_network import LPDOModel, MPSModel
+from qtomo.povm import BASES
 from qtomo.records import RecordFile, Target
+from qtomo.records.coverage import Coverage, coverage
 from qtomo.states import LPDO, MPS, State, System
+from qtomo.statistics.estimate import Estimate, sample_mean
+from qtomo.table import Table, as_text
 
 __all__ = ["CHAIN_METHODS", "ChainReconstruction", "reconstruct_chain", "records_wanted"]
 
@@ -164,10 +167,11 @@ def reconstruct_chain(
             f"qtomo train --model {method}"
         )
     with RecordFile(path) as file:
-        own, povm, n_sites, design = file.target, file.povm, file.n_sites, file.design
         if file.n_records < 20:
             raise InputError(f"{path}: {file.n_records} records, expected at least 20")
-        outcomes = file.load()
+        measured = file.records(lost=False)
+    own, povm, n_sites, outcomes = measured.target, measured.povm, measured.n_sites, measured.labels
+    seen = coverage(measured)
     wanted = Target.of(target) if target is not None else own
     meant = wanted.state() if wanted is not None else None
     if meant is not None and meant.n_sites != n_sites:
@@ -177,16 +181,17 @@ def reconstruct_chain(
     assert isinstance(model, MPSModel | LPDOModel)
     state = model.to_state()
     system = wanted.system if wanted is not None else None
-    numbers_of = chain_numbers(n_sites, system.terms() if system is not None else (), meant)
+    # A fit that the settings do not determine has no fidelity: another state fits these records as well.
+    numbers_of = chain_numbers(n_sites, system.terms() if system is not None else (), meant if seen.complete else None)
     numbers = chain_estimates(fit, outcomes, numbers_of, level, resamples, seed, progress, say)
     n = len(outcomes)
-    held_out, gain = _beside(fit, method, outcomes, povm.n_outcomes, level)
+    held_out, gain = _beside(fit, method, outcomes, povm.n_outcomes, len(BASES) if measured.has_settings else 1, level)
     parameters = free_parameters(model)
     return ChainReconstruction(
         file=str(path),
         method=method,
         n_records=n,
-        povm=povm.name + (", shots with settings" if design is not None else ""),
+        povm=povm.name + (", shots with settings" if measured.has_settings else ""),
         target=wanted.describe() if wanted is not None else "",
         state=state,
         numbers=numbers,
@@ -194,7 +199,7 @@ def reconstruct_chain(
         held_out=held_out,
         gain=gain,
         parameters=parameters,
-        claims=_claims(method, n, parameters, numbers, gain, povm.is_complete, design == "fixed"),
+        claims=_claims(method, n, parameters, numbers, gain, seen),
     )
 
 
@@ -204,7 +209,7 @@ def records_wanted(parameters: int) -> int:
 
 
 def _beside(
-    fit: ChainFit, method: str, outcomes: Outcomes, n_outcomes: int, level: float
+    fit: ChainFit, method: str, outcomes: Outcomes, n_outcomes: int, n_bases: int, level: float
 ) -> tuple[dict[str, Estimate], Estimate]:
     """Held-out ln P of the network and of k-grams, all from the other records, and the gain over the best k-gram."""
     held = outcomes[fit.validation]
@@ -212,7 +217,8 @@ def _beside(
     for order in _ORDERS:
         if order < outcomes.shape[1]:
             name = f"{order}-gram" if order else "0-gram (product)"
-            scores[name] = KGram(outcomes[fit.training], n_outcomes, order).log_prob(held)
+            gram = KGram(outcomes[fit.training], n_outcomes, order, n_bases=n_bases)
+            scores[name] = gram.log_prob(held) - held.shape[1] * math.log(n_bases)
     best = max((name for name in scores if name != method), key=lambda name: float(scores[name].mean()))
     gain = sample_mean(scores[method] - scores[best], level, f"over the {best}, held-out records")
     return {name: sample_mean(values, level) for name, values in scores.items()}, gain
@@ -224,8 +230,7 @@ def _claims(
     parameters: int,
     numbers: dict[str, Estimate],
     gain: Estimate,
-    complete: bool,
-    fixed: bool,
+    seen: Coverage,
 ) -> list[str]:
     claims = []
     if n_records < records_wanted(parameters):
@@ -235,10 +240,11 @@ def _claims(
         )
     better = "better than" if gain.low > 0 else "no better than"
     claims.append(f"On held-out records the {method} is {better} the best k-gram: gain {gain} nats a record.")
-    if not complete:
-        claims.append("The measurement is not complete: other states may fit these records as well.")
-    if fixed:
-        claims.append("Settings came from a list: the k-grams learn the list too, and the gain over them means little.")
+    if not seen.complete:
+        claims.append(
+            f"Measured in {seen.words}, which does not determine the state: others fit these records as well, and no "
+            "fidelity is given."
+        )
     if any(name.startswith(FIDELITY) for name in numbers) and method == "mps":
         claims.append(
             "The fidelity is that of the best pure state of this bond dimension: noise that makes the state mixed is "

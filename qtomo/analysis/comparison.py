@@ -9,13 +9,13 @@ from html import escape
 from typing import Any
 
 from qtomo import __version__
-from qtomo.analysis.estimate import Estimate
 from qtomo.analysis.evaluation import TOLERANCE, Evidence, Say, check_samples, draw, expected_largest, judge
-from qtomo.analysis.table import Table, as_text
-from qtomo.analysis.two_sample import TwoSampleTest, classifier_two_sample_test
 from qtomo.distribution import Likelihood
 from qtomo.errors import InputError
 from qtomo.models import KGram, Model
+from qtomo.statistics.estimate import Estimate
+from qtomo.statistics.two_sample import TwoSampleTest, classifier_two_sample_test
+from qtomo.table import Table, as_text
 from qtomo.training import Run
 
 __all__ = ["Comparison", "Entry", "compare"]
@@ -184,7 +184,7 @@ def compare(
             family=str(run.config.model["family"]) if run else name,
             likelihood=model.likelihood,
             divergences=divergences[name],
-            z_scores={key: found[key].z_score(e.value) for key, e in truth.items() if found[key].standard_error > 0},
+            z_scores={key: found[key].z_score(e.value) for key, e in truth.items()},
             two_sample=classifier_two_sample_test(drawn[name], held_out[name], model.n_outcomes, seed, level),
             n_parameters=model.n_parameters,
             seconds=run.progress.seconds if run else None,

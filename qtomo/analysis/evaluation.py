@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +16,6 @@ from scipy import stats
 
 from qtomo import __version__
 from qtomo.analysis.calibration import Calibration, calibrate
-from qtomo.analysis.certificates import Certificate, energy_witness
 from qtomo.analysis.divergences import (
     LARGEST_LIST,
     compare_by_enumeration,
@@ -23,26 +23,27 @@ from qtomo.analysis.divergences import (
     kl_divergence,
     log_prob_table,
 )
-from qtomo.analysis.estimate import Estimate, exact, sample_mean
-from qtomo.analysis.observables import chain_observables, estimate_observables, exact_value
-from qtomo.analysis.table import Table, as_text
-from qtomo.analysis.two_sample import (
+from qtomo.distribution import Distribution, Outcomes
+from qtomo.errors import InputError
+from qtomo.files import write_atomic
+from qtomo.models import KGram, Model
+from qtomo.observables import chain_observables, estimate_observables, exact_value
+from qtomo.parallel import pick_device
+from qtomo.povm import POVM
+from qtomo.records import Design, Records, Target, split
+from qtomo.seeds import stream
+from qtomo.states import BornDistribution, State
+from qtomo.statistics.estimate import Estimate, exact, sample_mean
+from qtomo.statistics.two_sample import (
     SMALLEST,
     TwoSampleTest,
     classifier_two_sample_test,
     divergence_bounds,
     marginal_total_variation,
 )
-from qtomo.distribution import Distribution, Outcomes
-from qtomo.errors import InputError
-from qtomo.files import write_atomic
-from qtomo.models import KGram, Model
-from qtomo.parallel import pick_device
-from qtomo.povm import POVM
-from qtomo.records import Target, split
-from qtomo.seeds import stream
-from qtomo.states import BornDistribution, State
+from qtomo.table import Table, as_text
 from qtomo.training import Run
+from qtomo.verification.certificates import Certificate, CertificateKind, energy_witnesses
 
 __all__ = ["Evaluation", "evaluate"]
 
@@ -50,6 +51,7 @@ __all__ = ["Evaluation", "evaluate"]
 BASELINE_ORDERS = (0, 1, 2, 3, 4)
 #: Largest error of the target's log-probability, in nats a record.
 TOLERANCE = 1e-4
+_FEW_CARRY = 10  # records that carry half of the variance of a mean, below which its error is not to be trusted
 
 Say = Callable[[str], None]
 Estimates = dict[str, Estimate]
@@ -101,7 +103,10 @@ class Evaluation:
             "log_prob_tolerance": TOLERANCE,
             "gain_over_best_baseline": self.gain.to_dict() if self.gain else None,
             **nested,
-            "z_scores": self.z_scores(),
+            "z_scores": {  # null where infinite
+                source: {name: z if math.isfinite(z) else None for name, z in found.items()}
+                for source, found in self.z_scores().items()
+            },
             "claims": self.claims,
             "two_sample": self.two_sample.to_dict() if self.two_sample else None,
             "calibration": self.calibration.to_dict() if self.calibration else None,
@@ -113,7 +118,7 @@ class Evaluation:
         """(estimate - exact)/standard error, by source and observable; empty without exact values."""
         truth = self.observables.get("exact", {})
         return {
-            source: {name: e.z_score(truth[name].value) for name, e in found.items() if e.standard_error > 0}
+            source: {name: e.z_score(truth[name].value) for name, e in found.items()}
             for source, found in self.observables.items()
             if source != "exact" and truth
         }
@@ -185,7 +190,7 @@ class Evidence:
             InputError: the records are missing, damaged or other ones.
         """
         with run.open_records(records) as file:
-            outcomes, povm, target, shots = file.load(), file.povm, file.target, file.design is not None
+            outcomes, povm, target, shots = file.load(), file.povm, file.target, file.has_settings
         config = run.config.training
         training, held_out = split(len(outcomes), config.n_validation(len(outcomes)), config.seed)
         return cls(outcomes[training], outcomes[held_out], povm, target, shots)
@@ -214,8 +219,9 @@ class Evidence:
             if state is not None
             else {}
         )
-        for name, outcomes in {"records": self.training, **drawn}.items():
-            found[name] = estimate_observables(wanted, outcomes, self.povm, level, self.shots)
+        for name, labels in {"records": self.training, **drawn}.items():
+            records = Records.from_labels(labels, self.povm, design="random" if self.shots else "povm", name=name)
+            found[name] = estimate_observables(wanted, records, level=level)
         return found
 
 
@@ -298,13 +304,14 @@ def _certificates(evidence: Evidence, fidelity: Estimate | None, level: float) -
     found = []
     system = evidence.target.system if evidence.target is not None else None
     if system is not None:
-        witness = energy_witness(system, evidence.training, evidence.povm, level, evidence.shots)
-        found.extend([witness] if witness else [])
+        design: Design = "random" if evidence.shots else "povm"
+        records = Records.from_labels(evidence.training, evidence.povm, design=design)
+        found.extend(energy_witnesses(system, records, level)[-1:])
     if fidelity is not None:
         bound = min(1.0, fidelity.high**2)
         found.append(
             Certificate(
-                "fidelity of the target with any state of the model's law, from above",
+                CertificateKind.CLASSICAL_FIDELITY,
                 bound,
                 level,
                 f"F <= F_c² = {bound:.4f}: a state is refuted by a low one and never certified by a high one",
@@ -458,14 +465,24 @@ def _claims(evaluation: Evaluation) -> list[str]:
             f"state and never certifies one: it allows a quantum fidelity up to F_c² = {fidelity.high**2:.4f} and any "
             "below."
         )
+    divergence = found.get("kl_target_model")
+    if divergence is not None and divergence.carried_by is not None and divergence.carried_by < _FEW_CARRY:
+        claims.append(
+            f"KL(target‖{evaluation.family}) hangs on few records: {divergence.carried_by} of "
+            f"{divergence.n_records:,} carry half of its variance, so its interval is too narrow."
+        )
     for source, scores in evaluation.z_scores().items():
         values = np.abs(list(scores.values()))
         if len(values):
             claims.append(
-                f"Observables from {source}: largest |z| = {values.max():.1f} over {len(values)} of them "
+                f"Observables from {source}: largest |z| = {_z(values.max())} over {len(values)} of them "
                 f"(about {expected_largest(len(values)):.1f} expected where all are right)."
             )
     return claims
+
+
+def _z(value: float) -> str:
+    return f"{value:.1f}" if math.isfinite(value) else "∞"
 
 
 def expected_largest(n: int) -> float:

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qtomo.analysis.observables import bit_values, dual_values
 from qtomo.distribution import LOST, Distribution, Outcomes, enumerate_outcomes
 from qtomo.errors import InputError
+from qtomo.observables.duals import bit_values, dual_values
 from qtomo.povm import BASES, POVM
 from qtomo.states.local import pauli_coefficients
 from qtomo.states.pauli import along_sites, from_paulis, to_paulis

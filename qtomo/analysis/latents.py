@@ -9,14 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from qtomo.analysis.estimate import Estimate, mean_of_moments, sample_mean
-from qtomo.analysis.observables import Observable, record_values
-from qtomo.analysis.table import Table
 from qtomo.distribution import Outcomes
 from qtomo.errors import InputError
 from qtomo.models.vae import VAE
+from qtomo.observables import Observable, record_values
 from qtomo.povm import POVM
+from qtomo.records import Records
 from qtomo.states import Terms
+from qtomo.statistics.estimate import Estimate, mean_of_moments, sample_mean
+from qtomo.table import Table
 
 __all__ = [
     "ACTIVE",
@@ -136,7 +137,7 @@ def latent_correlations(
     """
     _check_enough(outcomes)
     means = model.by_record(outcomes, model.posterior_mean)
-    values = record_values(observables, outcomes, povm)
+    values = record_values(observables, Records(outcomes, povm))
     table = correlations(means, values, level)
     return {o.name: [row[index] for row in table] for index, o in enumerate(observables)}
 

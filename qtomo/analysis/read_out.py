@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from qtomo.analysis.estimate import Estimate
 from qtomo.errors import InputError
 from qtomo.seeds import stream
+from qtomo.statistics.estimate import Estimate
 
 __all__ = ["ReadOut", "read_out"]
 

@@ -12,19 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtomo.analysis.bootstrap import Progress, bootstrap, reflected
-from qtomo.analysis.estimate import Estimate, exact
 from qtomo.analysis.frequencies import Frequencies, check_size, listed
 from qtomo.analysis.likelihood import log_likelihood, maximum_likelihood, maximum_likelihood_each
-from qtomo.analysis.observables import Observable, exact_value
 from qtomo.analysis.shadows import direct_estimates, direct_expectation
 from qtomo.analysis.state_numbers import FIDELITY, number_bounds, state_numbers
-from qtomo.analysis.table import Table, as_text
 from qtomo.config import near_miss
 from qtomo.errors import InputError
+from qtomo.observables import Observable, exact_value
 from qtomo.records import RecordFile, Target
 from qtomo.seeds import stream
 from qtomo.states import LPDO, MPS, DensityMatrix, State, System
 from qtomo.states.quantities import nearest_state
+from qtomo.statistics.estimate import Estimate, exact
+from qtomo.table import Table, as_text
 from qtomo.training import Run
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ def reconstruct(
             another size, or options out of range.
     """
     path = Path(source)
-    outcomes = None
+    measured = None
     if path.is_dir():
         run = Run(path)
         with run.open_records(records) as file:
@@ -189,17 +189,17 @@ def reconstruct(
     else:
         with RecordFile(path) as file:
             check_size(file.n_sites, file.n_outcomes, str(path))
-            povm, own, given_settings = file.povm, file.target, file.design is not None
-            outcomes = file.load(lost=True)
-            frequencies = Frequencies.of_records(outcomes, povm, given_settings, str(path))
+            measured = file.records()
+        own = measured.target
+        frequencies = Frequencies.of_records(measured.labels, measured.povm, measured.has_settings, str(path))
     wanted = Target.of(target) if target is not None else own
     asked = _means(frequencies.n_sites) if observables is None else list(observables)
     found = reconstruct_frequencies(
         frequencies, method, wanted, level, resamples, seed, str(path), asked, say, progress
     )
-    if outcomes is None or not found.observables:
+    if measured is None or not found.observables:
         return found
-    ways = direct_estimates(asked, outcomes, povm, level, stream(seed, "direct"), frequencies.given_settings)
+    ways = direct_estimates(asked, measured, level, stream(seed, "direct"))
     direct = {f"records, {way}": estimates for way, estimates in ways.items()}
     return replace(found, observables={**direct, **found.observables})
 
@@ -286,7 +286,7 @@ def reconstruct_frequencies(
                 )
                 numbers[FIDELITY] = replace(numbers[FIDELITY], high=1.0, method=method_text)
         if isinstance(meant, MPS):
-            numbers[f"{FIDELITY}, direct"] = direct_expectation(frequencies, _projector(meant), level)
+            numbers[f"{FIDELITY}, direct"] = direct_expectation(frequencies, _projector(meant), level).within(0.0, 1.0)
     asked = {observable.name for observable in observables}
     of_state = {name: estimate for name, estimate in numbers.items() if name in asked}
     numbers = {name: estimate for name, estimate in numbers.items() if name not in asked}

@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from qtomo.analysis.estimate import Estimate, mean_of_moments
 from qtomo.analysis.frequencies import Frequencies
-from qtomo.analysis.observables import Observable, estimate_observables
-from qtomo.distribution import LOST, Outcomes
+from qtomo.distribution import Outcomes
+from qtomo.observables import Observable, estimate_observables
 from qtomo.povm import PAULIS, POVM
+from qtomo.records import Records
 from qtomo.states.pauli import along_sites, to_paulis
+from qtomo.statistics.estimate import Estimate, mean_of_moments
 
 __all__ = ["direct_estimates", "direct_expectation", "median_of_means", "optimal_duals"]
 
@@ -67,26 +68,24 @@ def median_of_means(values: Reals, level: float, generator: np.random.Generator,
 
 def direct_estimates(
     observables: Sequence[Observable],
-    outcomes: Outcomes,
-    povm: POVM,
+    records: Records,
     level: float,
     generator: np.random.Generator,
-    given_settings: bool = False,
 ) -> dict[str, dict[str, Estimate]]:
     """Each observable by name, by each way that the measurement allows: canonical duals (or bits in their bases),
     optimal duals, and the median of means of the canonical values.
 
-    Records (n, n_sites), 255 where lost. Optimal duals are made from one half of the records for the other, so that
+    Optimal duals are made from one half of the records for the other, so that
     they bias nothing; they and the median need whole records and no settings.
 
     Raises:
         InputError: as `estimate_observables`.
     """
-    first = "bits in their bases" if given_settings else "canonical duals"
-    found = {first: estimate_observables(observables, outcomes, povm, level, given_settings)}
-    if given_settings or np.any(outcomes == LOST) or len(outcomes) < 100:
+    first = "bits in their bases" if records.has_settings else "canonical duals"
+    found = {first: estimate_observables(observables, records, level=level)}
+    if records.has_settings or records.lost.any() or len(records) < 100:
         return found
-    n_sites = outcomes.shape[1]
+    outcomes, povm, n_sites = records.labels, records.povm, records.n_sites
     order = generator.permutation(len(outcomes))
     halves = order[: len(order) // 2], order[len(order) // 2 :]
     canonical = _values(observables, outcomes, np.broadcast_to(povm.duals(), povm.site_elements(n_sites).shape))
@@ -143,6 +142,11 @@ def direct_expectation(frequencies: Frequencies, operator: NDArray[np.complex128
     mean = float((weights * sums).sum())
     back = [table.T for table in values], [table.T for table in there]
     scatter = along_sites(weights, back[0]) - along_sites(weights * sums / numbers, back[1])
-    error = math.sqrt(n / (n - 1) * float((frequencies.counts * scatter**2).sum())) if n > 1 else math.inf
+    # Means of few records, which may all be alike, are as uncertain as Wilson's interval has them.
+    z_square = float(stats.norm.ppf((1 + level) / 2)) ** 2
+    spans = 2 * functools.reduce(np.multiply.outer, [np.abs(table).max(axis=1) for table in values])
+    spans.flat[0] = 0.0  # of the identity, which is known
+    few = z_square * float(((weights * numbers * spans / (numbers + z_square)) ** 2).sum())
+    error = math.sqrt(n / (n - 1) * float((frequencies.counts * scatter**2).sum()) + few) if n > 1 else math.inf
     reach = float(stats.t.ppf((1 + level) / 2, n - 1)) * error if n > 1 else math.inf
     return Estimate(mean, error, mean - reach, mean + reach, level, n, "linear inversion, Student interval")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from qtomo.analysis.observables import Observable
+from qtomo.observables import Observable
 from qtomo.states import MPS, DensityMatrix
 from qtomo.states.pauli import to_paulis
 from qtomo.states.quantities import entropy, fidelity, negativity, purity

@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_args
 
+import numpy as np
+
 from qtomo.analysis.calibration import Calibration
-from qtomo.analysis.certificates import Certificate
-from qtomo.analysis.estimate import Estimate
 from qtomo.analysis.evaluation import Evaluation, evaluate, made_by
-from qtomo.analysis.hypothesis import Test
-from qtomo.analysis.maps import Batch
-from qtomo.analysis.two_sample import TwoSampleTest
-from qtomo.analysis.verdict import Verdict, Verification
 from qtomo.errors import InputError
+from qtomo.statistics.estimate import Estimate, Guarantee
+from qtomo.statistics.two_sample import TwoSampleTest
 from qtomo.training import Run
+from qtomo.verification import Certificate, CertificateKind, Fault, FaultKind, Test, TestKind, Verdict, Verification
+from qtomo.verification.maps import Batch, HeatMap
+from qtomo.verification.result import FORMAT
 
 __all__ = ["read_evaluation", "read_verification", "stored_or_new"]
 
@@ -96,6 +98,8 @@ def read_verification(path: str | os.PathLike[str]) -> Verification:
         InputError: no such file, or not a verification of this version.
     """
     top = Fields(_load(Path(path)), str(path), "a verification that this qtomo wrote: run qtomo verify again")
+    if top.of("format", str) != FORMAT:
+        raise InputError(f"{path}: format '{top.of('format', str)[:40]}', expected '{FORMAT}'")
     maps = top.within("map")
     verdict = top.of("verdict", str)
     if verdict not in get_args(Verdict):
@@ -104,41 +108,75 @@ def read_verification(path: str | os.PathLike[str]) -> Verification:
         file=top.of("file", str),
         target=top.of("target", str),
         verdict=cast(Verdict, verdict),
-        first_fault=top.maybe("first_fault", _test),
+        headline=top.of("headline", str),
+        alpha=top.number("alpha"),
         level=top.number("level"),
         resolution=top.number("resolution"),
         n_records=top.of("n_records", int),
+        faults=top.many("faults", _fault),
+        tied=top.many("tied", _faults),
+        explains=top.of("explains", bool),
+        share=top.maybe("explained_share", _number),
         tests=top.many("tests", _test),
         certificates=top.many("certificates", _certificate),
+        mapped=_member(FaultKind, maps.of("fault", str), f"{path}, map, fault"),
         sites=maps.many("sites", Estimate.from_dict),
+        heat=maps.one("heat", _heat),
         bonds=maps.many("bonds", Estimate.from_dict),
-        claims=top.words("claims"),
-        readout=maps.many("readout", Estimate.from_dict),
         outcomes=maps.many("outcomes", _estimates),
         batches=maps.many("batches", _batch),
+        claims=top.words("claims"),
         lost=top.number("lost_share"),
         measured=top.within("measured").each(_text),
         command=top.of("command", str),
     )
     n_sites = len(found.sites)
-    if len(found.outcomes) != n_sites or len(found.readout) not in (0, n_sites):
+    if len(found.outcomes) != n_sites or found.heat.strengths.shape != (len(found.heat.kinds), n_sites):
         raise InputError(f"{path}, map: {n_sites} sites, expected as many of each quantity")
     if len({len(site) for site in found.outcomes}) > 1:
         raise InputError(f"{path}, map, outcomes: sites of different lengths, expected as many outcomes of each")
     return found
 
 
+Kind = TypeVar("Kind", bound=StrEnum)
+
+
+def _member(kinds: type[Kind], value: str, place: str) -> Kind:
+    if value not in list(kinds):
+        raise InputError(f"{place}: '{value[:40]}', expected one of {', '.join(kinds)}")
+    return kinds(value)
+
+
+def _fault(found: object, place: str) -> Fault:
+    top = Fields(found, place, "a fault")
+    return Fault(
+        _member(FaultKind, top.of("kind", str), f"{place}, kind"),
+        top.maybe("sites", _sites),
+        top.maybe("size", Estimate.from_dict),
+        top.of("parameter", str),
+        top.of("detail", str),
+        top.of("when", str),
+    )
+
+
+def _faults(found: object, place: str) -> list[Fault]:
+    return Fields({"all": found}, place, "a list of faults").many("all", _fault)
+
+
+def _sites(found: object, place: str) -> tuple[int, ...]:
+    return tuple(Fields({"all": found}, place, "a list of sites").many("all", _count))
+
+
 def _test(found: object, place: str) -> Test:
     top = Fields(found, place, "a test")
-    evidence = top.maybe("evidence_nats", _number)
+    fault = top.maybe("fault", _text)
     return Test(
-        name=top.of("name", str),
+        kind=_member(TestKind, top.of("kind", str), f"{place}, kind"),
         p_value=top.number("p_value"),
-        evidence=float("inf") if evidence is None else evidence,
         statistic=top.of("statistic", str),
+        fault=_member(FaultKind, fault, f"{place}, fault") if fault else None,
+        sites=top.one("sites", _sites),
         place=top.of("place", str),
-        size=top.maybe("size", Estimate.from_dict),
-        fault=top.of("names_a_fault", bool),
         adjusted=top.number("adjusted_p_value"),
     )
 
@@ -146,20 +184,39 @@ def _test(found: object, place: str) -> Test:
 def _certificate(found: object, place: str) -> Certificate:
     top = Fields(found, place, "a certificate")
     value = top.maybe("value", _number)
+    guarantee = top.of("guarantee", str)
+    if guarantee not in get_args(Guarantee):
+        raise InputError(f"{place}, guarantee: '{guarantee[:40]}', expected {', '.join(get_args(Guarantee))}")
     return Certificate(
-        name=top.of("name", str),
+        kind=_member(CertificateKind, top.of("kind", str), f"{place}, kind"),
         value=float("-inf") if value is None else value,
         level=top.number("level"),
         says=top.of("says", str),
         assumptions=top.words("assumptions"),
-        records_to_say_something=top.maybe("records_to_say_something", _count),
+        guarantee=cast(Guarantee, guarantee),
+        informative=top.of("informative", bool),
+        records_needed=top.maybe("records_needed", _count),
     )
+
+
+def _heat(found: object, place: str) -> HeatMap:
+    top = Fields(found, place, "a heat map")
+    kinds = [_member(FaultKind, kind, f"{place}, kinds") for kind in top.words("kinds")]
+    strengths, gains = (top.many(name, _numbers) for name in ("strengths", "gains_nats"))
+    lengths = {len(row) for row in [*strengths, *gains]}
+    if len(lengths) > 1 or len(strengths) != len(kinds) or len(gains) != len(kinds):
+        raise InputError(f"{place}: rows of different lengths, expected one per kind, all of one length")
+    return HeatMap(kinds, np.array(strengths), np.array(gains))
+
+
+def _numbers(found: object, place: str) -> list[float]:
+    return Fields({"all": found}, place, "a list of numbers").many("all", _number)
 
 
 def _batch(found: object, place: str) -> Batch:
     top = Fields(found, place, "a batch")
     estimate = Estimate.from_dict
-    return Batch(top.of("label", str), top.maybe("log_prob", estimate), top.one("depolarizing", estimate))
+    return Batch(top.of("label", str), top.maybe("log_prob", estimate), top.one("strength", estimate))
 
 
 def _estimates(found: object, place: str) -> list[Estimate]:

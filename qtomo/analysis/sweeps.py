@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shlex
 
-from qtomo.analysis.estimate import plus_minus
-from qtomo.analysis.table import Table
+from qtomo.statistics.estimate import plus_minus
+from qtomo.table import Table
 from qtomo.training.sweep import Sweep, Trial
 
 __all__ = ["sweep_summary"]

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from qtomo.distribution import Outcomes
+from qtomo.distribution import LOST, Outcomes
 from qtomo.errors import InputError
 
 __all__ = ["KGram"]
@@ -20,11 +20,15 @@ class KGram:
     0-gram towards uniform: p = (count + strength * shorter) / (total + strength) (MacKay and Bauman Peto
     1995, hierarchical Dirichlet), so no record has probability zero.
 
+    Shots in known bases (`n_bases` 3, outcomes 2 * basis + bit) are counted as P(bits | settings): each bit given its
+    basis and the bases and bits before it. Outcomes that were lost are counted as context and predict nothing.
+
     Args:
-        outcomes: training records (n, n_sites).
+        outcomes: training records (n, n_sites), 255 where lost.
         n_outcomes: K.
         order: k, how many earlier outcomes are remembered; 0 gives independent sites.
         strength: weight of the shorter context, in counts.
+        n_bases: equal groups of outcomes, which one being given; 1 where all K are one measurement.
 
     Raises:
         InputError: a negative order, or tables of more than 2**28 numbers.
@@ -32,15 +36,20 @@ class KGram:
 
     likelihood: Literal["exact"] = "exact"
 
-    def __init__(self, outcomes: Outcomes, n_outcomes: int, order: int, strength: float = 16.0) -> None:
+    def __init__(
+        self, outcomes: Outcomes, n_outcomes: int, order: int, strength: float = 16.0, n_bases: int = 1
+    ) -> None:
         if order < 0:
             raise InputError(f"order of a k-gram is {order}, expected 0 or more")
         self.n_sites = outcomes.shape[1]
-        if self.n_sites * n_outcomes ** (order + 1) > 2**28:
+        self._with_lost = bool((outcomes == LOST).any())
+        self._symbols = n_outcomes + self._with_lost
+        if self.n_sites * self._symbols ** (order + 1) > 2**28:
             raise InputError(f"a {order}-gram of {n_outcomes} outcomes and {self.n_sites} sites is too large a table")
         self.n_outcomes = n_outcomes
+        self.n_bases = n_bases
         self.order = order
-        #: One table a site: (K**min(k, site), K), rows by context, most recent outcome fastest.
+        #: One table per site: (symbols**min(k, site), K), rows by context, most recent outcome fastest.
         self.tables = [self._table(outcomes, site, strength) for site in range(self.n_sites)]
 
     def __repr__(self) -> str:
@@ -52,14 +61,23 @@ class KGram:
         return sum(table.size for table in self.tables)
 
     def log_prob(self, outcomes: Outcomes) -> NDArray[np.float64]:
-        """Natural log-probability of each record: (batch, n_sites) to (batch,)."""
+        """Natural log-probability of each record, of shots given their settings: (batch, n_sites) to (batch,).
+
+        Raises:
+            InputError: lost outcomes, of which the training records had none.
+        """
+        lost = outcomes == LOST
+        if lost.any() and not self._with_lost:
+            raise InputError("lost outcomes in records for a k-gram that was counted from whole ones")
         total = np.zeros(len(outcomes))
         for site, table in enumerate(self.tables):
-            total += np.log(table)[self._context(outcomes, site, self.order), outcomes[:, site]]
+            known = np.minimum(outcomes[:, site], self.n_outcomes - 1)
+            logs = np.log(table)[self._context(outcomes, site, self.order), known]
+            total += np.where(lost[:, site], 0.0, logs)
         return total
 
     def sample(self, n: int, generator: np.random.Generator) -> Outcomes:
-        """`n` independent records, uint8 (n, n_sites)."""
+        """`n` independent records, uint8 (n, n_sites); of shots in bases drawn uniformly at random."""
         out = np.empty((n, self.n_sites), dtype=np.uint8)
         for site, table in enumerate(self.tables):
             edges = table.cumsum(axis=1)[self._context(out, site, self.order)]
@@ -68,18 +86,20 @@ class KGram:
         return out
 
     def _context(self, outcomes: Outcomes, site: int, order: int) -> NDArray[np.int64]:
-        """The outcomes before `site`, at most `order` of them, as one number a record."""
+        """The outcomes before `site`, at most `order` of them, as one number per record."""
         context = np.zeros(len(outcomes), dtype=np.int64)
         for earlier in range(max(0, site - order), site):
-            context = context * self.n_outcomes + outcomes[:, earlier]
+            context = context * self._symbols + np.minimum(outcomes[:, earlier], self._symbols - 1)
         return context
 
     def _table(self, outcomes: Outcomes, site: int, strength: float) -> NDArray[np.float64]:
-        k = self.n_outcomes
-        table = np.full((1, k), 1.0 / k)
+        k, groups = self.n_outcomes, self.n_bases
+        table = np.full((1, k), groups / k)
+        seen = outcomes[outcomes[:, site] != LOST]
         for order in range(min(self.order, site) + 1):
-            index = self._context(outcomes, site, order) * k + outcomes[:, site]
-            counts = np.bincount(index, minlength=k ** (order + 1)).reshape(-1, k)
+            index = self._context(seen, site, order) * k + seen[:, site]
+            counts = np.bincount(index, minlength=self._symbols**order * k).reshape(-1, k)
             shorter = np.tile(table, (len(counts) // len(table), 1))
-            table = (counts + strength * shorter) / (counts.sum(axis=1, keepdims=True) + strength)
+            totals = counts.reshape(-1, groups, k // groups).sum(axis=2).repeat(k // groups, axis=1)
+            table = (counts + strength * shorter) / (totals + strength)
         return table

@@ -1,6 +1,8 @@
 """Record files: simulate, write, read and check measurement outcomes."""
 
+from qtomo.records.calibration import Calibration
 from qtomo.records.reader import RecordFile, split
+from qtomo.records.records import Records, checked_records, distinct_rows
 from qtomo.records.schema import Target
 from qtomo.records.settings import Design, SettingList, read_setting_list
 from qtomo.records.shards import join_shards, shard_path
@@ -9,12 +11,16 @@ from qtomo.records.state_file import read_povm, read_state, write_state
 from qtomo.records.writer import write_records
 
 __all__ = [
+    "Calibration",
     "Design",
     "Progress",
     "RecordFile",
+    "Records",
     "SettingList",
     "Shard",
     "Target",
+    "checked_records",
+    "distinct_rows",
     "draw_blocks",
     "join_shards",
     "option_name",

@@ -7,9 +7,9 @@ from qtomo.records.reader import RecordFile
 __all__ = ["record_facts"]
 
 _SETTINGS = {
-    None: "one measurement for all shots",
-    "random": "bases drawn at random, kept a shot",
-    "fixed": "a list of bases, kept a shot",
+    "povm": "one measurement for all shots",
+    "random": "bases drawn at random, recorded per shot",
+    "listed": "a list of bases, recorded per shot",
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -13,6 +13,7 @@ import numpy as np
 from qtomo.distribution import LOST, Outcomes, shot_labels
 from qtomo.errors import InputError
 from qtomo.povm import POVM
+from qtomo.records.calibration import Calibration
 from qtomo.records.importers.base import Columns, Imported
 from qtomo.records.schema import Target
 from qtomo.records.settings import Design
@@ -48,11 +49,11 @@ class Survey:
     uniformity: Uniformity | None
 
     @property
-    def design(self) -> Design | None:
+    def design(self) -> Design:
         """How the settings look chosen."""
         if self.uniformity is None:
-            return None
-        return "random" if self.uniformity.is_random else "fixed"
+            return "povm"
+        return "random" if self.uniformity.is_random else "listed"
 
 
 def survey(source: Imported) -> Survey:
@@ -115,7 +116,7 @@ def write_imported(
     output: str | os.PathLike[str],
     target: Target | None = None,
     design: Design | None = None,
-    attributes: Mapping[str, int] | None = None,
+    calibration: Calibration | None = None,
     command: str = "",
     overwrite: bool = False,
 ) -> Path:
@@ -127,7 +128,7 @@ def write_imported(
         output: the record file to be.
         target: the state the records should be of.
         design: how the settings were chosen, where that is known better than the survey can tell.
-        attributes: whole numbers to keep with the file.
+        calibration: shots that the readout error in its POVM was estimated from.
         command: how to make it again.
         overwrite: replace an existing file.
 
@@ -145,7 +146,8 @@ def write_imported(
         None,
         command,
         overwrite,
-        (design or found.design) if source.has_settings else None,
+        (design or found.design) if source.has_settings else "povm",
         found.columns,
-        attributes,
+        source.ordered,
+        calibration,
     )

@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any
 
 import h5py
 import numpy as np
@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from qtomo.distribution import LOST, Outcomes, shot_labels
 from qtomo.errors import InputError
 from qtomo.povm import POVM
+from qtomo.records.calibration import Calibration
 from qtomo.records.hdf5 import CheckedFile, text
+from qtomo.records.records import Records
 from qtomo.records.schema import FORMAT, VERSION, Parameter, Target
 from qtomo.records.settings import Design
 from qtomo.seeds import stream
@@ -26,12 +28,14 @@ _LARGEST_OUTCOMES = 64  # POVM elements a qubit
 _LARGEST_SITES = 100_000
 _LARGEST_ANCILLAS = 8  # a site
 _BLOCK_BYTES = 16 * 2**20
+# A design by the word that a file has for it; the last as qtomo 0.1.0 wrote it.
+_DESIGNS: dict[str, Design] = {"random": "random", "listed": "listed", "fixed": "listed"}
 
 
 class RecordFile(CheckedFile):
     """An open record file: its POVM, its target, and its outcomes in blocks or at once.
 
-    Shots with settings (`design` is not None) are given as outcomes 2 * basis + bit of their six-element POVM;
+    Shots with settings (`design` is not `povm`) are given as outcomes 2 * basis + bit of their six-element POVM;
     `settings` has the bases alone. A file of joined shards reads as one.
 
     Opening checks the structure: kind and version, shapes and types, POVM, target, and that the file
@@ -81,7 +85,7 @@ class RecordFile(CheckedFile):
         Raises:
             InputError: they cannot be read, one is outside the POVM, or one is lost that is not welcome.
         """
-        names = ["outcomes"] if self.design is None else ["outcomes", "settings"]
+        names = ["outcomes", "settings"] if self.has_settings else ["outcomes"]
         return self._labels({name: self._rows(name, first, last) for name in names}, first, lost)
 
     def raw_blocks(self, name: str) -> Iterator[Outcomes]:
@@ -120,7 +124,7 @@ class RecordFile(CheckedFile):
         if name == "settings":
             wrong, largest, known = block > 2, 2, "0 (X), 1 (Y) or 2 (Z)"
         else:
-            largest = self.n_outcomes - 1 if self.design is None else 1
+            largest = 1 if self.has_settings else self.n_outcomes - 1
             wrong, known = (block > largest) & (block != LOST), f"0 to {largest} (or {LOST} for a lost one)"
         if wrong.any():
             row, site = np.argwhere(wrong)[0]
@@ -134,9 +138,42 @@ class RecordFile(CheckedFile):
         Raises:
             InputError: the file has no settings, or unreadable ones.
         """
-        if self.design is None:
+        if not self.has_settings:
             raise self.error("/settings: missing; these are outcomes of a POVM, not shots in known bases")
         return self._rows("settings", 0, self.n_records)
+
+    @property
+    def has_settings(self) -> bool:
+        """Whether outcomes are bits in known bases."""
+        return "settings" in self._data
+
+    def records(self, rows: NDArray[np.int64] | None = None, lost: bool = True) -> Records:
+        """All that the file holds, checked, as one value.
+
+        Args:
+            rows: sorted numbers of the rows to keep, all where None; all are checked.
+            lost: whether lost outcomes, 255, are welcome.
+
+        Raises:
+            InputError: as `check`.
+        """
+        labels = self.load(lost, rows)
+        settings = None
+        if self.has_settings:
+            settings = self.settings() if rows is None else self.settings()[rows]
+            labels = np.where(labels == LOST, LOST, labels % 2).astype(np.uint8)
+        columns = self.columns()
+        return Records(
+            labels,
+            self.povm,
+            design=self.design,
+            settings=settings,
+            columns=columns if rows is None else {name: values[rows] for name, values in columns.items()},
+            target=self.target,
+            ordered=self.ordered,
+            calibration=self.calibration,
+            name=str(self.path),
+        )
 
     def columns(self) -> dict[str, NDArray[Any]]:
         """Numbers a record, such as its time or batch, by name: (n_records,) each.
@@ -189,7 +226,7 @@ class RecordFile(CheckedFile):
 
     def _labels(self, stored: dict[str, Outcomes], first: int, lost: bool) -> Outcomes:
         """The outcomes that rows stored from `first` on mean: of shots, their labels by setting and bit."""
-        found = stored["outcomes"] if self.design is None else shot_labels(stored["settings"], stored["outcomes"])
+        found = shot_labels(stored["settings"], stored["outcomes"]) if self.has_settings else stored["outcomes"]
         if not lost and (found == LOST).any():
             row, site = np.argwhere(found == LOST)[0]
             raise self.error(
@@ -200,7 +237,7 @@ class RecordFile(CheckedFile):
 
     def _checked_blocks(self, lost: bool) -> Iterator[tuple[int, Outcomes]]:
         """Blocks with the number of their first row; at the end the checksums are held against the file's."""
-        names = ["outcomes"] if self.design is None else ["outcomes", "settings"]
+        names = ["outcomes", "settings"] if self.has_settings else ["outcomes"]
         digests = {name: hashlib.sha256() for name in names}
         for first, last in self.ranges():
             blocks = {name: self._rows(name, first, last) for name in names}
@@ -240,14 +277,17 @@ class RecordFile(CheckedFile):
         except InputError as error:
             raise self.error(f"/povm/elements: {error}") from None
         self.n_outcomes = self.povm.n_outcomes
-        self.design: Design | None = self._read_design()
+        self.design: Design = self._read_design()
         if self._data["outcomes"].is_virtual:
             self._open_shards()
         self.target = self._read_target() if "target" in self._file else None
+        #: Whether the rows stand in the order of measurement, as they do but for what was made from counts.
+        self.ordered = text(attrs.get("order")) != "unknown"
+        self.calibration = self._read_calibration() if "calibration" in self._file else None
 
-    def _read_design(self) -> Design | None:
+    def _read_design(self) -> Design:
         if "settings" not in self._data:
-            return None
+            return "povm"
         settings = self._data["settings"]
         if settings.shape != (self.n_records, self.n_sites):
             raise self.error(f"/settings: shape {settings.shape}, expected that of /outcomes")
@@ -255,9 +295,19 @@ class RecordFile(CheckedFile):
             raise self.error("/povm/elements: expected, beside /settings, six elements 2 * basis + bit as pauli6 has")
         self._settings_sha256 = text(settings.attrs.get("sha256"))
         design = text(settings.attrs.get("design"))
-        if design not in get_args(Design):
-            raise self.error(f"/settings: design '{design}', expected {' or '.join(get_args(Design))}")
-        return cast(Design, design)
+        if design not in _DESIGNS:
+            raise self.error(f"/settings: design '{design}', expected random or listed")
+        return _DESIGNS[design]
+
+    def _read_calibration(self) -> Calibration:
+        dataset = self.dataset("calibration", "i8", 3)
+        if dataset.shape != (self.n_sites, 2, 2):
+            raise self.error(f"/calibration: shape {dataset.shape}, expected ({self.n_sites}, 2, 2)")
+        counts = np.asarray(dataset[()])
+        try:
+            return Calibration(counts[..., 0], counts[..., 1])
+        except InputError as error:
+            raise self.error(f"/calibration: {error}") from None
 
     def _open_shards(self) -> None:
         """Open the files that a joined file names, each a whole record file in the same folder."""

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+import inspect
 import json
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,40 +18,20 @@ from qtomo.distribution import LOST, Outcomes
 from qtomo.errors import InputError
 from qtomo.noise import with_readout_error
 from qtomo.povm import POVM
+from qtomo.records.calibration import Calibration
 from qtomo.records.hdf5 import first_line
-from qtomo.records.importers.base import alphabets, as_blocks, check_file, text_lines
-from qtomo.records.importers.npy import read_outcomes_array
+from qtomo.records.importers.base import Imported, check_file, text_lines
+from qtomo.records.importers.csv import read_csv
+from qtomo.records.importers.hdf5 import read_hdf5
+from qtomo.records.importers.npy import read_npy
+from qtomo.records.importers.pastaq import read_pastaq
+from qtomo.records.importers.qiskit import read_qiskit
 from qtomo.records.state_file import read_array
 
-__all__ = ["Calibration", "calibrate", "confused", "read_confusion"]
+__all__ = ["calibrate", "confused", "read_confusion"]
 
 _ROUNDING = 1e-6  # how far a written column may be off 1 before it is renormalised
 _LARGEST_FILE = 2**26
-
-
-@dataclass(frozen=True, eq=False)
-class Calibration:
-    """Readout confusion of each qubit as estimated from shots of |0...0> and of |1...1>.
-
-    What is prepared wrongly counts as read wrongly.
-
-    Args:
-        confusion: (N, 2, 2), p(read a | true b).
-        errors: standard errors of p(1 | 0) and p(0 | 1), (N, 2); never 0, from (k + 1/2)/(n + 1).
-        shots: of the two states.
-    """
-
-    confusion: NDArray[np.float64]
-    errors: NDArray[np.float64]
-    shots: tuple[int, int]
-
-    def describe(self) -> list[str]:
-        """A line a qubit."""
-        flips = np.stack([self.confusion[:, 1, 0], self.confusion[:, 0, 1]], axis=1)
-        return [
-            f"site {site}: 0 read as 1 {p[0]:.5f} ± {e[0]:.5f}, 1 read as 0 {p[1]:.5f} ± {e[1]:.5f}"
-            for site, (p, e) in enumerate(zip(flips, self.errors, strict=True))
-        ]
 
 
 def read_confusion(path: Path, n_sites: int) -> NDArray[np.float64]:
@@ -105,43 +86,52 @@ def _array(path: Path, rows: Any, what: str) -> NDArray[Any]:
         raise InputError(f"{path}: not numbers of one shape ({first_line(error)}), expected {what}") from None
 
 
-def calibrate(zeros: Path, ones: Path, n_sites: int, lost: str | None = None) -> Calibration:
-    """Estimate each qubit's confusion from shots of |0...0> and of |1...1>.
+def calibrate(zeros: Path, ones: Path, n_sites: int, options: Mapping[str, Any] | None = None) -> Calibration:
+    """Estimate each qubit's confusion from shots of |0...0> and of |1...1>; lost bits are left out.
 
-    Each file is a .npy of bits (shots, N), or text, a shot a line. Lost bits are left out.
+    Args:
+        zeros: shots of |0...0>: .npy, .npz, HDF5, Qiskit's JSON, or text, a shot a line.
+        ones: shots of |1...1>.
+        n_sites: N.
+        options: those that the data were imported with. What says how bits are written (outcomes, lost, one_based,
+            bit_order) holds for these files too.
 
     Raises:
         InputError: bits of another number of qubits, what is no bit, or a qubit whose bits are all lost.
     """
-    flips, errors, shots = [], [], []
+    wrong, shots = [], []
     for state, path in enumerate((zeros, ones)):
-        bits = _bits(path, n_sites, lost)
+        bits = _bits(path, n_sites, options or {})
         seen = (bits != LOST).sum(axis=0)
         if not seen.all():
             raise InputError(f"{path}, site {int(seen.argmin())}: every bit is lost, expected shots of |{state}...>")
-        wrong = ((bits != state) & (bits != LOST)).sum(axis=0)
-        smooth = (wrong + 0.5) / (seen + 1)
-        flips.append(wrong / seen)
-        errors.append(np.sqrt(smooth * (1 - smooth) / (seen + 1)))
-        shots.append(len(bits))
-    confusion = np.array([[1 - flips[0], flips[1]], [flips[0], 1 - flips[1]]]).transpose(2, 0, 1)
-    return Calibration(confusion, np.stack(errors, axis=1), (shots[0], shots[1]))
+        wrong.append(((bits != state) & (bits != LOST)).sum(axis=0))
+        shots.append(seen)
+    return Calibration(np.stack(wrong, axis=1), np.stack(shots, axis=1))
 
 
-def _bits(path: Path, n_sites: int, lost: str | None) -> Outcomes:
-    what = f"bits of {n_sites} qubits, a shot a line"
-    _, alphabet = alphabets(2, lost, None)
-    check_file(path, what)
-    if path.suffix == ".npy":
-        bits = alphabet.of_array(read_outcomes_array(path), str(path))
-        if bits.shape[1] != n_sites:
-            raise InputError(f"{path}: {bits.shape[1]} bits a shot, expected {n_sites}")
-        return bits
-    rows = []
-    for place, line in text_lines(path, what):
-        words = line.replace(",", " ").split()
-        rows.append(alphabet.of_words(words[0] if len(words) == 1 else words, place, n_sites))
-    return np.concatenate(list(as_blocks(rows)))
+_WRITTEN = ("outcomes", "lost", "one_based", "bit_order")
+
+
+def _bits(path: Path, n_sites: int, options: Mapping[str, Any]) -> Outcomes:
+    """Bits of calibration shots, site 0 leftmost."""
+    check_file(path, f"bits of {n_sites} qubits, a shot a line")
+    read = _reader(path, options)
+    taken = inspect.signature(read).parameters
+    given = {name: options[name] for name in _WRITTEN if name in taken and options.get(name) is not None}
+    source = read(path, **given, **({"basis": "Z"} if "basis" in taken else {}))
+    if source.n_sites != n_sites:
+        raise InputError(f"{path}: {source.n_sites} bits a shot, expected {n_sites}")
+    bits = np.concatenate([block[1] if isinstance(block, tuple) else block for block in source.blocks()])
+    return bits[:, ::-1] if options.get("bit_order") == "qiskit" and "bit_order" not in taken else bits
+
+
+def _reader(path: Path, options: Mapping[str, Any]) -> Callable[..., Imported]:
+    """How a file of bits is read, by its suffix."""
+    if path.suffix in (".h5", ".hdf5"):
+        return read_hdf5 if options.get("outcomes") else read_pastaq
+    readers: dict[str, Callable[..., Imported]] = {".npy": read_npy, ".npz": read_npy, ".json": read_qiskit}
+    return readers.get(path.suffix, read_csv)
 
 
 def confused(povm: POVM, confusion: NDArray[np.float64], n_sites: int) -> POVM:

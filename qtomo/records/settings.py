@@ -16,8 +16,9 @@ from qtomo.povm import BASES
 
 __all__ = ["Design", "SettingList", "read_setting_list", "setting_text"]
 
-#: How settings were chosen: each basis of each shot uniformly at random, or otherwise.
-Design = Literal["random", "fixed"]
+#: How settings were chosen: there are none (outcomes of a POVM), each basis of each shot uniformly and independently at
+#: random, or otherwise, as by a list.
+Design = Literal["povm", "random", "listed"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -50,7 +50,7 @@ def join_shards(output: str | os.PathLike[str], shards: int, overwrite: bool = F
                 _check_kin(file, first, number, shards)
                 file.check()
                 counts.append(file.n_records)
-                for name in ("outcomes", "settings") if file.design else ("outcomes",):
+                for name in ("outcomes", "settings") if file.has_settings else ("outcomes",):
                     for block in file.raw_blocks(name):
                         digests[name].update(np.ascontiguousarray(block).data)
                     source = h5py.VirtualSource(path.name, name, shape=(file.n_records, file.n_sites), dtype=np.uint8)
@@ -65,7 +65,7 @@ def join_shards(output: str | os.PathLike[str], shards: int, overwrite: bool = F
                     start += count
                 out.create_virtual_dataset(name, layout)
             set_text(out, "sha256", digests["outcomes"].hexdigest())
-            if first.design:
+            if first.has_settings:
                 set_text(out["settings"], "sha256", digests["settings"].hexdigest())
                 set_text(out["settings"], "design", first.design)
     return output

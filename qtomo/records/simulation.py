@@ -128,8 +128,8 @@ def simulate(
         seed=seed,
         command=command or _command(system, clean.name, n_records, seed, loss, noise),
         overwrite=overwrite,
-        design=None if settings is None else "random" if settings == "random" else "fixed",
-        attributes={} if shard[1] == 1 else {"shard": shard[0], "shards": shard[1]},
+        design="povm" if settings is None else "random" if settings == "random" else "listed",
+        shard=None if shard[1] == 1 else shard,
     )
 
 

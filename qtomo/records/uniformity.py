@@ -23,7 +23,7 @@ from qtomo.distribution import Outcomes
 
 __all__ = ["LEVEL", "SettingTest", "Uniformity"]
 
-#: A p-value below this calls a design fixed: one in a thousand random designs is taken for a fixed one.
+#: A p-value below this calls a design listed: one in a thousand random designs is taken for a listed one.
 LEVEL = 1e-3
 
 _FEWEST = 30  # shots below which no test can tell
@@ -54,7 +54,7 @@ class Uniformity:
         """One line: the verdict and what it hangs on."""
         settings = f"{self.n_settings:,} settings in {self.n_records:,} shots"
         if self.n_records < _FEWEST:
-            return f"{settings}, too few to tell a random design from a fixed one"
+            return f"{settings}, too few to tell random bases from a list"
         drawn = "may be uniform and independent" if self.is_random else "are not uniform and independent"
         return f"{settings}; bases {drawn}: p = {self.p_value:.3g} over all tests, smallest for {self.worst}"
 

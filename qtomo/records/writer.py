@@ -19,6 +19,7 @@ from qtomo.distribution import LOST, Outcomes
 from qtomo.errors import InputError
 from qtomo.files import atomic_output, check_absent
 from qtomo.povm import POVM
+from qtomo.records.calibration import Calibration
 from qtomo.records.schema import FORMAT, VERSION, Target
 from qtomo.records.settings import Design
 
@@ -42,9 +43,11 @@ def write_records(
     seed: int | None = None,
     command: str = "",
     overwrite: bool = False,
-    design: Design | None = None,
+    design: Design = "povm",
     columns: Mapping[str, NDArray[Any]] | None = None,
-    attributes: Mapping[str, int] | None = None,
+    ordered: bool = True,
+    calibration: Calibration | None = None,
+    shard: tuple[int, int] | None = None,
 ) -> Path:
     """Write blocks of outcomes, each uint8 (rows, n_sites), one after another.
 
@@ -60,9 +63,11 @@ def write_records(
         seed: the one they were drawn with.
         command: how to make this file again.
         overwrite: replace an existing file.
-        design: how the settings of shots were chosen; None where the blocks are outcomes.
+        design: how the settings of shots were chosen; `povm` where the blocks are outcomes.
         columns: numbers a record, such as its time or batch, (n_records,) each.
-        attributes: whole numbers to keep with the file.
+        ordered: whether the rows stand in the order of measurement, which counts do not keep.
+        calibration: shots that the readout error in `povm` was estimated from.
+        shard: (i, n) where this is part i of n of a larger file, counted from 0.
 
     Raises:
         InputError: the path exists and `overwrite` is false, its folder does not exist or may not be
@@ -70,14 +75,20 @@ def write_records(
     """
     path = check_absent(path, overwrite)
     povm.site_elements(n_sites)
-    if design is not None and not povm.measures_bases:
+    has_settings = design != "povm"
+    if has_settings and not povm.measures_bases:
         raise InputError(f"shots with settings and POVM '{povm.name}', expected six elements 2 * basis + bit as pauli6")
     with open_new(path) as (file, disk):
         write_header(file, povm, target, seed, command)
-        for name, value in (attributes or {}).items():
-            file.attrs[name] = value
+        if shard is not None:
+            file.attrs["shard"], file.attrs["shards"] = shard
+        if not ordered:
+            set_text(file, "order", "unknown")
+        if calibration is not None:
+            counts = np.stack([calibration.wrong, calibration.shots], axis=-1).astype(np.int64)
+            write_checked(file, "calibration", counts)
         outcomes = _Rows(file, "outcomes", n_sites)
-        settings = _Rows(file, "settings", n_sites) if design is not None else None
+        settings = _Rows(file, "settings", n_sites) if has_settings else None
         for block in blocks:
             bits = block[1] if isinstance(block, tuple) else block
             _check_block(bits, n_sites, povm.n_outcomes if settings is None else 2)
@@ -89,7 +100,6 @@ def write_records(
             disk.check()
         set_text(file, "sha256", outcomes.sha256)
         if settings is not None:
-            assert design is not None
             set_text(settings.dataset, "sha256", settings.sha256)
             set_text(settings.dataset, "design", design)
         for name, values in (columns or {}).items():

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qtomo.analysis.estimate import Estimate
 from qtomo.errors import InputError
 from qtomo.files import write_atomic
+from qtomo.statistics.estimate import Estimate
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from qtomo.analysis.certificates import Certificate
-from qtomo.analysis.table import Table
 from qtomo.report.canvas import svg
+from qtomo.table import Table
+from qtomo.verification.certificates import Certificate
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,6 +23,10 @@ __all__ = [
 _LONG = 48  # letters from which a cell of a table breaks its lines
 
 
+#: Good news, bad news, or neither.
+Tone = Literal["good", "bad", "open"]
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What is answered, in a word, and what it rests on.
@@ -33,7 +37,7 @@ class Verdict:
         claims: sentences.
     """
 
-    tone: Literal["good", "bad", "open"]
+    tone: Tone
     headline: str
     claims: Sequence[str]
 

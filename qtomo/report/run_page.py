@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from qtomo import __version__
-from qtomo.analysis.estimate import Estimate
 from qtomo.analysis.evaluation import Evaluation, expected_largest
-from qtomo.analysis.table import Table
 from qtomo.errors import InputError
 from qtomo.records.facts import record_facts
 from qtomo.report.figures import (
@@ -37,6 +35,8 @@ from qtomo.report.layout import (
     certificate_blocks,
     draw,
 )
+from qtomo.statistics.estimate import Estimate
+from qtomo.table import Table
 from qtomo.training import Run
 
 __all__ = ["run_page"]

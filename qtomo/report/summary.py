@@ -14,7 +14,6 @@ from typing import Any
 import h5py
 import numpy as np
 
-from qtomo.analysis.estimate import plus_minus
 from qtomo.distribution import LOST
 from qtomo.errors import InputError
 from qtomo.records import RecordFile, read_state
@@ -22,6 +21,7 @@ from qtomo.records.hdf5 import text
 from qtomo.records.schema import FORMAT
 from qtomo.records.state_file import STATE_FORMAT
 from qtomo.states import LARGEST_DENSITY, MPS, DensityMatrix
+from qtomo.statistics.estimate import plus_minus
 from qtomo.training import Run
 from qtomo.training.sweep import SweepPlan, is_sweep
 
@@ -133,7 +133,7 @@ def _records(path: Path) -> Summary:
             "lost outcomes": n_lost,
             "qubits": file.n_sites,
             "outcomes": file.n_outcomes,
-            **({"settings": f"kept a shot, {file.design}"} if file.design else {}),
+            **({"settings": f"recorded per shot, {file.design}"} if file.has_settings else {}),
             "povm": file.povm.name + ("" if file.povm.is_complete else " (not informationally complete)"),
             "target": file.target.describe() if file.target else "none",
             "seed": file.seed if file.seed is not None else "unknown",
@@ -279,20 +279,21 @@ def _json(path: Path) -> Summary:
 
 def _verification(path: Path, value: dict[str, Any]) -> Summary:
     sites = [float(site["value"]) for site in value["map"]["sites"]]
-    fault = value["first_fault"]
+    faults = [str(fault["description"]) for fault in value["faults"]] if value["explains"] else []
     facts = {
         "file": str(path),
         "verdict": str(value["verdict"]),
-        "first-named fault": f"{fault['name']}, {fault['place'] or 'everywhere'}" if fault else "none",
+        "headline": str(value["headline"]),
+        "faults": "; ".join(faults) or "none named",
         "of": str(value["file"]),
         "records": int(value["n_records"]),
         "target": str(value["target"]),
-        "level": float(value["level"]),
+        "alpha": float(value["alpha"]),
     }
     drawing = []
     if sites:
         drawing = [
-            f"Strength of depolarizing, qubit 0 leftmost, bars from 0 to {max(sites):.2g}:",
+            f"Strength of {value['map']['fault']}, qubit 0 leftmost, bars from 0 to {max(sites):.2g}:",
             f"  {sparkline(sites, 0.0)}  largest at qubit {int(np.argmax(sites))}",
         ]
     drawing += [f"  • {claim}" for claim in map(str, value["claims"])]

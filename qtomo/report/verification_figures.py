@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from qtomo.analysis.estimate import Estimate
-from qtomo.analysis.maps import Batch
-from qtomo.analysis.verdict import Verification
 from qtomo.report.canvas import BLUE, GREY, VERMILION, letters, new_figure, plain, reaches
+from qtomo.statistics.estimate import Estimate
+from qtomo.verification.result import Verification
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["batch_figure", "fault_map", "outcome_figure", "readout_figure"]
+__all__ = ["batch_figure", "fault_map", "heat_figure", "outcome_figure"]
 
 _WIDTH = 4.8
 _VECTORS = 4000  # cells of a map that are drawn one by one
@@ -26,13 +25,13 @@ _TICKS = 7
 
 @letters()
 def fault_map(found: Verification) -> Figure:
-    """Strength of depolarizing at each qubit, and the misfit of each neighbours' <ZZ>.
+    """Strength of the mapped fault at each qubit, and the misfit of each neighbours' <ZZ>.
 
     Intervals hold together: where one leaves the line at zero, that qubit or bond is at fault.
     """
     figure = new_figure(_WIDTH, 4.8 if found.bonds else 2.6)
     panels = figure.subplots(2 if found.bonds else 1, 1, squeeze=False)[:, 0]
-    _places(panels[0], found.sites, np.arange(len(found.sites)), "depolarizing strength", "site")
+    _places(panels[0], found.sites, np.arange(len(found.sites)), f"{found.mapped.words}", "site")
     if found.bonds:
         places = np.arange(len(found.bonds)) + 0.5
         _places(panels[1], found.bonds, places, "⟨ZZ⟩, records − target", "bond, between sites i and i + 1")
@@ -40,17 +39,20 @@ def fault_map(found: Verification) -> Figure:
 
 
 @letters()
-def readout_figure(found: Verification) -> Figure:
-    """Strength of "one read as zero" at each qubit, with intervals that hold together.
-
-    Raises:
-        ValueError: the measurement has no bits to misread.
-    """
-    if not found.readout:
-        raise ValueError("the measurement has no bits to misread")
-    figure = new_figure(_WIDTH, 2.6)
-    sites = np.arange(len(found.readout))
-    _places(figure.subplots(), found.readout, sites, "probability that one\nis read as zero", "site")
+def heat_figure(found: Verification) -> Figure:
+    """Evidence of each local fault at each qubit alone, in nats, on a logarithmic scale."""
+    gains = found.heat.gains
+    figure = new_figure(_WIDTH, 1.5 + 0.27 * len(gains))
+    axes = figure.subplots()
+    shown = np.log10(1 + gains)
+    picture = axes.pcolormesh(
+        np.arange(gains.shape[1] + 1) - 0.5, np.arange(len(gains) + 1) - 0.5, shown, cmap="Blues", vmin=0.0,
+        vmax=max(2.0, float(shown.max(initial=0.0))), rasterized=gains.size > _VECTORS,
+    )  # fmt: skip
+    axes.set_yticks(range(len(gains)), [kind.words for kind in found.heat.kinds])
+    axes.invert_yaxis()
+    axes.set_xlabel("site")
+    figure.colorbar(picture, label="log10(1 + nats)")
     return figure
 
 
@@ -95,12 +97,13 @@ def outcome_figure(found: Verification) -> Figure:
 
 
 @letters()
-def batch_figure(batches: Sequence[Batch]) -> Figure:
-    """Depolarizing of every qubit, and the mean ln P less the exact one, batch by batch along the shots.
+def batch_figure(found: Verification) -> Figure:
+    """The mapped fault on every qubit, and the mean ln P less the exact one, batch by batch along the shots.
 
     Raises:
         ValueError: there are no batches.
     """
+    batches = found.batches
     if not batches:
         raise ValueError("there are no batches of shots")
     scored = all(batch.log_prob is not None for batch in batches)
@@ -108,12 +111,10 @@ def batch_figure(batches: Sequence[Batch]) -> Figure:
     panels = figure.subplots(2 if scored else 1, 1, squeeze=False)[:, 0]
     where = "batch" if batches[0].label.startswith("batch") else "first shot of the batch"
     places = np.arange(len(batches))
-    _places(
-        panels[0], [batch.depolarizing for batch in batches], places, "depolarizing of every\nqubit (strength)", where
-    )
+    _places(panels[0], [batch.strength for batch in batches], places, f"{found.mapped.words}\non every qubit", where)
     if scored:
         misfits = [batch.log_prob for batch in batches if batch.log_prob is not None]
-        _places(panels[1], misfits, places, "mean ln P, less exact\n(nats a record)", where)
+        _places(panels[1], misfits, places, "mean ln P, less exact\n(nats per record)", where)
     shown = places[:: -(-len(places) // _TICKS)]
     for panel in panels:
         panel.set_xticks(shown, [plain(_number(batches[place].label)) for place in shown])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from functools import cached_property
 from typing import Literal
 
@@ -15,13 +16,19 @@ from qtomo.distribution import LOST, Outcomes
 from qtomo.errors import InputError
 from qtomo.povm import POVM, named_povm
 from qtomo.states.density import DenseEngine, DensityMatrix
-from qtomo.states.local import LocalScorer, LocalWeights
+from qtomo.states.local import LocalLikelihoods, LocalScorer
 from qtomo.states.lpdo import LPDO
 from qtomo.states.mps import MPS
 from qtomo.states.sampling import BasisWalker, ElementWalker
 from qtomo.states.scoring import Scorer
 
 __all__ = ["BornDistribution"]
+
+
+@functools.lru_cache(maxsize=32)
+def _cut(state: MPS, weight: float) -> MPS:
+    """A state without its smallest Schmidt values; many measurements of one state share it."""
+    return state.truncate(weight=weight)[0]
 
 
 class BornDistribution:
@@ -101,7 +108,12 @@ class BornDistribution:
         """
         outcomes = np.asarray(outcomes)
         self._check(outcomes)
-        return self._scorer.log_prob(self._embed(outcomes))
+        embedded = self._embed(outcomes)
+        found = self._scorer.log_prob(embedded)
+        impossible = np.flatnonzero(np.isneginf(found))
+        if self.tolerance and len(impossible):  # perhaps for want of the weight that was cut
+            found[impossible] = self._exact_scorer.log_prob(embedded[impossible])
+        return found
 
     def _embed(self, outcomes: Outcomes) -> Outcomes:
         return self.state.embed(outcomes) if isinstance(self.state, LPDO) else outcomes
@@ -113,23 +125,22 @@ class BornDistribution:
         if wrong.any():
             raise InputError(f"outcome {outcomes[wrong][0]} in records of a POVM with {self.n_outcomes} outcomes")
 
-    def weigh(self, outcomes: Outcomes, swaps: bool = False) -> LocalWeights:
-        """ln P and the local weights of records (batch, n_sites); see `qtomo.states.local`.
-
-        Impossible records, and no others, come back as doubtful, with ln P = -inf and no weights.
+    def local_likelihoods(self, outcomes: Outcomes) -> LocalLikelihoods:
+        """Likelihoods of records (batch, n_sites) with one site measured otherwise; see `qtomo.states.local`.
 
         Raises:
-            InputError: a locally purified density operator, or as `log_prob`.
+            InputError: as `log_prob`.
         """
+        outcomes = np.asarray(outcomes)
         self._check(outcomes)
         if isinstance(self.state, DensityMatrix):
-            return self._dense.weigh(outcomes, swaps)
-        if not isinstance(self.state, MPS):
-            raise InputError("local weights need a matrix-product state or a density matrix")
-        found = self._local.weigh(outcomes, swaps)
-        if not found.doubtful.any():
-            return found
-        return found.patched(self._exact_local.weigh(outcomes[found.doubtful], swaps))
+            return self._dense.likelihoods(outcomes)
+        walked = self._embed(outcomes)
+        found, impossible = self._local.likelihoods(walked)
+        rows = np.flatnonzero(impossible)
+        if self.tolerance and len(rows):
+            found = found.patched(rows, self._exact_local.likelihoods(walked[rows])[0])
+        return replace(found, weights=found.weights[:, :: self._stride])
 
     @cached_property
     def _exact_local(self) -> LocalScorer:
@@ -143,7 +154,7 @@ class BornDistribution:
     @cached_property
     def _scored_state(self) -> MPS:
         assert isinstance(self._walked, MPS)
-        return self._walked.truncate(weight=self.cut_weight)[0] if self.tolerance else self._walked
+        return _cut(self._walked, self.cut_weight) if self.tolerance else self._walked
 
     @cached_property
     def _walker(self) -> BasisWalker | ElementWalker | DenseEngine:
@@ -174,6 +185,12 @@ class BornDistribution:
         if isinstance(self.state, DensityMatrix):
             return self._dense
         return Scorer(self._scored_state.tensors, self._elements, self.device)
+
+    @cached_property
+    def _exact_scorer(self) -> Scorer | DenseEngine:
+        if isinstance(self._walked, DensityMatrix):
+            return self._dense
+        return Scorer(self._walked.tensors, self._elements, self.device)
 
     @property
     def cut_weight(self) -> float:

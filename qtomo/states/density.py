@@ -17,8 +17,9 @@ from numpy.typing import ArrayLike, NDArray
 from qtomo.distribution import LOST, Outcomes
 from qtomo.errors import InputError
 from qtomo.povm import PAULIS
-from qtomo.states.local import LocalWeights
+from qtomo.states.local import LocalLikelihoods
 from qtomo.states.pauli import to_paulis
+from qtomo.states.scoring import ZERO
 
 if TYPE_CHECKING:
     import qutip
@@ -29,7 +30,6 @@ __all__ = ["LARGEST_DENSITY", "DenseEngine", "DensityMatrix"]
 LARGEST_DENSITY = 12
 
 _TOLERANCE = 1e-8
-_ZERO = 1e-13  # share of a site's largest trace below which a probability is rounding
 _BYTES = 2**24  # of half-chain products at once
 
 Reals = NDArray[np.float64]
@@ -128,15 +128,12 @@ class DenseEngine:
             labels = labels.to(self._device)
             left = self._products(labels[:, : self._half], 0)
             right = self._products(labels[:, self._half :], self._half)
-            probability = torch.einsum("bp,bp->b", left @ self._state, right).clamp_min(0)
-            out[part] = torch.log(probability).cpu().numpy()
-        return out
+            out[part] = torch.einsum("bp,bp->b", left @ self._state, right).cpu().numpy()
+        zero = out <= ZERO * self._sizes(outcomes)
+        return np.where(zero, -np.inf, np.log(np.where(zero, 1.0, out)))
 
-    def weigh(self, outcomes: Outcomes, swaps: bool = False) -> LocalWeights:
-        """Local weights of records (batch, n_sites), 255 where lost: see `qtomo.states.local`.
-
-        Impossible records come back as doubtful, with ln P = -inf and no weights.
-        """
+    def likelihoods(self, outcomes: Outcomes) -> LocalLikelihoods:
+        """Local likelihoods of records (batch, n_sites), 255 where lost: see `qtomo.states.local`."""
         n, n_sites = outcomes.shape
         n_outcomes = self._effects.shape[1] - 1
         traces = np.empty((n, n_sites, 4))
@@ -149,17 +146,17 @@ class DenseEngine:
                 self._replaced(self._products(left, 0) @ self._state, right, self._half),
             ]
             traces[part] = torch.cat(halves, dim=1).cpu().numpy()
-        effects = self._effects.cpu().numpy()[-1, np.where(outcomes[:, -1] == LOST, n_outcomes, outcomes[:, -1])]
-        probability = (effects * traces[:, -1]).sum(axis=1)
-        doubtful = probability <= _ZERO * np.abs(traces[:, -1]).max(axis=1)
-        log_prob = np.log(np.where(doubtful, 1.0, probability))
-        weights = np.where(doubtful[:, None, None], 0.0, traces / np.exp(log_prob)[:, None, None])
-        swapped = np.zeros((n, n_sites - 1 if swaps else 0))
-        for site in range(swapped.shape[1]):
-            exchanged = outcomes.copy()
-            exchanged[:, [site, site + 1]] = outcomes[:, [site + 1, site]]
-            np.subtract(self.log_prob(exchanged), log_prob, out=swapped[:, site], where=~doubtful)
-        return LocalWeights(np.where(doubtful, -np.inf, log_prob), weights, swapped, doubtful)
+        log_prob = self.log_prob(outcomes)
+        impossible = np.isneginf(log_prob)
+        traces[np.abs(traces) < ZERO * self._sizes(outcomes)[:, None, None]] = 0.0
+        return LocalLikelihoods.from_traces(log_prob, impossible, traces, np.zeros((n, n_sites)))
+
+    def _sizes(self, outcomes: Outcomes) -> Reals:
+        """What a record's probability would be in the maximally mixed state, (batch,): rounding is a share of it."""
+        n_outcomes = self._effects.shape[1] - 1
+        chances = self._effects[:, :, 0].cpu().numpy()
+        labels = np.where(outcomes == LOST, n_outcomes, outcomes)
+        return np.asarray(chances[np.arange(outcomes.shape[1]), labels].prod(axis=1))
 
     def sample(self, n: int, generator: np.random.Generator, bases: Outcomes | None = None) -> Outcomes:
         """`n` records, uint8 (n, n_sites); given `bases` (n, n_sites), only outcomes 2b and 2b + 1 of each."""

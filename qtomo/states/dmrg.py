@@ -10,28 +10,39 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qtomo.povm import PAULIS
 from qtomo.states.mps import MPS
 
-__all__ = ["SMALLEST", "Terms", "lowest_vector", "run_dmrg"]
+__all__ = ["DIAGONALISED", "Terms", "lowest_state", "lowest_vector", "run_dmrg"]
 
-#: Largest chain that is diagonalised: DMRG wants at least three sites.
-SMALLEST = 2
+#: Largest chain that is diagonalised, which is faster there; DMRG wants at least three sites.
+DIAGONALISED = 12
 
 #: A sum of coefficients times products of Paulis, {site: letter} each.
 Terms = Sequence[tuple[float, Mapping[int, str]]]
 
 
 def lowest_vector(terms: Terms, n_sites: int) -> MPS:
-    """The lowest state of a Hamiltonian of a few qubits."""
-    hamiltonian = np.zeros((2**n_sites, 2**n_sites), dtype=np.complex128)
+    """The lowest state of a Hamiltonian of at most `DIAGONALISED` qubits, by Lanczos."""
+    from scipy import sparse
+    from scipy.sparse.linalg import eigsh
+
+    dimension = 2**n_sites
+    places = np.arange(dimension)
+    hamiltonian = sparse.csr_matrix((dimension, dimension), dtype=np.complex128)
     for coefficient, product in terms:
-        letters = [product.get(site, "I") for site in range(n_sites)]
-        matrix: NDArray[Any] = np.ones((1, 1))
-        for letter in letters:
-            matrix = np.kron(matrix, PAULIS[letter])
-        hamiltonian += coefficient * matrix
-    return MPS.from_statevector(np.linalg.eigh(hamiltonian)[1][:, 0])
+        flips, values = 0, np.full(dimension, coefficient, dtype=np.complex128)
+        for site, letter in product.items():
+            mask = 1 << (n_sites - 1 - site)
+            sign = np.where(places & mask, -1.0, 1.0)  # of |1>, by column
+            flips ^= mask if letter in "XY" else 0
+            values *= {"X": 1.0, "Y": 1j * sign, "Z": sign}[letter]
+        hamiltonian = hamiltonian + sparse.csr_matrix((values, (places ^ flips, places)), shape=(dimension, dimension))
+    if not hamiltonian.data.imag.any():
+        hamiltonian = hamiltonian.real
+    if dimension <= 8:
+        return MPS.from_statevector(np.linalg.eigh(hamiltonian.toarray())[1][:, 0])
+    start = np.random.default_rng(0).normal(size=dimension)
+    return MPS.from_statevector(eigsh(hamiltonian, k=1, which="SA", v0=start)[1][:, 0])
 
 
 def run_dmrg(model: Any, options: dict[str, Any], start: list[str], rotation: NDArray[np.float64]) -> MPS:
@@ -66,3 +77,40 @@ def run_dmrg(model: Any, options: dict[str, Any], start: list[str], rotation: ND
         ordered = array[:, [site.state_index("up"), site.state_index("down")], :]
         tensors.append(np.einsum("st,atb->asb", rotation, ordered))
     return MPS(tensors)
+
+
+def lowest_state(terms: Terms, n_sites: int) -> MPS:
+    """The lowest state of a chain of Ising form, -J Z Z, X and Z of single sites, without use of its symmetries.
+
+    Up to twelve qubits by Lanczos, beyond by DMRG of TeNPy's spin chain.
+
+    Raises:
+        ValueError: other terms, in a chain of more than twelve qubits.
+    """
+    if n_sites <= DIAGONALISED:
+        return lowest_vector(terms, n_sites).truncate(weight=1e-13)[0]
+    from tenpy.models.spins import SpinChain
+
+    fields = {letter: np.zeros(n_sites) for letter in "XZ"}
+    couplings = np.zeros(n_sites - 1)
+    for coefficient, product in terms:
+        sites = sorted(product)
+        if len(sites) == 1 and product[sites[0]] in fields:
+            fields[product[sites[0]]][sites[0]] += coefficient
+        elif sites == [sites[0], sites[0] + 1] and all(product[site] == "Z" for site in sites):
+            couplings[sites[0]] += coefficient
+        else:
+            raise ValueError(f"a term {dict(product)} that a chain of Ising form does not have")
+    # TeNPy's spins are half the Pauli matrices, and its fields have a minus.
+    options = {
+        "L": n_sites,
+        "S": 0.5,
+        "conserve": None,
+        "Jx": 0.0,
+        "Jy": 0.0,
+        "Jz": 4 * couplings,
+        "hx": -2 * fields["X"],
+        "hz": -2 * fields["Z"],
+    }
+    start = ["up" if field <= 0 else "down" for field in fields["Z"]]
+    return run_dmrg(SpinChain, options, start, np.eye(2)).truncate(weight=1e-13)[0]

@@ -25,6 +25,9 @@ __all__ = ["GHZ", "SYSTEMS", "Cluster", "Product", "RandomMPS", "System", "W", "
 class System(Protocol):
     """A state given by a few numbers; a frozen dataclass, whose fields the file and the command line carry."""
 
+    def __hash__(self) -> int:
+        """Equal systems have equal states, which are kept by it."""
+
     family: ClassVar[str]
     """What files and commands call it."""
 

@@ -1,12 +1,14 @@
 """What every record would have been worth had one site been measured otherwise: exact, all sites in two sweeps.
 
 With the environments from both ends of the chain, the probability of a record in which one element, M of site i, is
-replaced by any other operator O is a linear function of O: P(a; O at i)/P(a) = sum_p o_p w_ip(a), with
-o_p = Tr(O sigma_p)/2 and sigma_p of I, X, Y, Z. So the weights w tell at once the likelihood of every local fault.
+replaced by any other operator O is a linear function of O: P(a; O at i) = sum_p o_p P(a; sigma_p at i), with
+o_p = Tr(O sigma_p)/2 and sigma_p of I, X, Y, Z. So four numbers a site tell the likelihood of every local fault, of
+records that the state allows and of those that it forbids.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,43 +19,50 @@ from numpy.typing import NDArray
 
 from qtomo.distribution import LOST, Outcomes
 from qtomo.povm import PAULIS
-from qtomo.states.scoring import Scorer, rescaled
+from qtomo.states.scoring import ZERO, Scorer, rescaled
 
-__all__ = ["LocalScorer", "LocalWeights", "pauli_coefficients"]
+__all__ = ["LocalLikelihoods", "LocalScorer", "pauli_coefficients"]
 
 _BYTES = 2 * 2**20  # of environments of one site at once; those of all sites are kept
-# Shares of a site's largest weight below which its probability may be rounding.
-_ZERO_SINGLE, _ZERO_DOUBLE = 1e-5, 1e-13
+_ZERO_SINGLE = 1e-5  # as `ZERO`, in single precision
 Reals = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class LocalWeights:
+class LocalLikelihoods:
     """For a batch of records of N sites.
 
     Args:
-        log_prob: ln P(a), (batch,).
-        weights: w, (batch, n_sites, 4).
-        swapped: ln P(a with the outcomes of sites i and i + 1 exchanged) - ln P(a), (batch, n_sites - 1); empty
-            where not asked for.
-        doubtful: where P(a) is zero as far as rounding tells, (batch,): the rest then means nothing.
+        log_prob: ln P(a), (batch,); -inf for a record that is impossible.
+        log_scale: ln P(a), or for an impossible record the logarithm of the largest of its weights, (batch,); -inf
+            where they are all zero.
+        weights: P(a; sigma_p at i)/exp(log_scale), (batch, n_sites, 4). So P(a; O at i) = exp(log_scale) sum_p o_p w_ip
+            for every operator O, of impossible records as of others.
     """
 
     log_prob: Reals
+    log_scale: Reals
     weights: Reals
-    swapped: Reals
-    doubtful: NDArray[np.bool_]
 
-    def patched(self, exact: LocalWeights) -> LocalWeights:
-        """With the doubtful records as `exact` has them; those that are so there too are impossible, without weight."""
-        log_prob, weights, swapped = self.log_prob.copy(), self.weights.copy(), self.swapped.copy()
-        rows = np.flatnonzero(self.doubtful)
-        log_prob[rows] = np.where(exact.doubtful, -np.inf, exact.log_prob)
-        weights[rows] = np.where(exact.doubtful[:, None, None], 0.0, exact.weights)
-        swapped[rows] = np.where(exact.doubtful[:, None], 0.0, exact.swapped)
-        impossible = np.zeros(len(log_prob), dtype=bool)
-        impossible[rows] = exact.doubtful
-        return LocalWeights(log_prob, weights, swapped, impossible)
+    def patched(self, rows: NDArray[np.intp], exact: LocalLikelihoods) -> LocalLikelihoods:
+        """With some rows as `exact` has them."""
+        parts = [array.copy() for array in (self.log_prob, self.log_scale, self.weights)]
+        for array, values in zip(parts, (exact.log_prob, exact.log_scale, exact.weights), strict=True):
+            array[rows] = values
+        return LocalLikelihoods(*parts)
+
+    @classmethod
+    def from_traces(
+        cls, log_prob: Reals, impossible: NDArray[np.bool_], traces: Reals, logs: Reals
+    ) -> LocalLikelihoods:
+        """From P(a; sigma_p at i) as traces (batch, n_sites, 4) times exp(logs), (batch, n_sites)."""
+        with np.errstate(divide="ignore"):
+            largest = (logs + np.log(np.abs(traces).max(axis=2))).max(axis=1)
+        scale = np.where(impossible, largest, log_prob)
+        with np.errstate(invalid="ignore"):
+            factors = np.exp(np.minimum(logs - scale[:, None], 700.0))
+        factors = np.where(np.isfinite(scale)[:, None] & np.isfinite(logs), factors, 0.0)
+        return cls(np.where(impossible, -np.inf, log_prob), scale, traces * factors[:, :, None])
 
 
 def pauli_coefficients(operators: NDArray[np.complex128]) -> Reals:
@@ -81,54 +90,60 @@ class LocalScorer:
     ) -> None:
         mirrored = [tensor.transpose(2, 1, 0) for tensor in reversed(tensors)]
         self._device = device
-        self._zero = _ZERO_SINGLE if single else _ZERO_DOUBLE
+        self._zero = _ZERO_SINGLE if single else ZERO
         self._from_left = Scorer(tensors, elements, device, single)
         self._from_right = Scorer(mirrored, elements[::-1], device, single)
         self._tensors = [torch.tensor(tensor, dtype=self._from_left.dtype, device=device) for tensor in tensors]
         effects = np.concatenate([elements, elements.sum(axis=1, keepdims=True)], axis=1)
         self._effects = torch.tensor(pauli_coefficients(effects), device=device)
 
-    def weigh(self, outcomes: Outcomes, swaps: bool = False) -> LocalWeights:
-        """Of records (batch, n_sites), 255 where lost."""
+    def likelihoods(self, outcomes: Outcomes) -> tuple[LocalLikelihoods, NDArray[np.bool_]]:
+        """Local likelihoods of records (batch, n_sites), 255 where lost; and which are impossible, as far as the
+        precision tells, (batch,).
+        """
         chunk = max(64, _BYTES // (self._from_left.dtype.itemsize * self._from_left.bond_dim**2))
-        n, n_sites = outcomes.shape
-        log_prob, weights, doubtful = np.empty(n), np.empty((n, n_sites, 4)), np.empty(n, dtype=bool)
-        swapped = np.empty((n, n_sites - 1 if swaps else 0))
-        n_outcomes = self._effects.shape[1] - 1
-        for first in range(0, n, chunk):
-            part = slice(first, first + chunk)
-            labels = np.where(outcomes[part] == LOST, n_outcomes, outcomes[part]).T
-            log_prob[part], weights[part], swapped[part], doubtful[part] = self._weigh(labels, swaps)
-        return LocalWeights(log_prob, weights, swapped, doubtful)
+        parts = []
+        for first in range(0, len(outcomes), chunk):
+            block = outcomes[first : first + chunk].T
+            parts.append(self._likelihoods(np.where(block == LOST, self._effects.shape[1] - 1, block)))
+        found = [np.concatenate(values) for values in zip(*parts, strict=True)]
+        return LocalLikelihoods.from_traces(*found), found[1]
 
-    def _weigh(self, labels: NDArray[np.integer], swaps: bool) -> tuple[Reals, Reals, Reals, NDArray[np.bool_]]:
+    def _likelihoods(self, labels: NDArray[np.integer]) -> tuple[Reals, NDArray[np.bool_], Reals, Reals]:
+        """ln P, which records are impossible, traces (rows, n_sites, 4) and their log scales (rows, n_sites)."""
         n_sites, rows = labels.shape
         rights = self._rights(labels)
         left, log_left = self._from_left.start(rows), torch.zeros(rows, dtype=torch.float64, device=self._device)
         log_prob = log_left
-        doubtful = torch.zeros(rows, dtype=torch.bool, device=self._device)
-        weights, swapped = [], []
+        impossible = torch.isinf(rights[1][1]) if n_sites > 1 else torch.zeros_like(log_left, dtype=torch.bool)
+        traces, logs = [], []
         for site in range(n_sites):
             right, log_right = rights[site + 1]
             found = self._traces(left, self._tensors[site], right)
-            norm = (self._effects[site][torch.from_numpy(labels[site].astype(np.int64)).to(self._device)] * found).sum(
-                1
-            )
+            effects = self._effects[site][torch.from_numpy(labels[site].astype(np.int64)).to(self._device)]
+            norm = (effects * found).sum(1)
             zero = norm <= self._zero * found.abs().amax(1)
-            doubtful |= zero
-            norm = torch.where(zero, 1.0, norm)
-            log_prob = log_left + log_right + torch.log(norm)
-            weights.append(found / norm[:, None])
-            if swaps and site < n_sites - 1:
-                swapped.append(self._swapped(site, left, labels, rights[site + 2]) + log_left - log_prob)
-            left, scale = rescaled(self._from_left.advance(site, left, labels[site]))
-            log_left = log_left + scale
+            impossible = impossible | zero
+            log_prob = log_left + log_right + torch.log(torch.where(zero, 1.0, norm))
+            traces.append(found)
+            logs.append(log_left + log_right)
+            left, grown = self._stepped(self._from_left.advance(site, left, labels[site]))
+            log_left = log_left + grown
         return (
             log_prob.cpu().numpy(),
-            torch.stack(weights, dim=1).cpu().numpy(),
-            torch.stack(swapped, dim=1).cpu().numpy() if swapped else np.empty((rows, 0)),
-            doubtful.cpu().numpy(),
+            impossible.cpu().numpy(),
+            torch.stack(traces, dim=1).cpu().numpy(),
+            torch.stack(logs, dim=1).cpu().numpy(),
         )
+
+    def _stepped(self, environment: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Rescaled environments, and zero with scale -inf where one has vanished but for rounding."""
+        environment, grown = rescaled(environment)
+        gone = grown < math.log(self._zero)
+        if gone.any():
+            environment[:, gone] = 0
+            grown = torch.where(gone, -math.inf, grown)
+        return environment, grown
 
     def _rights(self, labels: NDArray[np.integer]) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """Environments of the sites from `site` on, and their logarithmic scales, for site 0 (not made) to n_sites."""
@@ -136,7 +151,9 @@ class LocalScorer:
         environment, scale = self._from_right.start(rows), torch.zeros(rows, dtype=torch.float64, device=self._device)
         found = [(environment, scale)]
         for mirror in range(n_sites - 1):
-            environment, grown = rescaled(self._from_right.advance(mirror, environment, labels[n_sites - 1 - mirror]))
+            environment, grown = self._stepped(
+                self._from_right.advance(mirror, environment, labels[n_sites - 1 - mirror])
+            )
             scale = scale + grown
             found.append((environment, scale))
         return [found[-1], *found[::-1]]
@@ -162,19 +179,6 @@ class LocalScorer:
             w = _product(near, left.transpose(0, 2).contiguous())
             imaginary = (_inner(w[1], v[0]) - _inner(w[0], v[1])) / 2
         return torch.stack([g00 + g11, 2 * real, 2 * imaginary, g00 - g11], dim=1).double()
-
-    def _swapped(
-        self,
-        site: int,
-        left: torch.Tensor,
-        labels: NDArray[np.integer],
-        right: tuple[torch.Tensor, torch.Tensor],
-    ) -> torch.Tensor:
-        """ln of the probability with two neighbours' outcomes exchanged, less the scale of `left`."""
-        moved = self._from_left.advance(site, left, labels[site + 1])
-        moved = self._from_left.advance(site + 1, moved, labels[site])
-        other = right[0] if moved.is_complex() else right[0].transpose(0, 2)
-        return torch.log((moved * other).sum((0, 2)).real.double().clamp_min(0)) + right[1]
 
 
 def _product(matrices: torch.Tensor, environment: torch.Tensor) -> torch.Tensor:

@@ -7,7 +7,7 @@ so that both sides of one outcome's records are multiplied without moving them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,10 @@ from numpy.typing import NDArray
 
 from qtomo.distribution import LOST, Outcomes
 
-__all__ = ["Scorer", "rescaled"]
+__all__ = ["ZERO", "Scorer", "rescaled"]
+
+#: A conditional probability below which it is zero as far as rounding tells, in double precision.
+ZERO = 1e-13
 
 _BYTES = 3 * 2**20  # of environments at once: enough for long matrix products, few enough for the cache
 _LANES = 12  # matrix products with few columns are twice as fast where these are a whole multiple of it
@@ -27,7 +30,7 @@ class Scorer:
     """ln P of records of a state measured by any elements, in float64 (or complex128 for complex tensors).
 
     Args:
-        tensors: of the state, any gauge, real or complex.
+        tensors: of the state, right-canonical, real or complex.
         elements: complex (n_sites, K, 2, 2).
         device: where to work.
         single: whether single precision will do, which adds about 1e-5 nats.
@@ -48,8 +51,12 @@ class Scorer:
         self._n_outcomes = elements.shape[1]
         lost = elements.sum(axis=1, keepdims=True)  # the effect of an outcome that was lost: the identity
         effects = np.concatenate([elements, lost], axis=1)
+
+        def convert(array: NDArray[Any]) -> torch.Tensor:
+            return torch.from_numpy(np.ascontiguousarray(array)).to(dtype=self.dtype, device=device)
+
         self._sites = [
-            [_Effect(tensor, effect, self.dtype, device) for effect in site]
+            _effects(tensor, site, self.dtype.is_complex, convert)
             for tensor, site in zip(tensors, effects, strict=True)
         ]
         #: Largest bond dimension.
@@ -72,11 +79,20 @@ class Scorer:
         np.put_along_axis(place, order, np.arange(rows)[None], axis=1)
         environment = self.start(rows)
         log_prob = torch.zeros(rows, dtype=torch.float64, device=self._device)
+        # The trace of an environment is the probability of the outcomes so far, if the tensors are right-canonical.
+        so_far = torch.ones(rows, dtype=environment.real.dtype, device=self._device)
         for site in range(n_sites):
             turn = order[site] if site == 0 else place[site - 1][order[site]]
             environment = self._close(site, environment, turn, labels[site])
+            before = so_far[torch.from_numpy(turn).to(self._device)]
+            so_far = environment.diagonal(dim1=0, dim2=2).real.sum(1)
+            zero = so_far <= ZERO * before
+            if zero.any():
+                environment[:, zero] = 0
+                so_far = torch.where(zero, 0, so_far)
             if site % _RESCALE == _RESCALE - 1 or site == n_sites - 1:
                 environment, scale = rescaled(environment)
+                so_far = environment.diagonal(dim1=0, dim2=2).real.sum(1)
                 log_prob[torch.from_numpy(order[site]).to(self._device)] += scale
         return log_prob.cpu().numpy()
 
@@ -114,6 +130,39 @@ def rescaled(environment: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return environment / scale.clamp_min(torch.finfo(scale.dtype).tiny)[None, :, None], torch.log(scale.double())
 
 
+Convert = Callable[[NDArray[Any]], torch.Tensor]
+
+
+def _effects(
+    tensor: NDArray[Any], elements: NDArray[np.complex128], is_complex: bool, convert: Convert
+) -> list[_Effect]:
+    """One site and each of its effects, complex (effects, 2, 2)."""
+    left, _, right = tensor.shape
+    symmetric = elements if is_complex else elements.real
+    skew = np.zeros(len(elements)) if is_complex else elements[:, 0, 1].imag
+    # A 2 x 2 matrix has rank one where its determinant vanishes.
+    determinant = (symmetric[:, 0, 0] * symmetric[:, 1, 1] - symmetric[:, 0, 1] * symmetric[:, 1, 0]).real
+    rank_one = (np.abs(determinant) < 1e-15) & (skew == 0)
+    width = right + -right % _LANES
+    padded = np.zeros((left, 2, width), dtype=np.complex128 if is_complex else np.float64)
+    padded[:, :, :right] = tensor
+    two_bras = tensor.conj().transpose(1, 2, 0).reshape(2 * right, left)
+    two_kets = np.einsum("kts,lsr->ktlr", symmetric, padded)
+    # e = [[0, 1], [-1, 0]]: bra 0 meets ket 1, bra 1 meets minus ket 0.
+    turned = np.stack([padded[:, 1], -padded[:, 0]])
+    found = []
+    for index, element in enumerate(symmetric):
+        if rank_one[index]:
+            values, vectors = np.linalg.eigh(element)
+            ket = np.sqrt(max(values[1], 0.0)) * vectors[:, 1].conj()
+            one = np.einsum("s,lsr->lr", ket, padded)
+            found.append(_Effect(one[:, :right].conj().T, one[None], None, right, convert))
+            continue
+        twisted = skew[index] * turned if skew[index] else None
+        found.append(_Effect(two_bras, two_kets[index], twisted, right, convert))
+    return found
+
+
 class _Effect:
     """One site and one effect M: environments to the next site's.
 
@@ -126,27 +175,12 @@ class _Effect:
     """
 
     def __init__(
-        self, tensor: NDArray[Any], element: NDArray[np.complex128], dtype: torch.dtype, device: torch.device
+        self, bras: NDArray[Any], kets: NDArray[Any], turned: NDArray[Any] | None, right: int, convert: Convert
     ) -> None:
-        left, _, self.right = tensor.shape
-        real = not dtype.is_complex
-        symmetric = element.real if real else element
-        skew = float(element[0, 1].imag) if real else 0.0
-        values, vectors = np.linalg.eigh(symmetric)
-        if abs(values[0]) < 1e-15 and not skew:
-            ket = np.sqrt(values[1]) * vectors[:, 1].conj()
-            bras = kets = np.einsum("s,lsr->lr", ket, tensor)[None]
-        else:
-            bras = tensor.transpose(1, 0, 2)
-            kets = np.einsum("ts,lsr->tlr", symmetric, tensor)
-        # e = [[0, 1], [-1, 0]]: bra 0 meets ket 1, bra 1 meets minus ket 0.
-        turned = skew * np.stack([tensor[:, 1], -tensor[:, 0]])
-        columns = ((0, 0), (0, 0), (0, -self.right % _LANES))
-        kets, turned = np.pad(kets, columns), np.pad(turned, columns)
+        self.right = right
         #: (terms * right, left), then (terms, left, right) twice, with columns of zeros
-        self._bras = torch.tensor(bras.conj().transpose(0, 2, 1).reshape(-1, left), dtype=dtype, device=device)
-        self._kets = torch.tensor(kets, dtype=dtype, device=device)
-        self._skew = torch.tensor(turned, dtype=dtype, device=device) if skew else None
+        self._bras, self._kets = convert(bras), convert(kets)
+        self._skew = None if turned is None else convert(turned)
 
     def close(self, environment: torch.Tensor, out: torch.Tensor) -> None:
         """(left, records, left), bra index first, to `out` (right, records, right)."""

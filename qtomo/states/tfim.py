@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from qtomo.errors import InputError
 from qtomo.povm import PAULIS
-from qtomo.states.dmrg import SMALLEST, Terms, lowest_vector, run_dmrg
+from qtomo.states.dmrg import DIAGONALISED, Terms, lowest_vector, run_dmrg
 from qtomo.states.mps import MPO, MPS
 
 __all__ = ["TFIM", "FreeFermions", "ground_state"]
@@ -162,7 +162,7 @@ def _ground_parity(model: TFIM) -> int:
 
 
 def ground_state(model: TFIM, parity: int | None = None) -> MPS:
-    """The lowest state of one parity, by DMRG with prod X conserved.
+    """The lowest state of one parity, by DMRG with prod X conserved, or Lanczos up to twelve qubits.
 
     Fixing the parity matters: at h < J the two lowest states are degenerate and a mixture of them has
     almost the same energy but other correlators.
@@ -173,17 +173,17 @@ def ground_state(model: TFIM, parity: int | None = None) -> MPS:
 
     Raises:
         InputError: a parity other than +1 or -1.
-        RuntimeError: DMRG missed the free-fermion energy by more than 1e-9 relative.
+        RuntimeError: it missed the free-fermion energy by more than 1e-9 relative.
     """
     if parity not in (None, 1, -1):
         raise InputError(f"parity is {parity}, expected 1 or -1")
     parity = parity or _ground_parity(model)
-    state = _diagonalise(model, parity) if model.n_sites <= SMALLEST else _dmrg(model, parity)
+    state = _diagonalise(model, parity) if model.n_sites <= DIAGONALISED else _dmrg(model, parity)
     state = state.truncate(weight=_WEIGHT)[0]
     expected = FreeFermions(model, parity).energy
     energy = state.mpo_expectation(model.mpo()).real
     if abs(energy - expected) > 1e-9 * abs(expected):
-        raise RuntimeError(f"DMRG found the energy {energy!r} where free fermions give {expected!r}")
+        raise RuntimeError(f"found the energy {energy!r} where free fermions give {expected!r}")
     return state
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 from typing import ClassVar
@@ -9,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from qtomo.errors import InputError
-from qtomo.states.dmrg import SMALLEST, Terms, lowest_vector, run_dmrg
+from qtomo.states.dmrg import DIAGONALISED, Terms, lowest_vector, run_dmrg
 from qtomo.states.mps import MPS
 
 __all__ = ["XXZ"]
@@ -50,9 +51,12 @@ class XXZ:
         return tuple((s, {i: p, i + 1: p}) for i in range(self.n_sites - 1) for p, s in strength.items())
 
     def state(self) -> MPS:
-        """The ground state, by DMRG with the number of ones conserved."""
-        if self.n_sites <= SMALLEST:
-            return lowest_vector(self.terms(), self.n_sites)
+        """The ground state, by DMRG with the number of ones conserved, or Lanczos up to twelve qubits."""
+        if self.n_sites <= DIAGONALISED:
+            lift = 2 * sum(abs(coefficient) for coefficient, _ in self.terms()) / self.n_sites
+            pairs = itertools.combinations(range(self.n_sites), 2)
+            other_numbers = [(lift, {i: "Z", j: "Z"}) for i, j in pairs]  # lifts states of more ones than zeros
+            return lowest_vector([*self.terms(), *other_numbers], self.n_sites).truncate(weight=_WEIGHT)[0]
         from tenpy.models.xxz_chain import XXZChain
 
         # TeNPy's spins are half the Pauli matrices.

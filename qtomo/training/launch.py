@@ -65,7 +65,7 @@ def plan_run(file: RecordFile, folder: str | os.PathLike[str], settings: Mapping
     checked = merge_settings([(f"preset {family}", preset_of(family)), ("settings", settings)])
     training = TrainingConfig(**checked["training"])
     pick_device(training.device, "training.device")
-    if file.design == "fixed":
+    if file.design == "listed":
         raise file.error(
             "/settings: a fixed list of settings, whose choice no model should learn; "
             "expected outcomes of a POVM, or shots in bases drawn at random"

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from qtomo import RecordFile, evaluate, train, write_records
-from qtomo.analysis.estimate import exact, sample_mean
 from qtomo.analysis.evaluation import Evaluation
 from qtomo.errors import InputError
 from qtomo.povm import POVM
+from qtomo.statistics.estimate import exact, sample_mean
 from tests.conftest import SMALL
 
 

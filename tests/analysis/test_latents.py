@@ -14,9 +14,10 @@ from qtomo.analysis.latents import (
     latent_correlations,
     latent_report,
 )
-from qtomo.analysis.observables import estimate_observables, record_values
 from qtomo.errors import InputError
 from qtomo.models import build_model
+from qtomo.observables import estimate_observables, record_values
+from qtomo.records import Records
 
 POVM = named_povm("pauli4")
 
@@ -64,8 +65,8 @@ def test_the_bound_rises_with_the_samples(records):
 
 def test_record_values_have_the_means_of_the_estimates(records):
     wanted = collective_observables(4, TFIM(4).terms())
-    means = record_values(wanted, records, POVM).mean(axis=0)
-    estimates = estimate_observables(wanted, records, POVM)
+    means = record_values(wanted, Records(records, POVM)).mean(axis=0)
+    estimates = estimate_observables(wanted, Records(records, POVM))
     assert [o.name for o in wanted] == ["energy per site", "mean X", "mean Y", "mean Z", "mean ZZ"]
     assert means == pytest.approx([estimates[o.name].value for o in wanted])
 
@@ -90,7 +91,7 @@ def test_a_latent_that_is_an_observable_follows_it(records):
 
     class Follows:
         def by_record(self, outcomes, _function):
-            values = record_values(collective_observables(4), outcomes, POVM)
+            values = record_values(collective_observables(4), Records(outcomes, POVM))
             return np.stack([values[:, 0], np.ones(len(outcomes))], axis=1)
 
         posterior_mean = None

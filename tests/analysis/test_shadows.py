@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import qutip
 
-from qtomo import BornDistribution, DensityMatrix, named_povm, pauli
+from qtomo import BornDistribution, DensityMatrix, Records, named_povm, pauli
 from qtomo.analysis.frequencies import Frequencies
-from qtomo.analysis.observables import exact_value
 from qtomo.analysis.shadows import direct_estimates, direct_expectation, median_of_means, optimal_duals
 from qtomo.distribution import LOST, shot_labels
+from qtomo.observables import exact_value
 
 STATE = DensityMatrix(qutip.rand_dm([2, 2], rank=1, seed=5).full())
 WANTED = [pauli(text) for text in ("Z0", "X0 Y1", "Z0 Z1")]
@@ -36,7 +36,7 @@ def test_every_way_is_right_within_its_errors(name):
     scores = {}
     for seed in range(60):
         rng = np.random.default_rng(seed)
-        ways = direct_estimates(WANTED, born.sample(1_000, rng), born.povm, 0.95, rng)
+        ways = direct_estimates(WANTED, Records(born.sample(1_000, rng), born.povm), 0.95, rng)
         for way, found in ways.items():
             for o in WANTED:
                 scores.setdefault(way, []).append(found[o.name].z_score(exact_value(o, STATE)))
@@ -51,9 +51,11 @@ def test_only_bits_in_their_bases_where_settings_or_losses_are():
     born = BornDistribution(STATE, "pauli6")
     settings = rng.integers(0, 3, (2_000, 2)).astype(np.uint8)
     labels = shot_labels(settings, born.sample_bits(settings, rng))
-    assert list(direct_estimates(WANTED, labels, born.povm, 0.95, rng, True)) == ["bits in their bases"]
+    assert list(direct_estimates(WANTED, Records.from_labels(labels, born.povm, design="random"), 0.95, rng)) == [
+        "bits in their bases"
+    ]
     labels[0, 0] = LOST
-    assert list(direct_estimates(WANTED, labels, born.povm, 0.95, rng)) == ["canonical duals"]
+    assert list(direct_estimates(WANTED, Records(labels, born.povm), 0.95, rng)) == ["canonical duals"]
 
 
 @pytest.mark.parametrize("given_settings", [False, True])

@@ -7,8 +7,8 @@ import shutil
 import pytest
 
 from qtomo import InputError, Run, evaluate
-from qtomo.analysis.estimate import Estimate
 from qtomo.analysis.stored import read_evaluation, stored_or_new
+from qtomo.statistics.estimate import Estimate
 
 
 @pytest.fixture(scope="module")

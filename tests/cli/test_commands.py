@@ -195,7 +195,7 @@ def test_every_way_to_measure(qtomo, tmp_path):
     base = ("simulate", "tfim", "--qubits", 4, "--seed", 1)
     ways = {
         "random": ("--settings", "random", "--records", 300, "--noise", "readout:0.01/0.02"),
-        "fixed": ("--settings", tmp_path / "settings.txt"),
+        "listed": ("--settings", tmp_path / "settings.txt"),
         "turned": ("--records", 300, "--axes", "-X,Y,Z@0,1", "--povm", "pauli4"),
         "trine": ("--records", 300, "--povm", "trine"),
     }
@@ -203,7 +203,7 @@ def test_every_way_to_measure(qtomo, tmp_path):
         assert qtomo(*base, *options, "--output", tmp_path / f"{name}.h5").code == 0
         assert RecordFile(tmp_path / f"{name}.h5").n_records == 300
     assert "not informationally complete" in qtomo("info", tmp_path / "trine.h5").output
-    assert "kept a shot, fixed" in qtomo("info", tmp_path / "fixed.h5").output
+    assert "recorded per shot, listed" in qtomo("info", tmp_path / "listed.h5").output
     command = RecordFile(tmp_path / "turned.h5").command
     assert command == "qtomo simulate tfim --qubits 4 --seed 1 --records 300 --axes -X,Y,Z@0,1 --povm pauli4"
 
@@ -234,11 +234,12 @@ def test_verify_says_it_in_words_in_json_and_in_its_exit_code(qtomo, tmp_path):
     target = ("--target", "tfim", "--coupling", 1, "--field", 1)
     good = qtomo("verify", tmp_path / "good.h5", *target, "--alternative", "kgram", "--json")
     assert good.code == 0
-    assert json.loads(good.output)["rejected"] is False
+    assert json.loads(good.output)["verdict"] != "inconsistent"
     bad = qtomo("verify", tmp_path / "bad.h5", *target, "--figure", tmp_path / "map.png")
     assert bad.code == 1
-    assert bad.output.startswith("Verdict: INCONSISTENT")
-    assert "qubit 2, dead" in bad.output
+    assert bad.output.startswith("INCONSISTENT: depolarizing on qubit 2, probability ")
+    assert ", 1.000]" in bad.output.splitlines()[0]  # it may be dead
+    assert all(len(line) <= 80 for line in bad.output.splitlines() if str(tmp_path) not in line)
     assert (tmp_path / "map.png").stat().st_size > 10_000
     assert json.loads((tmp_path / "bad.verification.json").read_text())["verdict"] == "inconsistent"
     chosen = tmp_path / "verdict.json"
@@ -252,6 +253,23 @@ def test_verify_says_it_in_words_in_json_and_in_its_exit_code(qtomo, tmp_path):
     assert records.code == 2
     assert "verify records first" in records.errors
     assert qtomo("verify", tmp_path / "bad.h5", "--figure", tmp_path / "map.gif").code == 2
+
+
+def test_verify_has_an_error_rate_and_a_level(qtomo, tmp_path):
+    path = tmp_path / "a.h5"
+    assert qtomo("simulate", "ghz", "--qubits", 3, "--records", 300, "--seed", 1, "--output", path).code == 0
+    result = qtomo("verify", path, "--alpha", 0.2, "--level", 0.8, "--alternative", "none", "--json")
+    found = json.loads(result.output)
+    assert (found["alpha"], found["level"]) == (0.2, 0.8)
+    assert {estimate["level"] for estimate in found["map"]["sites"]} == {0.8}
+    for option, value, message in (
+        ("--confidence", 0.9, "--confidence is called --level now"),
+        ("--level", 0.01, "level is 0.01, expected a confidence"),
+        ("--alpha", 0.95, "alpha is 0.95, expected more than 0 and at most 0.5"),
+    ):
+        refused = qtomo("verify", path, option, value)
+        assert refused.code == 2
+        assert message in refused.errors
 
 
 def test_verify_plans(qtomo):

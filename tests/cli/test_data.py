@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from qtomo import RecordFile
-from qtomo.analysis.verification import verify
+from qtomo.verification import FaultKind, verify
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "data").glob("*.h5"))
@@ -39,8 +39,10 @@ def test_its_command_makes_the_same_outcomes(path, qtomo, tmp_path):
 def test_the_faulty_records_are_refused_and_the_qubit_is_named():
     found = verified("faulty.h5")
     assert found.verdict == "inconsistent"
-    assert (found.first_fault.name, found.first_fault.place) == ("one read as zero on one qubit", "qubit 6")
-    assert found.first_fault.size.low < 0.1 < found.first_fault.size.high
+    (fault,) = found.faults
+    assert (fault.kind, fault.sites) == (FaultKind.READOUT_1_TO_0, (6,))
+    assert fault.size.low < 0.1 < fault.size.high
+    assert found.explains
 
 
 def test_the_good_records_are_not():

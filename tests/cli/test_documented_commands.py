@@ -125,7 +125,7 @@ FOUND = _collect()
 def laboratory(tmp_path_factory):
     """A folder with every file that the commands name; made once."""
     import qtomo
-    from qtomo.analysis.verification import verify
+    from qtomo.verification import verify
 
     folder = tmp_path_factory.mktemp("laboratory")
     for name, seed in (

@@ -74,10 +74,10 @@ def test_coarsening_and_design(qtomo, lab, tmp_path):
     assert result.code == 0, result.errors
     assert re.search(r"coarsened to Pauli-4, p = [\d.]+ that bases were uniform", result.output)
     with RecordFile(tmp_path / "a.h5") as file:
-        assert (file.povm.name, file.design, file.check()) == ("pauli4", None, 1)
-    assert qtomo(*options, "--design", "fixed", "--output", tmp_path / "b.h5").code == 0
+        assert (file.povm.name, file.design, file.check()) == ("pauli4", "povm", 1)
+    assert qtomo(*options, "--design", "listed", "--output", tmp_path / "b.h5").code == 0
     with RecordFile(tmp_path / "b.h5") as file:
-        assert file.design == "fixed"
+        assert file.design == "listed"
 
 
 def test_readout_given_and_calibrated(qtomo, lab, tmp_path):
@@ -94,7 +94,13 @@ def test_readout_given_and_calibrated(qtomo, lab, tmp_path):
     assert result.code == 0, result.errors
     assert len(re.findall(r"site \d: 0 read as 1 0\.\d+ ± 0\.00\d+, 1 read as 0", result.output)) == 3
     with h5py.File(tmp_path / "a.h5") as file:
-        assert (file.attrs["calibration_shots_0"], file.attrs["calibration_shots_1"]) == (1000, 1000)
+        counts = file["calibration"][()]  # (qubit, state, wrong and all)
+    assert counts.shape == (3, 2, 2)
+    assert (counts[:, :, 1] == 1000).all()
+    read = [np.load(tmp_path / f"{state}.npy") != state for state in (0, 1)]
+    assert (counts[:, :, 0] == np.stack([wrong.sum(axis=0) for wrong in read], axis=1)).all()
+    with RecordFile(tmp_path / "a.h5") as file:
+        assert (file.records().calibration.wrong == counts[:, :, 0]).all()
 
 
 REFUSED = {
@@ -104,7 +110,7 @@ REFUSED = {
     "parameter alone": (("--lost", "?", "--parameter", "field=1"), "--parameter field=1: expected --target FAMILY"),
     "parameter": (("--lost", "?", "--target", "tfim", "--parameter", "feld=1"), "unknown parameter 'feld'"),
     "parameter text": (("--lost", "?", "--target", "tfim", "--parameter", "field=a"), "'a' is not a number"),
-    "design": (("--design", "often"), "'often' is not one of 'random', 'fixed'"),
+    "design": (("--design", "often"), "'often' is not one of 'random', 'listed'"),
     "povm": (("--povm", "pauli5"), "--povm pauli5: neither a file nor a measurement"),
     "basis twice": (("--basis", "Z"), "has the bases of the shots, expected one of the two"),
     "lost is a bit": (("--lost", "1"), "--lost 1: stands for an outcome as well"),

@@ -31,7 +31,7 @@ def content(path):
         found = [file.load(lost=True), file.povm.elements, file.n_records, file.n_sites, file.povm.name, file.design]
         found += [file.creator, file.command, file.seed, file.sha256]
         found += [part for item in sorted(file.columns().items()) for part in item]
-        found += [] if file.design is None else [file.settings()]
+        found += [] if file.design == "povm" else [file.settings()]
         found += [] if target is None else [sorted(target.parameters.items()), *(target.tensors or ())]
         return [part.tobytes() if isinstance(part, np.ndarray) else part for part in found]
 

@@ -116,7 +116,7 @@ def test_outcomes_come_out_as_they_went_in(tmp_path, name):
     assert np.array_equal(blocks(source), LABELS)
     with RecordFile(write_imported(source, survey(source), tmp_path / "a.h5")) as file:
         assert np.array_equal(file.load(), LABELS)
-        assert file.design is None
+        assert file.design == "povm"
 
 
 def test_pastaq_as_julia_writes_it(tmp_path):
@@ -204,7 +204,7 @@ def test_columns_and_one_basis_for_all(tmp_path):
     source = FORMATS["hdf5"](tmp_path / "a.h5", outcomes="run3/bits", basis="Z", column=("time=/run3/t",))
     with RecordFile(write_imported(source, survey(source), tmp_path / "b.h5")) as file:
         assert np.array_equal(file.columns()["time"], np.arange(500))
-        assert file.design == "fixed"
+        assert file.design == "listed"
 
 
 def huge(path: Path, **options) -> None:
@@ -507,13 +507,14 @@ def test_calibration_shots(tmp_path):
     zeros[:5, 1] = -1
     write_lines(tmp_path / "0.txt", zeros)
     np.save(tmp_path / "1.npy", ones)
-    found = calibrate(tmp_path / "0.txt", tmp_path / "1.npy", 2, "-1")
-    assert found.shots == (n, n)
+    found = calibrate(tmp_path / "0.txt", tmp_path / "1.npy", 2, {"lost": "-1"})
+    assert found.shots.tolist() == [[n, n], [n - 5, n]]
+    assert (found.wrong[:, 1] == (ones == 0).sum(axis=0)).all()
     off = np.abs(found.confusion[:, [1, 0], [0, 1]] - flips)
     assert (off < 5.5 * found.errors).all()  # four numbers: false alarm 2e-7
     assert np.allclose(found.errors, np.sqrt(flips * (1 - flips) / n), rtol=0.1)
     write_lines(tmp_path / "0.txt", np.zeros((100, 2), int))
     perfect = calibrate(tmp_path / "0.txt", tmp_path / "1.npy", 2)
     assert (perfect.errors > 0).all()
-    with pytest.raises(InputError, match=r"0\.txt, line 1: 2 values of kind outcome, expected 3"):
+    with pytest.raises(InputError, match=r"0\.txt: 2 bits a shot, expected 3"):
         calibrate(tmp_path / "0.txt", tmp_path / "1.npy", 3)

@@ -4,14 +4,14 @@ import h5py
 import numpy as np
 import pytest
 
-from qtomo import TFIM, RecordFile, simulate, train, write_records
+from qtomo import TFIM, RecordFile, Records, simulate, train, write_records
 from qtomo.analysis import estimate_observables, exact_value, pauli
-from qtomo.analysis.observables import chain_observables
 from qtomo.distribution import LOST
 from qtomo.errors import InputError
 from qtomo.noise import parse_noise
+from qtomo.observables import chain_observables
 from qtomo.povm import named_povm
-from qtomo.records import SettingList, read_setting_list
+from qtomo.records import Calibration, SettingList, Target, read_setting_list
 
 MODEL = TFIM(4)
 LIST = SettingList(np.array([[2, 2, 2, 2], [0, 0, 0, 0], [0, 1, 2, 0]], np.uint8), np.array([9000, 7000, 500]))
@@ -19,7 +19,7 @@ LIST = SettingList(np.array([[2, 2, 2, 2], [0, 0, 0, 0], [0, 1, 2, 0]], np.uint8
 
 def test_a_list_of_settings_is_measured_as_listed(tmp_path):
     with RecordFile(simulate(MODEL, None, tmp_path / "a.h5", "pauli6", seed=1, settings=LIST)) as file:
-        assert (file.design, file.n_records, file.n_outcomes) == ("fixed", 16_500, 6)
+        assert (file.design, file.n_records, file.n_outcomes) == ("listed", 16_500, 6)
         settings, labels = file.settings(), file.load()
         assert (settings == np.repeat(LIST.bases, LIST.shots, axis=0)).all()
         assert (labels // 2 == settings).all()
@@ -32,17 +32,17 @@ def test_observables_undo_noise_whatever_the_design(tmp_path, noise, design):
     n = 60_000 if design == "random" else None
     with RecordFile(simulate(MODEL, n, tmp_path / "a.h5", "pauli6", 3, noise, settings=design)) as file:
         wanted = chain_observables(4, MODEL.terms())
-        found = estimate_observables(wanted, file.load(), file.povm, given_settings=True)
+        found = estimate_observables(wanted, file.records())
         scores = [found[o.name].z_score(exact_value(o, file.target.state())) for o in wanted]
     assert np.abs(scores).max() < 4.5
 
 
 def test_known_bases_tell_more_than_a_random_outcome(tmp_path):
     with RecordFile(simulate(MODEL, 20_000, tmp_path / "a.h5", "pauli6", 3, settings="random")) as file:
-        labels = file.load()
+        records = file.records()
         errors = [
-            estimate_observables([pauli("Z1 Z2")], labels, file.povm, given_settings=given)["Z1 Z2"].standard_error
-            for given in (True, False)
+            estimate_observables([pauli("Z1 Z2")], given)["Z1 Z2"].standard_error
+            for given in (records, Records(records.labels, records.povm))
         ]
     assert errors[0] < 0.9 * errors[1]
 
@@ -52,13 +52,15 @@ def test_a_product_that_was_never_measured_is_told(tmp_path):
         RecordFile(simulate(MODEL, None, tmp_path / "a.h5", "pauli6", settings=LIST)) as file,
         pytest.raises(InputError, match="no record is measured in all bases of 'Y0 Y1'"),
     ):
-        estimate_observables([pauli("Y0 Y1")], file.load(), file.povm, given_settings=True)
+        estimate_observables([pauli("Y0 Y1")], file.records())
 
 
 def test_a_turned_basis_is_told():
     turned = named_povm("pauli6").turned([[0.6, 0.8, 0], [-0.8, 0.6, 0], [0, 0, 1]])
     with pytest.raises(InputError, match="site 0: basis X of POVM 'pauli6' does not measure X"):
-        estimate_observables([pauli("X0")], np.zeros((9, 1), np.uint8), turned, given_settings=True)
+        estimate_observables(
+            [pauli("X0")], Records(np.zeros((9, 1), np.uint8), turned, settings=np.zeros((9, 1), np.uint8))
+        )
 
 
 def test_lost_bits_keep_their_basis(tmp_path):
@@ -70,10 +72,50 @@ def test_lost_bits_keep_their_basis(tmp_path):
 def test_columns_come_back(tmp_path):
     blocks = [(np.zeros((5, 2), np.uint8), np.ones((5, 2), np.uint8))]
     times = np.arange(5) * 0.5
-    path = write_records(tmp_path / "a.h5", blocks, 2, named_povm("pauli6"), design="fixed", columns={"time": times})
+    path = write_records(tmp_path / "a.h5", blocks, 2, named_povm("pauli6"), design="listed", columns={"time": times})
     assert (RecordFile(path).columns()["time"] == times).all()
     with pytest.raises(InputError, match=r"column 'time' is .* expected numbers \(5,\)"):
-        write_records(tmp_path / "b.h5", blocks, 2, named_povm("pauli6"), design="fixed", columns={"time": times[:3]})
+        write_records(tmp_path / "b.h5", blocks, 2, named_povm("pauli6"), design="listed", columns={"time": times[:3]})
+
+
+def test_what_an_earlier_version_called_fixed_is_a_list(tmp_path):
+    path = simulate(MODEL, None, tmp_path / "a.h5", "pauli6", seed=1, settings=LIST)
+    with h5py.File(path, "r+") as file:
+        file["settings"].attrs["design"] = np.bytes_("fixed")
+    with RecordFile(path) as file:
+        assert file.design == file.records().design == "listed"
+
+
+def test_records_of_a_file_are_what_was_written(tmp_path):
+    """Outcomes, settings, columns, target, calibration and whether their order is known."""
+    rng = np.random.default_rng(0)
+    given = Records(
+        np.where(rng.random((50, 4)) < 0.1, LOST, rng.integers(0, 2, (50, 4))),
+        settings=rng.integers(0, 3, (50, 4)),
+        columns={"time": np.arange(50) * 0.5},
+        ordered=False,
+        calibration=Calibration(np.full((4, 2), 3), np.full((4, 2), 100)),
+    )
+    path = write_records(
+        tmp_path / "a.h5",
+        [(given.shot_settings, given.outcomes)],
+        4,
+        given.povm,
+        target=Target.of(MODEL),
+        design="random",
+        columns=given.columns,
+        ordered=False,
+        calibration=given.calibration,
+    )
+    with RecordFile(path) as file:
+        found = file.records()
+    assert (found.labels == given.labels).all()
+    assert (found.shot_settings == given.shot_settings).all()
+    assert (found.columns["time"] == given.columns["time"]).all()
+    assert (found.design, found.ordered, found.name) == ("random", False, str(path))
+    assert found.target.system == MODEL
+    assert (found.calibration.wrong == given.calibration.wrong).all()
+    assert (found.calibration.shots == given.calibration.shots).all()
 
 
 def test_a_model_does_not_learn_a_list_of_settings(tmp_path):

@@ -5,8 +5,8 @@ import shutil
 import pytest
 
 from qtomo import TFIM, simulate
-from qtomo.analysis.verification import verification_path, verify
 from qtomo.report.page import write_report
+from qtomo.verification import verification_path, verify
 from tests.report import test_page, test_verification_page
 from tests.report.browser import Browser, find_browser
 from tests.report.test_page import HOSTILE

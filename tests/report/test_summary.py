@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from qtomo import GHZ, TFIM, InputError, evaluate, simulate, train, write_state
-from qtomo.analysis.verification import verification_path, verify
 from qtomo.report.summary import sparkline, summarize
+from qtomo.verification import verification_path, verify
 
 QUICK = {"model": {"family": "gru", "hidden_size": 6}, "training": {"epochs": 1}}
 
@@ -57,7 +57,8 @@ def test_a_verification_names_the_fault(tmp_path):
     summary = summarize(verification_path(path))
     assert summary.facts["verdict"] == "inconsistent"
     assert "largest at qubit 2" in str(summary)
-    assert "qubit 2" in summary.facts["first-named fault"]
+    assert summary.facts["faults"].startswith("depolarizing on qubit 2, probability ")
+    assert "depolarizing on qubit 2" in summary.facts["headline"]
 
 
 def test_states(tmp_path):

@@ -58,12 +58,13 @@ def test_a_hundred_qubits():
     hop = {3: PAULIS["X"], 96: PAULIS["X"]}
     assert w.expectation(hop).real == pytest.approx(2 / 100, abs=1e-12)
     assert ghz.expectation(hop).real == pytest.approx(0, abs=1e-12)
-    from qtomo.analysis.observables import estimate_observables, pauli
+    from qtomo.observables import estimate_observables, pauli
+    from qtomo.records import Records
 
     for state, expected in ((ghz, {"Z3 Z96": 1, "Z50": 0}), (w, {"Z3 Z96": 0.96, "Z50": 0.98})):
         born = BornDistribution(state, "pauli4")
         records = born.sample(20_000, np.random.default_rng(5))
-        found = estimate_observables([pauli(text) for text in expected], records, born.povm)
+        found = estimate_observables([pauli(text) for text in expected], Records(records, born.povm))
         assert all(abs(found[text].z_score(value)) < 4.5 for text, value in expected.items())
 
 

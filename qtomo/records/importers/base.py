@@ -63,6 +63,7 @@ class Imported:
         blocks: the rows, uint8 (rows, n_sites) each, 255 where lost; raises InputError at what is wrong.
         columns: numbers a record, (n_records,) each.
         notes: how the file was understood, for a person to check.
+        ordered: whether rows stand in the order of measurement, which counts do not keep.
     """
 
     path: Path
@@ -72,6 +73,7 @@ class Imported:
     blocks: Callable[[], Iterator[Block]]
     columns: Callable[[], Columns] = dict
     notes: tuple[str, ...] = ()
+    ordered: bool = True
 
 
 @dataclass(frozen=True)

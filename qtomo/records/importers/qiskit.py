@@ -35,13 +35,14 @@ Order = Literal["qiskit", "plain"]
 
 @dataclass(frozen=True)
 class _Experiment:
-    """Shots in one setting: `words` as the file writes them, each with how often."""
+    """Shots in one setting: `words` as the file writes them, each with how often; counted where in no order."""
 
     place: str
     label: str | None
     words: list[tuple[str, int]]
     width: int | None
     is_result: bool
+    is_counted: bool
 
 
 def read_qiskit(
@@ -105,9 +106,10 @@ def read_qiskit(
         f"{len(experiments)} experiments; site 0 is the {'right' if reverse else 'left'}most bit of each string, "
         f"and the {'last' if basis_order == 'qiskit' else 'first'} letter of a basis label"
     ]
-    if any(count > 1 for experiment in experiments for _, count in experiment.words):
+    ordered = not any(experiment.is_counted for experiment in experiments)
+    if not ordered:
         notes.append("counts keep no order of shots")
-    return Imported(path, width, named_povm("pauli6"), True, blocks, notes=tuple(notes))
+    return Imported(path, width, named_povm("pauli6"), True, blocks, notes=tuple(notes), ordered=ordered)
 
 
 def _load(path: Path) -> Any:
@@ -163,19 +165,21 @@ def _experiment(place: str, entry: Any, is_result: bool) -> _Experiment:
         wrong = next((word for word in memory if not isinstance(word, str)), None)
         if wrong is not None:
             raise InputError(f"{place}, memory: found {wrong!r}, expected bit strings")
-        words = [(word, 1) for word in memory]
+        words, counted = [(word, 1) for word in memory], False
     elif isinstance(counts, dict) and counts:
         for word, count in counts.items():
             if not isinstance(count, int) or isinstance(count, bool) or count < 0:
                 raise InputError(f"{place}, counts of '{word[:40]}': {str(count)[:40]}, expected a whole number from 0")
-        words = [(word, count) for word, count in counts.items() if count]
+        words, counted = [(word, count) for word, count in counts.items() if count], True
     else:
-        words = []
+        words, counted = [], False
     if not words:
         raise InputError(f"{place}: no shots, expected counts or memory")
     header = _object(entry.get("header"))
     width = header.get("memory_slots")
-    return _Experiment(place, _find_label(entry, header), words, width if isinstance(width, int) else None, is_result)
+    return _Experiment(
+        place, _find_label(entry, header), words, width if isinstance(width, int) else None, is_result, counted
+    )
 
 
 def _object(value: Any) -> dict[str, Any]:

@@ -1,0 +1,68 @@
+"""What calibration shots say of each qubit's readout."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qtomo.errors import InputError
+
+__all__ = ["Calibration"]
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """Shots of |0...0> and of |1...1>, counted qubit by qubit.
+
+    What is prepared wrongly counts as read wrongly.
+
+    Args:
+        wrong: shots of |0> read as 1 and of |1> read as 0, int (n_sites, 2).
+        shots: shots of |0> and of |1> whose bit was not lost, int (n_sites, 2).
+
+    Raises:
+        InputError: other shapes, no shot of a state, or more wrong ones than shots.
+    """
+
+    wrong: NDArray[np.int64]
+    shots: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        if self.wrong.ndim != 2 or self.wrong.shape[1] != 2 or self.wrong.shape != self.shots.shape:
+            raise InputError(f"calibration counts of shapes {self.wrong.shape} and {self.shots.shape}, expected (N, 2)")
+        if self.shots.min() < 1:
+            site, state = np.argwhere(self.shots < 1)[0]
+            raise InputError(f"calibration of site {site}: no shot of |{state}>")
+        if self.wrong.min() < 0 or (self.wrong > self.shots).any():
+            raise InputError("calibration counts: more shots read wrongly than there are, or a negative number")
+
+    @property
+    def n_sites(self) -> int:
+        """N, the number of qubits."""
+        return len(self.wrong)
+
+    @property
+    def flips(self) -> NDArray[np.float64]:
+        """Share of |0> read as 1 and of |1> read as 0, (n_sites, 2)."""
+        return self.wrong / self.shots
+
+    @property
+    def errors(self) -> NDArray[np.float64]:
+        """Standard errors of `flips`; never 0, from (k + 1/2)/(n + 1)."""
+        smooth = (self.wrong + 0.5) / (self.shots + 1)
+        return np.sqrt(smooth * (1 - smooth) / (self.shots + 1))
+
+    @property
+    def confusion(self) -> NDArray[np.float64]:
+        """p(read a | true b), (n_sites, 2, 2)."""
+        p0, p1 = self.flips.T
+        return np.array([[1 - p0, p1], [p0, 1 - p1]]).transpose(2, 0, 1)
+
+    def describe(self) -> list[str]:
+        """One line per qubit."""
+        return [
+            f"site {site}: 0 read as 1 {p[0]:.5f} ± {e[0]:.5f}, 1 read as 0 {p[1]:.5f} ± {e[1]:.5f}"
+            for site, (p, e) in enumerate(zip(self.flips, self.errors, strict=True))
+        ]

@@ -1,0 +1,346 @@
+"""Which listed faults explain records that are not of the target, how large they are, and whether they explain all.
+
+Faults are taken one after another, each the likeliest given those before; strengths are then fitted together, and
+what is no longer needed is dropped. The result is believed only if the records do not reject it in their turn: what
+is learned from them and every test of a state are asked again of the fitted distribution. Its likelihood is that of
+the best member of its family, so that likelihood ratios against it hold as they do against the target (universal
+inference, arXiv 1912.11436).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qtomo.statistics.estimate import Estimate
+from qtomo.statistics.evidence import likelihood_interval
+from qtomo.verification.checks import OF_STATE, Test, adjusted
+from qtomo.verification.checks.targets import conditional_log_prob, learned
+from qtomo.verification.context import Context
+from qtomo.verification.faults import FAMILIES, Explanation, Fault, FaultKind
+from qtomo.verification.faults.local import fit_strength
+from qtomo.verification.learned import Learned, learned_ratios
+
+__all__ = ["Diagnosis", "diagnose"]
+
+Reals = NDArray[np.float64]
+
+_MOST_FAULTS = 4
+#: Nats by which a fault has to be likelier than none, and than another to be told from it: 100 to 1.
+_TOLD = math.log(100)
+_ANGLES = 64  # at most, that are looked at for other peaks of a likelihood
+_TRIED = 4  # of the likeliest kinds, that are asked whether they explain the records alone
+_RIVALS = 12  # of a fault, that are tried in its place beside others
+_LOOKED_AT = (400_000, 3_000, 20_000)  # records times qubits, and records, that a search goes through
+_SIZED = 2_000_000  # records times qubits from which a curve is interpolated
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What explains the records.
+
+    Args:
+        faults: found, in the order of their evidence, with intervals where the fit is not rejected.
+        tied: for each, others that explain the records as well as far as they tell.
+        rejecting: tests that reject the fitted faults, smallest p first; none where these explain the records.
+        share: of what the learned alternative sees, as far as it sees anything.
+        context: the records under the fitted faults.
+    """
+
+    faults: list[Fault]
+    tied: list[list[Fault]]
+    rejecting: list[Test]
+    share: float | None
+    context: Context
+
+    @property
+    def explains(self) -> bool:
+        """Whether there is a fault, and the records do not reject its fit."""
+        return bool(self.faults) and not self.rejecting
+
+
+@dataclass(frozen=True, eq=False)
+class _Chosen:
+    """Explanations with strengths, applied one after another."""
+
+    explanations: tuple[Explanation, ...] = ()
+    strengths: tuple[float, ...] = ()
+
+    def apply(self, context: Context, strengths: Sequence[float] | None = None) -> Context:
+        for explanation, strength in zip(self.explanations, strengths or self.strengths, strict=True):
+            context = explanation.apply(context, strength)
+        return context
+
+    def and_(self, one: Explanation) -> _Chosen:
+        return _Chosen((*self.explanations, one), (*self.strengths, one.strength))
+
+    def without(self, index: int) -> _Chosen:
+        return _Chosen(
+            self.explanations[:index] + self.explanations[index + 1 :],
+            self.strengths[:index] + self.strengths[index + 1 :],
+        )
+
+
+def diagnose(context: Context, alternative: Learned | None) -> Diagnosis:
+    """Explain records that a test has told from the target."""
+    options = context.options
+    product, fewest, most = _LOOKED_AT
+    size = min(most, max(fewest, product // context.records.n_sites))
+    while True:
+        part = context.part(size, "diagnosis")
+        chosen, tied, rejecting = _selected(part)
+        if chosen.explanations or part is context:
+            break
+        size *= 4  # too few to show it
+    options.say("how large the faults are")
+    fitted = chosen.apply(context)
+    if part is not context and chosen.explanations:
+        rejecting = _rejecting(context, chosen, fitted)
+    faults = _sized(context, chosen, intervals=not rejecting)
+    share = _share(context, fitted, alternative) if chosen.explanations else None
+    return Diagnosis(faults, tied, rejecting, share, fitted)
+
+
+def _selected(context: Context) -> tuple[_Chosen, list[list[Fault]], list[Test]]:
+    """Forward selection until the records do not reject the fit; where two or more do not suffice, each is looked for
+    anew beside the others.
+    """
+    chosen, current, rejecting = _Chosen(), context, list[Test]()
+    rivals: list[list[Explanation]] = []
+    first = chosen, rivals
+    while len(chosen.explanations) < _MOST_FAULTS:
+        context.options.say("which fault explains the records" + (", beside those found" if rivals else ""))
+        candidates = _candidates(current)
+        if not candidates or not candidates[0].score - current.log_likelihood > _TOLD:
+            break
+        for index in _worth_trying(candidates):
+            others = candidates[:index] + candidates[index + 1 :]
+            fitted = _refitted(context, chosen.and_(candidates[index]), [*rivals, others])
+            current, rejecting, done = _settled(context, *fitted)
+            first = fitted if index == 0 else first
+            if not rejecting or done:
+                break
+        else:  # none of them suffices: go on from the likeliest
+            fitted = first
+            current, rejecting, done = _settled(context, *fitted)
+        chosen, rivals = fitted
+        if not rejecting or done:
+            break
+        if len(chosen.explanations) > 1:
+            chosen, rivals = _refitted(context, *_exchanged(context, chosen, rivals))
+            current, rejecting, done = _settled(context, chosen, rivals)
+            if not rejecting:
+                break
+    return chosen, _tied(context, chosen, rivals), rejecting
+
+
+def _worth_trying(candidates: list[Explanation]) -> list[int]:
+    """The likeliest, and others that are nearly as likely, one of a kind each: one of them may be enough by itself."""
+    found: dict[FaultKind, int] = {}
+    for index, one in enumerate(candidates):
+        if candidates[0].score - one.score < 2 * _TOLD and len(found) < _TRIED:
+            found.setdefault(one.fault.kind, index)
+    return sorted(found.values())
+
+
+def _settled(context: Context, chosen: _Chosen, rivals: list[list[Explanation]]) -> tuple[Context, list[Test], bool]:
+    """The records under what is chosen, the tests that reject it, and whether nothing can follow it."""
+    current = chosen.apply(context)
+    last = chosen.explanations[-1].fault.kind
+    return current, _rejecting(context, chosen, current), last in (FaultKind.DRIFT, FaultKind.DUPLICATES)
+
+
+def _exchanged(
+    context: Context, chosen: _Chosen, rivals: list[list[Explanation]]
+) -> tuple[_Chosen, list[list[Explanation]]]:
+    """Each fault replaced by the likeliest one beside the others, where that is another and likelier."""
+    for index in range(len(chosen.explanations)):
+        context.options.say(f"another fault in place of {chosen.explanations[index].fault.what}")
+        now = chosen.apply(context).log_likelihood
+        others = chosen.without(index)
+        candidates = _candidates(others.apply(context))
+        if candidates and not candidates[0].log_likelihood < now - _TOLD:
+            chosen = others.and_(candidates[0])
+            rivals = [*rivals[:index], *rivals[index + 1 :], candidates[1:]]
+    return chosen, rivals
+
+
+def _tied(context: Context, chosen: _Chosen, rivals: list[list[Explanation]]) -> list[list[Fault]]:
+    """For each fault those that are as likely in its place, the others being as they are."""
+    found = []
+    for index, one in enumerate(chosen.explanations):
+        best = chosen.apply(context).log_likelihood - one.log_places
+        near = [rival for rival in rivals[index] if not rival.fault.same_as(one.fault)]
+        if len(chosen.explanations) == 1:
+            found.append([rival.fault for rival in near if best - rival.score < _TOLD])
+            continue
+        others = chosen.without(index)
+        same = []
+        for rival in near[:_RIVALS]:
+            total = _peak(context, others.and_(rival))
+            if best - (total - rival.log_places) < _TOLD:
+                same.append(rival.fault)
+        found.append(same)
+    return found
+
+
+def _peak(context: Context, chosen: _Chosen) -> float:
+    """Log-likelihood with the strength of the last one fitted again."""
+    last = chosen.explanations[-1]
+    if last.curve is None:
+        return chosen.apply(context).log_likelihood
+    curve = _curve(context, chosen, chosen.strengths, len(chosen.strengths) - 1)
+    return fit_strength(curve, *_around(last, chosen.strengths[-1]))[1]
+
+
+def _around(one: Explanation, strength: float) -> tuple[list[float], tuple[float, float]]:
+    """A grid about a strength, and its ends, within what is possible."""
+    near = {strength * factor for factor in (0.0, 0.5, 0.8, 1.0, 1.25, 2.0)}
+    inside = sorted(min(max(t, one.bounds[0]), one.bounds[1]) for t in near)
+    return inside, (inside[0], inside[-1])
+
+
+def _candidates(context: Context) -> list[Explanation]:
+    found: list[Explanation] = []
+    for family in FAMILIES:
+        best = max((one.log_likelihood for one in found), default=-math.inf)
+        found += [one for one in family(context, best) if math.isfinite(one.score)]
+    return sorted(found, key=lambda one: -one.score)
+
+
+def _refitted(
+    context: Context, chosen: _Chosen, rivals: list[list[Explanation]]
+) -> tuple[_Chosen, list[list[Explanation]]]:
+    """All strengths fitted together, two rounds of one after another; faults that are not needed are dropped."""
+    if len(chosen.explanations) == 1:
+        return chosen, rivals
+    strengths = list(chosen.strengths)
+    for _ in range(2):
+        for index, one in enumerate(chosen.explanations):
+            if one.curve is not None:
+                curve = _curve(context, chosen, strengths, index)
+                strengths[index], _top = fit_strength(curve, *_around(one, strengths[index]))
+    chosen, index = _Chosen(chosen.explanations, tuple(strengths)), 0
+    while index < len(chosen.explanations) > 1:
+        fewer = chosen.without(index)
+        if chosen.apply(context).log_likelihood - fewer.apply(context).log_likelihood < _TOLD:
+            chosen, rivals = fewer, rivals[:index] + rivals[index + 1 :]
+        else:
+            index += 1
+    return chosen, rivals
+
+
+def _curve(context: Context, chosen: _Chosen, strengths: Sequence[float], index: int) -> Callable[[float], float]:
+    """Log-likelihood by the strength of one of the chosen, the others as they are."""
+
+    def curve(t: float) -> float:
+        moved = [*strengths[:index], t, *strengths[index + 1 :]]
+        return chosen.apply(context, moved).log_likelihood
+
+    return curve
+
+
+def _rejecting(context: Context, chosen: _Chosen, fitted: Context) -> list[Test]:
+    """Tests that reject the fitted distribution, on the records that it speaks of."""
+    contexts = [fitted, *(part for one in chosen.explanations for part in one.rest(context))]
+    tests: list[Test] = []
+    for part in contexts:
+        if part.n_impossible:
+            return adjusted(list(OF_STATE[0](part)))
+        for check in OF_STATE:
+            tests += check(part)
+        plain = replace(part, options=replace(part.options, alternative="kgram"))
+        tests += learned(part, learned_ratios(plain))
+    return [test for test in adjusted(tests) if test.rejects(context.options.alpha)]
+
+
+def _sized(context: Context, chosen: _Chosen, intervals: bool) -> list[Fault]:
+    """The faults with their sizes; with intervals that let the other strengths follow, where the fit is believed."""
+    widening = _widening(context, chosen) if len(chosen.explanations) > 1 and intervals else None
+    found = []
+    for index, (one, strength) in enumerate(zip(chosen.explanations, chosen.strengths, strict=True)):
+        if one.curve is None:
+            found.append(one.fault)
+            continue
+        if not intervals:
+            size = Estimate(
+                strength, math.inf, *one.bounds, context.options.level, len(context.records), "rejected fit"
+            )
+            found.append(replace(one.fault, size=size))
+            continue
+        curve = _curve(context, chosen, chosen.strengths, index)
+        factor = 1.0 if widening is None else float(widening[index])
+        found.append(replace(one.fault, size=_estimate(context, curve, one, strength, factor)))
+    return found
+
+
+def _estimate(
+    context: Context, curve: Callable[[float], float], one: Explanation, strength: float, widening: float
+) -> Estimate:
+    """A strength with the interval of its likelihood ratio."""
+    best, _top = fit_strength(curve, *_around(one, strength))
+    level = context.options.level
+    low, high, error = likelihood_interval(curve, best, one.bounds, level, widening)
+    if one.fault.parameter == "angle":
+        low, high = _with_other_peaks(curve, (low, best, high), one.bounds, context.records.n_sites)
+    method = "maximum likelihood, interval by likelihood ratio"
+    return Estimate(best, error, min(low, best), max(high, best), level, len(context.records), method)
+
+
+def _with_other_peaks(
+    curve: Callable[[float], float], found: tuple[float, float, float], bounds: tuple[float, float], n_sites: int
+) -> tuple[float, float]:
+    """An interval of an angle widened to all angles that are as likely: a state of many qubits may look alike at
+    several.
+    """
+    low, _best, high = found
+    floor = min(curve(low), curve(high))
+    angles = np.linspace(*bounds, min(4 * n_sites, _ANGLES) + 1).tolist()
+    likely = [angle for angle in angles if curve(angle) >= floor]
+    return min([low, *likely]), max([high, *likely])
+
+
+def _widening(context: Context, chosen: _Chosen) -> Reals:
+    """How much wider an interval is for the other strengths being fitted, from the scores of the records."""
+    fitted = chosen.apply(context)
+    base = fitted.log_prob
+    scores = []
+    for index, (one, strength) in enumerate(zip(chosen.explanations, chosen.strengths, strict=True)):
+        if one.curve is None or one.fault.kind in (FaultKind.DRIFT, FaultKind.DUPLICATES, FaultKind.MEMORY):
+            scores.append(np.zeros(len(base)))
+            continue
+        step = 1e-3 * max(abs(strength), 1e-2) * (1 if strength < one.bounds[1] / 2 else -1)
+        moved = chosen.apply(context, [t + step * (i == index) for i, t in enumerate(chosen.strengths)]).log_prob
+        difference = (moved - base) / step if len(moved) == len(base) else np.zeros(len(base))
+        scores.append(np.where(np.isfinite(difference), difference, 0.0))
+    information = np.stack(scores) @ np.stack(scores).T
+    inverse = np.linalg.pinv(information, rcond=1e-10, hermitian=True)
+    found: Reals = np.sqrt(np.maximum(np.diag(inverse) * np.diag(information), 1.0))
+    return found
+
+
+def _share(context: Context, fitted: Context, alternative: Learned | None) -> float | None:
+    """The share of the alternative's gain over the target that the faults explain, on records it has not seen."""
+    if alternative is None or len(fitted.records) != len(context.records) or fitted.records is not context.records:
+        return None
+    before, after = (
+        np.concatenate(alternative.log_ratios(conditional_log_prob(one))) for one in (_without_zeros(context), fitted)
+    )
+    if not (np.isfinite(before).all() and np.isfinite(after).all()):
+        return None
+    seen = float(before.mean())
+    if seen <= 2 * float(before.std()) / math.sqrt(len(before)):
+        return None
+    return min(1.0, max(0.0, 1 - max(0.0, float(after.mean())) / seen))
+
+
+def _without_zeros(context: Context) -> Context:
+    """The target with as much white noise as there are forbidden records, so that its likelihood is finite."""
+    if not context.n_impossible:
+        return context
+    share = min(0.5, context.n_impossible / len(context.records))
+    return context.under(context.hypothesis.mixed(share, context.hypothesis.alone(None)))

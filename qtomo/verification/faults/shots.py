@@ -1,0 +1,319 @@
+"""Shots that are not independent, or not all alike: duplicates, bits that stay, and a change along the shots."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from qtomo.distribution import LOST
+from qtomo.errors import InputError
+from qtomo.seeds import stream
+from qtomo.states.local import pauli_coefficients
+from qtomo.statistics.evidence import log_mean_exp
+from qtomo.verification.context import Context
+from qtomo.verification.faults.base import Explanation, Fault, FaultKind
+from qtomo.verification.faults.local import LOCAL_KINDS, applied, everywhere_curve, fit_strength, site_curve
+
+__all__ = ["Segments", "drift_explanations", "duplicates", "explanations", "memory", "segments"]
+
+Reals = NDArray[np.float64]
+
+_SHARES = np.array([0.005, 0.01, 0.03, 0.1, 0.3, 0.6, 0.95])
+_BLOCKS = 40
+_RARE = 0.05  # equal shots expected by chance, from which a copy tells nothing
+_CHANGED = math.log(100)  # nats by which a change has to be likelier than the same fault all along
+_STRENGTHS = 8  # of a fault's grid that a change of it is looked for with, from the largest
+
+
+@dataclass(frozen=True, eq=False)
+class Copies:
+    """How likely each shot is, alone and as a copy of an earlier one.
+
+    Args:
+        log_prob: ln P(bits | settings), or ln P(outcomes), (n,). copy: probability that a copy of an earlier shot of
+        its setting, drawn at random, is this one; 0 where so many are
+            like it by chance that a copy would tell nothing, (n,).
+        possible: whether there is an earlier one, (n,).
+    """
+
+    log_prob: Reals
+    copy: Reals
+    possible: NDArray[np.bool_]
+
+    def curve(self, share: float) -> float:
+        """Log-likelihood of all shots if so large a share of them are copies, less that if none is.
+
+        What common shots would gain is left out, so that it is at most that of a distribution.
+        """
+        with np.errstate(divide="ignore"):
+            copied = np.log(share) + np.log(self.copy) - self.log_prob if share else np.full(len(self.copy), -np.inf)
+            logs = np.logaddexp(np.log1p(-share) if share < 1 else -np.inf, copied)
+        return float(logs[self.possible].sum())
+
+    def log_e(self) -> float:
+        """ln of the average likelihood ratio over shares: an e-value."""
+        return log_mean_exp([self.curve(float(share)) for share in _SHARES])
+
+
+def _conditional(context: Context) -> Reals:
+    """ln P of each record given its settings, (n,)."""
+    found = context.log_prob
+    if context.records.has_settings:
+        found = found + math.log(3) * (~context.records.lost).sum(axis=1)
+    return found
+
+
+def duplicates(context: Context) -> Copies:
+    """Shots in random order, each as a copy of any before it in its setting: in order they need not be."""
+    n = len(context.records)
+    order = stream(context.options.seed, "duplicates").permutation(n)
+    index = context.records.setting_index
+    setting = np.zeros(n, dtype=np.int64) if index is None else index
+    same = _earlier(context.inverse[order])
+    earlier = _earlier(setting[order])
+    log_prob = _conditional(context)[order]
+    rare = earlier * np.exp(log_prob) < _RARE
+    copy = np.where(rare & (earlier > 0), same / np.maximum(earlier, 1), 0.0)
+    return Copies(log_prob, copy, earlier > 0)
+
+
+def _earlier(keys: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How many equal keys stand before each."""
+    order = np.argsort(keys, kind="stable")
+    ordered = keys[order]
+    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+    sizes = np.diff(np.append(starts, len(keys)))
+    rank = np.arange(len(keys)) - np.repeat(starts, sizes)
+    found = np.empty(len(keys), dtype=np.int64)
+    found[order] = rank
+    return found
+
+
+def repeats(context: Context, lag: int) -> float:
+    """The p-value of as many shots being equal to the one `lag` before them, whatever their distribution.
+
+    Shots of one setting are exchangeable if they are independent, all shots where settings were drawn at random: of c
+    equal ones among m, any two are equal with probability c(c - 1)/(m(m - 1)). The number of such coincidences is
+    Poisson.
+    """
+    records, order = context.records, context.records.order
+    assert order is not None
+    rows = context.inverse[order]
+    listed = records.design == "listed" and records.setting_index is not None
+    groups = records.setting_index[order] if listed and records.setting_index is not None else np.zeros(len(rows), int)
+    together = groups[lag:] == groups[:-lag]
+    equal = int(np.count_nonzero(together & (rows[lag:] == rows[:-lag])))
+    if not equal:
+        return 1.0
+    n_groups = int(groups.max()) + 1
+    sizes = np.bincount(groups, minlength=n_groups).astype(np.float64)
+    group_of_row = np.zeros(len(context.rows), dtype=np.int64)
+    group_of_row[rows] = groups
+    same = np.bincount(group_of_row, context.counts * (context.counts - 1), n_groups)
+    chance = same / np.maximum(sizes * (sizes - 1), 1)
+    expected = float((np.bincount(groups[lag:][together], minlength=n_groups) * chance).sum())
+    return float(stats.poisson.sf(equal - 1, expected))
+
+
+def memory(context: Context) -> tuple[Reals, Reals]:
+    """Log-likelihood of all shots if one qubit's bit is that of the shot before with some probability, less that if
+    not: at each qubit (shares, n_sites), and at one drawn at random for each shot (shares,).
+    """
+    records, order = context.records, context.records.order
+    assert order is not None
+    povm, n = context.hypothesis.povm, len(records)
+    table = pauli_coefficients(povm.site_elements(records.n_sites))
+    rows = context.inverse[order]
+    bits = records.outcomes[order]
+    at_site, anywhere = np.zeros((len(_SHARES), records.n_sites)), np.zeros(len(_SHARES))
+    sites = np.arange(records.n_sites)
+    plain = context.hypothesis.plain_sites
+    for first in range(1, n, 8192):
+        last = min(n, first + 8192)
+        now, before = bits[first:last], bits[first - 1 : last - 1]
+        known = (now != LOST) & (before != LOST) & plain
+        weights = context.likelihoods.weights[rows[first:last]]
+        chance = np.exp(
+            context.likelihoods.log_prob[rows[first:last]] - context.likelihoods.log_scale[rows[first:last]]
+        )
+        if records.has_settings:
+            bases = records.shot_settings[order[first:last]]
+            pair = table[sites, 2 * bases] + table[sites, 2 * bases + 1]
+        else:
+            pair = np.broadcast_to(np.array([1.0, 0.0, 0.0, 0.0]), (last - first, records.n_sites, 4))
+        stays = np.where(now == before, np.einsum("nip,nip->ni", pair, weights), 0.0)
+        for index, share in enumerate(_SHARES):
+            mixed = np.where(known, (1 - share) * chance[:, None] + share * stays, chance[:, None])
+            with np.errstate(divide="ignore", invalid="ignore"):
+                at_site[index] += np.log(mixed / chance[:, None]).sum(axis=0)
+                anywhere[index] += np.log(mixed.mean(axis=1) / chance).sum()
+    return at_site, anywhere
+
+
+@dataclass(frozen=True, eq=False)
+class Segments:
+    """What blocks of shots, in their order, say of each local fault.
+
+    Args:
+        rows: row numbers in order, a block each.
+        gains: by kind, log-likelihood ratio of each block with the fault at each qubit, and last at one drawn at random
+            for each shot: (strengths, n_sites + 1, blocks).
+        strengths: by kind.
+    """
+
+    rows: list[NDArray[np.int64]]
+    gains: dict[FaultKind, Reals]
+    strengths: dict[FaultKind, Reals]
+
+    def after(self, kind: FaultKind) -> Reals:
+        """The same of all blocks from each on but the first: (strengths, n_sites + 1, blocks - 1)."""
+        found: Reals = np.cumsum(self.gains[kind][:, :, ::-1], axis=2)[:, :, ::-1][:, :, 1:]
+        return found
+
+    def constant(self) -> float:
+        """Log-likelihood ratio of the best fault that is there all along, 0 if none is better than none."""
+        return max(0.0, *(float(gains.sum(axis=2).max()) for gains in self.gains.values()))
+
+    def log_e(self) -> float:
+        """ln of the average likelihood ratio over kinds, places, strengths and onsets to the best that is there all
+        along: an e-value against both the hypothesis and faults that do not change.
+        """
+        return log_mean_exp([log_mean_exp(self.after(kind)) for kind in self.gains]) - self.constant()
+
+
+def segments(context: Context) -> Segments:
+    """Evidence of a fault that sets in along the shots.
+
+    Raises:
+        InputError: fewer than two shots whose order is known.
+    """
+    order = context.records.order
+    if order is None or len(order) < 2:
+        raise InputError("the order of the shots is not known")
+    n_blocks = min(_BLOCKS, len(order))
+    blocks = np.array_split(order, n_blocks)
+    gains: dict[FaultKind, Reals] = {}
+    strengths: dict[FaultKind, Reals] = {}
+    likelihoods = context.likelihoods
+    chance = np.exp(likelihoods.log_prob - likelihoods.log_scale)
+    sites = np.arange(context.records.n_sites)
+    for kind, local in LOCAL_KINDS.items():
+        try:
+            parts = local.parts(context.hypothesis.povm, len(sites))
+        except InputError:
+            continue
+        chosen = np.array(local.grid[-_STRENGTHS:])
+        functions = local.functions(chosen)
+        table = parts.astype(np.float32)
+        found = np.zeros((len(chosen), len(sites) + 1, n_blocks))
+        for index, block in enumerate(blocks):
+            rows = context.inverse[block]
+            labels = np.minimum(context.rows[rows], parts.shape[2] - 1)
+            values = np.einsum("knip,nip->kni", table[:, sites, labels], likelihoods.weights[rows])
+            for place, weights in enumerate(functions.T):
+                ratio = np.einsum("k,kni->ni", weights, values).clip(0) / chance[rows, None]
+                with np.errstate(divide="ignore"):
+                    found[place, :-1, index] = np.log(ratio).sum(axis=0)
+                    found[place, -1, index] = np.log(ratio.mean(axis=1)).sum()
+        gains[kind], strengths[kind] = found, chosen
+    return Segments(blocks, gains, strengths)
+
+
+def explanations(context: Context, _best: float = -math.inf) -> Iterable[Explanation]:
+    """Copies among the shots, and a fault that sets in along them."""
+    if context.n_impossible:
+        return
+    base = context.log_likelihood
+    found = duplicates(context)
+    strength, gain = fit_strength(found.curve, map(float, _SHARES), (0.0, 0.999))
+    if gain > 0:
+        yield _copied(base, found.curve, strength, gain, "")
+    if context.records.order is not None:
+        yield from drift_explanations(context)
+
+
+def _copied(base: float, curve: Callable[[float], float], strength: float, gain: float, detail: str) -> Explanation:
+    def apply(context: Context, _share: float) -> Context:
+        first = np.sort(np.unique(context.inverse, return_index=True)[1])
+        return context.of(context.records.take(first))
+
+    fault = Fault(FaultKind.DUPLICATES, None, parameter="share", detail=detail)
+    return Explanation(fault, strength, base + gain, 0.0, apply, lambda t: base + curve(t), (0.0, 0.999))
+
+
+def drift_explanations(context: Context) -> Iterator[Explanation]:
+    """For the kind and place that gain most: the onset among the shots, and the strength after it."""
+    try:
+        found = segments(context)
+    except InputError:
+        return
+    best: tuple[float, FaultKind, int, int, int] | None = None
+    for kind in found.gains:
+        after = found.after(kind)
+        place, site, cut = (int(x) for x in np.unravel_index(int(after.argmax()), after.shape))
+        if best is None or after[place, site, cut] > best[0]:
+            best = float(after[place, site, cut]), kind, place, site, cut
+    if best is None or best[0] <= 0:
+        return
+    _gain, kind, _place, site, cut = best
+    alone = site < context.records.n_sites
+    one = _sets_in(context, found, kind, site if alone else None, cut)
+    always = _always(context, kind, site if alone else None)
+    if one.log_likelihood > always + math.log(_BLOCKS) + _CHANGED:
+        yield one
+
+
+def _always(context: Context, kind: FaultKind, site: int | None) -> float:
+    """Log-likelihood with the same fault all along."""
+    local = LOCAL_KINDS[kind]
+    if site is not None:
+        return fit_strength(site_curve(context, kind, site), local.grid, local.bounds)[1]
+    few = context.part(4000, "drift")
+    guess, _ = fit_strength(everywhere_curve(few, kind), local.grid, local.bounds)
+    near = [min(max(guess * factor, local.bounds[0]), local.bounds[1]) for factor in (0.7, 0.85, 1.0, 1.15, 1.4)]
+    return fit_strength(everywhere_curve(context, kind), near, (min(near), max(near)))[1]
+
+
+def _sets_in(context: Context, found: Segments, kind: FaultKind, site: int | None, cut: int) -> Explanation:
+    order = np.concatenate(found.rows)
+    local = LOCAL_KINDS[kind]
+    onset = sum(len(rows) for rows in found.rows[: cut + 1])
+    strength = 0.0
+    for _ in range(2):  # strength after the onset, then the onset at that strength
+        later = context.of(context.records.take(order[onset:]))
+        few = later.part(4000, "drift")
+        curve = everywhere_curve(few, kind) if site is None else site_curve(later, kind, site)
+        strength, _ = fit_strength(curve, local.grid, local.bounds)
+        after = applied(context.hypothesis, kind, strength, site).log_prob(context.rows)
+        gains = (after - context.log_prob_rows)[context.inverse[order]]
+        sums = np.cumsum(gains[::-1])[::-1]
+        onset = int(np.argmax(sums[1:])) + 1 if len(sums) > 1 else 0
+    later = context.of(context.records.take(order[onset:]))
+    earlier = context.of(context.records.take(order[:onset]))
+    base = earlier.log_likelihood
+
+    def likelihood(t: float) -> float:
+        logs = applied(context.hypothesis, kind, t, site).log_prob(later.rows)
+        return base + float(later.counts @ logs) if np.isfinite(logs).all() else -math.inf
+
+    near = [strength * f for f in (0.5, 0.8, 1.0, 1.25, 2.0)]
+    inside = [min(max(t, local.bounds[0]), local.bounds[1]) for t in near]
+    strength, top = fit_strength(likelihood, inside, (min(inside), max(inside)))
+    inner = Fault(kind, None if site is None else (site,), parameter=local.parameter)
+    when = f"from about shot {onset:,} of {len(order):,} on"
+    places = math.log(len(found.gains)) + math.log((context.records.n_sites + 1) * len(order))
+
+    def apply(current: Context, t: float) -> Context:
+        moved = applied(current.hypothesis, kind, t, site)
+        return current.of(current.records.take(order[onset:])).under(moved)
+
+    def rest(current: Context) -> list[Context]:
+        return [current.of(current.records.take(order[:onset]))]
+
+    fault = Fault(FaultKind.DRIFT, inner.sites, parameter=local.parameter, detail=inner.what, when=when)
+    return Explanation(fault, strength, top, places, apply, likelihood, local.bounds, rest)

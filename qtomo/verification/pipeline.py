@@ -1,0 +1,258 @@
+"""Did the laboratory prepare the state? Records against an exact target: a verdict, and no more than they support."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from qtomo.distribution import Outcomes
+from qtomo.errors import InputError
+from qtomo.files import write_atomic
+from qtomo.records import RecordFile, Records, Target
+from qtomo.records.facts import record_facts
+from qtomo.states import State, System
+from qtomo.verification.certificates import Certificate, energy_witnesses, forbidden_share, misfit
+from qtomo.verification.checks import CHECKS, Test, adjusted
+from qtomo.verification.checks.targets import conditional_log_prob
+from qtomo.verification.checks.targets import learned as learned_check
+from qtomo.verification.context import Context, Options
+from qtomo.verification.diagnosis import Diagnosis, diagnose
+from qtomo.verification.faults import Fault, FaultKind, relabellings
+from qtomo.verification.faults.local import LOCAL_KINDS
+from qtomo.verification.hypothesis import Hypothesis
+from qtomo.verification.learned import Learned, check_alternative, learned_ratios
+from qtomo.verification.maps import batch_map, bond_map, heat_map, outcome_map, site_map
+from qtomo.verification.readout import fitted_readout
+from qtomo.verification.result import Verification
+from qtomo.verification.verdict import Findings, answer
+
+__all__ = ["better_labelling", "tested", "verification_path", "verify"]
+
+_WEIGHTS = 2**29  # bytes of local likelihoods that are held at once
+
+
+def verification_path(records: str | os.PathLike[str]) -> Path:
+    """Where the verdict on a record file is written: beside it."""
+    path = Path(records)
+    return path.with_name(f"{path.stem}.verification.json")
+
+
+def verify(
+    records: Records | str | os.PathLike[str],
+    target: System | State | None = None,
+    *,
+    alpha: float = 0.01,
+    level: float = 0.95,
+    alternative: str = "auto",
+    resolution: float = 0.05,
+    parity_records: str | os.PathLike[str] | None = None,
+    n_reference: int = 20_000,
+    seed: int = 0,
+    device: str = "cpu",
+    save: bool | None = None,
+    output: str | os.PathLike[str] | None = None,
+    command: str = "",
+    say: Callable[[str], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Verification:
+    """Ask whether records are of a target state; of a file, write the answer beside it.
+
+    Args:
+        records: a record file, or `Records`.
+        target: what was meant to be prepared; the records' own target where not given.
+        alpha: probability that records of the target are called inconsistent, over all tests together.
+        level: confidence of intervals and bounds.
+        alternative: what is learned from half of the records for the likelihood ratio on the other half: `auto` (the
+            best of k-grams, and from 10,000 whole records on a GRU), `kgram`, a family of the registry with exact
+            likelihood, or `none`.
+        resolution: strength of a fault of every qubit that a consistent verdict must exclude.
+        parity_records: a file of shots of all qubits in basis X, which refine the fidelity bound.
+        n_reference: exact records that are drawn for comparison.
+        seed: of all randomness.
+        device: `cpu`, `cuda` or `auto`.
+        save: write the answer as JSON; by default where the records are a file.
+        output: where, `NAME.verification.json` beside the records if not given.
+        command: how to ask again, kept with the answer.
+        say: called with a line about what is being done.
+        progress: called as progress(done, total) over the scoring.
+
+    Raises:
+        InputError: a bad file, no target, a target of other size, or options out of range.
+
+    >>> import numpy as np
+    >>> bits = np.random.default_rng(0).integers(0, 2, (300, 1))
+    >>> shots = Records(np.repeat(bits, 2, axis=1), settings=np.full((300, 2), 2))
+    >>> from qtomo import GHZ
+    >>> verify(shots, GHZ(2)).headline
+    'no test rejects the target, in Z alone: phases were not seen'
+    """
+    options = Options(
+        alpha,
+        level,
+        resolution,
+        alternative,
+        n_reference,
+        seed,
+        device,
+        say or (lambda _line: None),
+        progress or (lambda _done, _total: None),
+    )
+    _check_options(options)
+    given, facts = _given(records)
+    wanted = Target.of(target) if target is not None else given.target
+    if wanted is None:
+        raise InputError(f"{given.name}: names no target: say which state was meant to be prepared (--target)")
+    state = wanted.state()
+    if state.n_sites != given.n_sites:
+        raise InputError(f"{given.name}: records of {given.n_sites} qubits, the target has {state.n_sites}")
+    hypothesis = Hypothesis.of(state, given.povm, wanted.system, device)
+    context = Context(given, hypothesis, options)
+    found = _verified(context, _parity_bits(parity_records, given))
+    found = replace(found, target=wanted.describe(), measured=facts, command=command)
+    if save if save is not None else not isinstance(records, Records):
+        path = Path(output) if output is not None else verification_path(given.name)
+        write_atomic(path, json.dumps(found.to_dict(), indent=1) + "\n")
+    return found
+
+
+def better_labelling(records: Records, target: Target) -> Fault | None:
+    """A relabelling of all records, as of the order of their bits, that fits the target far better than they do as
+    they are; None where there is none, or the target has another number of qubits.
+
+    Their order in time is not looked at.
+    """
+    state = target.state()
+    if state.n_sites != records.n_sites:
+        return None
+    return relabellings.better_labelling(Context(records, Hypothesis.of(state, records.povm, target.system)))
+
+
+def _check_options(options: Options) -> None:
+    for name, value in (("alpha", options.alpha), ("resolution", options.resolution)):
+        if not 0 < value <= 0.5:
+            raise InputError(f"{name} is {value:g}, expected more than 0 and at most 0.5")
+    if not 0.5 <= options.level < 1:
+        raise InputError(f"level is {options.level:g}, expected a confidence from 0.5 to less than 1")
+    if options.n_reference < 1000:
+        raise InputError(f"{options.n_reference} exact records to compare with, expected at least 1000")
+    check_alternative(options.alternative)
+
+
+def _given(records: Records | str | os.PathLike[str]) -> tuple[Records, dict[str, str]]:
+    """The records, and what their file says of itself."""
+    if isinstance(records, Records):
+        return records, {}
+    if isinstance(records, np.ndarray):
+        from qtomo.records import checked_records
+
+        return checked_records(records, "verify"), {}
+    with RecordFile(records) as file:
+        return file.records(), record_facts(file)
+
+
+def _verified(context: Context, parity_bits: Outcomes | None) -> Verification:
+    """The whole verification of records in memory."""
+    whole, options = context, context.options
+    context, tests, learned = tested(_bounded(context))
+    rejecting = [test for test in tests if test.rejects(options.alpha)]
+    diagnosis = diagnose(context, learned) if rejecting else None
+    options.say("maps and bounds")
+    mapped = _mapped(diagnosis)
+    findings = Findings(context, whole, tests, diagnosis)
+    verdict, headline, claims = answer(findings)
+    return Verification(
+        file=context.records.name,
+        target="",
+        verdict=verdict,
+        headline=headline,
+        alpha=options.alpha,
+        level=options.level,
+        resolution=options.resolution,
+        n_records=len(whole.records),
+        faults=diagnosis.faults if diagnosis else [],
+        tied=diagnosis.tied if diagnosis else [],
+        explains=bool(diagnosis and diagnosis.explains),
+        share=diagnosis.share if diagnosis else None,
+        tests=tests,
+        certificates=_certificates(context, learned, parity_bits),
+        mapped=mapped,
+        sites=site_map(context, mapped),
+        heat=heat_map(context),
+        bonds=bond_map(context),
+        outcomes=outcome_map(context),
+        batches=batch_map(context, mapped),
+        claims=claims,
+        lost=float(whole.records.lost.mean()),
+    )
+
+
+def tested(context: Context) -> tuple[Context, list[Test], Learned | None]:
+    """The records under the target with its readout as fitted, all tests with Holm's correction, and what was
+    learned.
+    """
+    say = context.options.say
+    context, tests = fitted_readout(context)
+    for what, checks in CHECKS.items():
+        say(what)
+        for check in checks:
+            tests += check(context)
+    say("an alternative learned from each half of the records")
+    learned = learned_ratios(context)
+    tests += learned_check(context, learned)
+    return context, adjusted(tests), learned
+
+
+def _bounded(context: Context) -> Context:
+    """As many records, drawn at random, as local likelihoods fit into memory for."""
+    most = _WEIGHTS // (16 * context.records.n_sites)
+    if len(context.rows) <= most:
+        return context
+    return context.part(most, "within memory")
+
+
+def _mapped(diagnosis: Diagnosis | None) -> FaultKind:
+    """The kind of the first fault that has a strength at each qubit; depolarizing where there is none."""
+    for fault in diagnosis.faults if diagnosis else ():
+        if fault.kind in LOCAL_KINDS:
+            return fault.kind
+    return FaultKind.DEPOLARIZING
+
+
+def _certificates(context: Context, learned: Learned | None, parity_bits: Outcomes | None) -> list[Certificate]:
+    level = context.options.level
+    found = energy_witnesses(context.hypothesis.system, _as_fitted(context), level, parity_bits)
+    log_prob = conditional_log_prob(context)
+    ratios = {learned.name: learned.log_ratios(log_prob)} if learned is not None else {}
+    found.append(misfit(ratios, context.n_impossible, level))
+    if context.n_impossible:
+        found.append(forbidden_share(context.n_impossible, len(context.records), level))
+    return found
+
+
+def _as_fitted(context: Context) -> Records:
+    """The records with the measurement as it was fitted to the calibration."""
+    return context.records.measured_by(context.hypothesis.povm)
+
+
+def _parity_bits(path: str | os.PathLike[str] | None, records: Records) -> Outcomes | None:
+    """Bits of shots of all qubits in basis X: of a file of their own, or those among the records."""
+    if path is None:
+        if not records.has_settings:
+            return None
+        rows = (records.shot_settings == 0).all(axis=1)
+        return records.outcomes[rows] if rows.sum() > 30 else None
+    with RecordFile(path) as file:
+        if file.n_sites != records.n_sites or not file.has_settings:
+            raise InputError(f"{file.path}: expected shots with settings of {records.n_sites} qubits, all in basis X")
+        shots = file.records()
+        wrong = np.argwhere(shots.shot_settings != 0)
+        if len(wrong):
+            raise InputError(
+                f"{file.path}: /settings, row {wrong[0][0]}, site {wrong[0][1]}: expected basis X throughout"
+            )
+        return shots.outcomes

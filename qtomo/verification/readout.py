@@ -1,0 +1,145 @@
+"""Readout errors that calibration shots tell within their own error, fitted along with the records.
+
+With k of m calibration shots of a state read wrongly, a probability p of that has the likelihood p^k (1 - p)^(m - k);
+with the records' own it is largest at values that every test then takes for granted. As they are those of the target, a
+test errs to its side alone. Whether they agree with the calibration is a test of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special, stats
+
+from qtomo.bases import as_random_bases
+from qtomo.povm import POVM
+from qtomo.records import Calibration
+from qtomo.states.local import pauli_coefficients
+from qtomo.verification.checks import Test, TestKind
+from qtomo.verification.context import Context
+
+__all__ = ["fitted_readout"]
+
+Reals = NDArray[np.float64]
+
+_ROUNDS = 8
+_SETTLED = 0.01  # nats that a step may still gain
+_LARGEST = 0.5
+_CHUNK = 4096
+
+
+class _Readout:
+    """A measurement by the probabilities of reading 0 as 1 and 1 as 0: linear in both.
+
+    Args:
+        povm: the measurement with the calibration's own.
+        calibration: what they were estimated from.
+    """
+
+    def __init__(self, povm: POVM, calibration: Calibration) -> None:
+        n_sites = calibration.n_sites
+        self._name = povm.name
+        confusions = calibration.confusion
+        clean = []
+        for elements, confusion in zip(povm.site_elements(n_sites), confusions, strict=True):
+            inverse = np.linalg.inv(confusion)
+            if povm.measures_bases:
+                pairs = elements.reshape(3, 2, 2, 2)
+                bits = np.einsum("as,bsij->baij", inverse, pairs)  # the projectors on each bit, by basis
+                labels = np.zeros((3, 2, 6))
+                labels[np.arange(3)[:, None], np.arange(2), 2 * np.arange(3)[:, None] + np.arange(2)] = 1.0
+                clean.append((bits, labels))
+                continue
+            bases = as_random_bases(elements)
+            if bases is None:
+                raise ValueError("a measurement without bits")
+            projectors = np.einsum("b,bsi,bsj->bsij", bases.weights, bases.kets, bases.kets.conj())
+            # A bit s is read as a, then called by an outcome: what was fitted is the product of both.
+            clean.append((projectors, np.einsum("as,bac->bsc", inverse, bases.labels)))
+        self._clean = clean
+
+    def elements(self, flips: Reals) -> NDArray[np.complex128]:
+        """Complex (n_sites, K, 2, 2) for flips (n_sites, 2)."""
+        found = []
+        for (projectors, labels), (p0, p1) in zip(self._clean, flips, strict=True):
+            read = np.array([[1 - p0, p0], [p1, 1 - p1]])  # (true, read)
+            found.append(np.einsum("sr,bro,bsij->oij", read, labels, projectors))
+        return np.array(found)
+
+    def povm(self, flips: Reals) -> POVM:
+        """The measurement."""
+        elements = self.elements(flips)
+        return POVM((elements + elements.conj().swapaxes(-1, -2)) / 2, self._name)
+
+    def slopes(self) -> Reals:
+        """Change of the Pauli coefficients of the elements with either probability, (2, n_sites, K + 1, 4)."""
+        none = np.zeros((len(self._clean), 2))
+        found = []
+        for which in (0, 1):
+            one = none.copy()
+            one[:, which] = 1.0
+            change = pauli_coefficients(self.elements(one) - self.elements(none))
+            found.append(np.concatenate([change, np.zeros_like(change[:, :1])], axis=1))
+        return np.array(found)
+
+
+def fitted_readout(context: Context) -> tuple[Context, list[Test]]:
+    """The records under readout errors fitted to them and to the calibration, and the test of their agreement."""
+    calibration = context.records.calibration
+    if calibration is None:
+        return context, []
+    try:
+        readout = _Readout(context.hypothesis.povm, calibration)
+        flips = (calibration.wrong + 0.5) / (calibration.shots + 1)
+        readout.povm(flips)
+    except (ValueError, np.linalg.LinAlgError):
+        return context, []  # no bits to misread
+    context.options.say("readout errors, within their calibration")
+    slopes = readout.slopes()
+    for _ in range(_ROUNDS):
+        current = context.under(context.hypothesis.measured(lambda _povm, f=flips: readout.povm(f)))  # type: ignore[misc]
+        gradient, fisher = _information(current, slopes)
+        gradient += (calibration.wrong / flips - (calibration.shots - calibration.wrong) / (1 - flips)).T.ravel()
+        fisher += np.diag((calibration.shots / (flips * (1 - flips))).T.ravel())
+        step = np.linalg.solve(fisher, gradient)
+        before = flips.T.ravel()
+        after = np.clip(before + step, before / 4, np.minimum(4 * before, _LARGEST))
+        flips = after.reshape(2, -1).T
+        if float((after - before) @ fisher @ (after - before)) < _SETTLED:
+            break
+    fitted = context.under(context.hypothesis.measured(lambda _povm: readout.povm(flips)))
+    return fitted, list(_agreement(calibration, flips))
+
+
+def _information(context: Context, slopes: Reals) -> tuple[Reals, Reals]:
+    """Gradient of the log-likelihood in all probabilities of 0 read as 1, then of 1 as 0; and its Fisher matrix."""
+    n_sites = context.records.n_sites
+    gradient, fisher = np.zeros(2 * n_sites), np.zeros((2 * n_sites, 2 * n_sites))
+    likelihoods, sites = context.likelihoods, np.arange(n_sites)
+    for first in range(0, len(context.rows), _CHUNK):
+        piece = slice(first, first + _CHUNK)
+        labels = np.minimum(context.rows[piece], slopes.shape[2] - 1)
+        scores = np.einsum("knip,nip->kni", slopes[:, sites, labels], likelihoods.weights[piece])
+        chance = np.exp(likelihoods.log_prob[piece] - likelihoods.log_scale[piece])
+        scores = np.where(chance[:, None] > 0, scores / np.where(chance > 0, chance, 1.0)[:, None], 0.0)
+        flat = np.concatenate(list(scores), axis=1)
+        weighted = flat * context.counts[piece, None]
+        gradient += weighted.sum(axis=0)
+        fisher += weighted.T @ flat
+    return gradient, fisher
+
+
+def _agreement(calibration: Calibration, flips: Reals) -> Iterator[Test]:
+    """Twice the log-likelihood of the calibration that the fit gives up, chi-squared with two degrees a qubit."""
+    wrong, shots = calibration.wrong, calibration.shots
+
+    def log_likelihood(p: Reals) -> Reals:
+        return np.asarray(special.xlogy(wrong, p) + special.xlogy(shots - wrong, 1 - p))
+
+    lost = 2 * (log_likelihood(wrong / shots) - log_likelihood(flips)).clip(0)
+    total = float(lost.sum())
+    worst = int(lost.sum(axis=1).argmax())
+    p_value = float(stats.chi2.sf(total, lost.size))
+    yield Test(TestKind.CALIBRATION, p_value, f"chi² = {total:.1f} of {lost.size}", sites=(worst,))

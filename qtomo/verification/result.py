@@ -1,0 +1,181 @@
+"""The answer to "did we prepare the state?": a verdict, what explains it, its tests and bounds, as tables and as
+JSON.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import dataclass, field
+from html import escape
+from typing import Any, Literal
+
+from qtomo import __version__
+from qtomo.statistics.estimate import Estimate
+from qtomo.table import Table
+from qtomo.verification.certificates import Certificate
+from qtomo.verification.checks import Test
+from qtomo.verification.faults import Fault, FaultKind
+from qtomo.verification.maps import Batch, HeatMap
+
+__all__ = ["FORMAT", "Verdict", "Verification"]
+
+#: What a verification's JSON file calls itself.
+FORMAT = "qtomo-verification"
+_VERSION = 2
+_WIDTH = 80
+_LONGEST = 34  # characters of a fault in a table
+_SHOWN = 8  # rejecting tests
+
+Verdict = Literal["consistent", "consistent in part", "inconsistent", "undecided"]
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What a verification found. Prints as tables; `to_dict` has everything.
+
+    Args:
+        file: the records.
+        target: the target, in words.
+        verdict: `inconsistent` where a test rejects at the overall error rate; `consistent` where none does and every
+            listed fault of all qubits at `resolution` is excluded; `consistent in part` where the settings measured
+            exclude all that they can see and cannot see all; else `undecided`.
+        headline: the answer in one sentence.
+        alpha: error rate of all tests together.
+        level: confidence of intervals and bounds.
+        resolution: strength of a fault of every qubit that a consistent verdict excludes.
+        n_records: how many.
+        faults: what explains the records, where they are inconsistent; with intervals if `explains`.
+        tied: for each of them, others that the records do not tell from it.
+        explains: whether the records do not reject these faults in their turn.
+        share: of what the learned alternative sees that the faults explain, where that can be told.
+        tests: by p-value, with Holm's correction.
+        certificates: bounds on fidelity and misfit.
+        mapped: the fault whose strength at each qubit is mapped.
+        sites: its strength at each qubit, all fitted together, intervals that hold together.
+        heat: each local fault at each qubit alone.
+        bonds: <Z_i Z_i+1> minus the target's, intervals that hold together; empty where not measured.
+        outcomes: share less exact probability of each outcome at each site.
+        batches: along the shots.
+        claims: what the data support, in sentences.
+        lost: share of outcomes that were lost.
+        measured: what the record file says of itself, by name.
+        command: how to verify again, where known.
+    """
+
+    file: str
+    target: str
+    verdict: Verdict
+    headline: str
+    alpha: float
+    level: float
+    resolution: float
+    n_records: int
+    faults: list[Fault]
+    tied: list[list[Fault]]
+    explains: bool
+    share: float | None
+    tests: list[Test]
+    certificates: list[Certificate]
+    mapped: FaultKind
+    sites: list[Estimate]
+    heat: HeatMap
+    bonds: list[Estimate]
+    outcomes: list[list[Estimate]]
+    batches: list[Batch]
+    claims: list[str]
+    lost: float = 0.0
+    measured: dict[str, str] = field(default_factory=dict)
+    command: str = ""
+
+    @property
+    def rejecting(self) -> list[Test]:
+        """The tests that reject."""
+        return [test for test in self.tests if test.rejects(self.alpha)]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, as plain values for JSON."""
+        return {
+            "format": FORMAT,
+            "version": _VERSION,
+            "creator": f"qtomo {__version__}",
+            "file": self.file,
+            "target": self.target,
+            "verdict": self.verdict,
+            "headline": self.headline,
+            "alpha": self.alpha,
+            "level": self.level,
+            "resolution": self.resolution,
+            "n_records": self.n_records,
+            "faults": [fault.to_dict() for fault in self.faults],
+            "tied": [[fault.to_dict() for fault in others] for others in self.tied],
+            "explains": self.explains,
+            "explained_share": self.share,
+            "tests": [test.to_dict() for test in self.tests],
+            "certificates": [certificate.to_dict() for certificate in self.certificates],
+            "map": {
+                "fault": self.mapped.value,
+                "sites": [estimate.to_dict() for estimate in self.sites],
+                "heat": self.heat.to_dict(),
+                "bonds": [estimate.to_dict() for estimate in self.bonds],
+                "outcomes": [[estimate.to_dict() for estimate in site] for site in self.outcomes],
+                "batches": [batch.to_dict() for batch in self.batches],
+            },
+            "lost_share": self.lost,
+            "measured": self.measured,
+            "command": self.command,
+            "claims": self.claims,
+        }
+
+    def tables(self, everything: bool = False) -> list[Table]:
+        """The faults found, and the tests that reject or all."""
+        tables = []
+        if self.faults:
+            rows = [
+                [_short(fault), fault.where or "–", fault.size.interval() if fault.size and self.explains else "–"]
+                for fault in self.faults
+            ]
+            title = "What explains the records" if self.explains else "The nearest of the listed faults"
+            tables.append(Table(title, ["fault", "where", f"size [{self.level:.0%}]"], rows))
+        rejecting = self.rejecting
+        shown = self.tests if everything else rejecting[:_SHOWN]
+        rows = [[test.name, _p(test.adjusted), test.statistic, test.where or "–"] for test in shown]
+        others = len(self.tests) - len(rejecting)
+        some = f"{len(shown)} of {len(rejecting)}; {others} do not" if len(shown) < len(rejecting) else ""
+        title = "Tests" if everything else f"Tests that reject ({some or f'{others} others do not'})"
+        if rows:
+            tables.append(Table(title, ["test", "p (Holm)", "found", "where"], rows))
+        return tables
+
+    def bounds(self) -> list[str]:
+        """What the certificates say."""
+        return [f"{certificate.name}: {certificate.says}" for certificate in self.certificates]
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def text(self, everything: bool = False) -> str:
+        """The verdict, what explains it, and what supports it."""
+        claims = "\n".join(_wrapped(f"• {claim}", "  ") for claim in self.claims)
+        head = _wrapped(f"{self.verdict.upper()}: {self.headline}")
+        subject = _wrapped(f"{self.file}: {self.n_records:,} records against {self.target}")
+        tables = (str(table) for table in self.tables(everything))
+        bounds = "\n".join(_wrapped(f"• {bound}", "  ") for bound in self.bounds())
+        return "\n\n".join([head, subject, *tables, *([f"Certified:\n{bounds}"] if bounds else []), claims])
+
+    def _repr_html_(self) -> str:
+        items = "".join(f"<li>{escape(claim)}</li>" for claim in [*self.bounds(), *self.claims])
+        tables = "".join(table._repr_html_() for table in self.tables())
+        return f"<p><b>{self.verdict}</b>: {escape(self.headline)}</p>{tables}<ul>{items}</ul>"
+
+
+def _short(fault: Fault) -> str:
+    """What it is, without a variant that would break the line."""
+    return fault.what if len(fault.what) <= _LONGEST else fault.kind.words
+
+
+def _wrapped(text: str, indent: str = "") -> str:
+    return "\n".join(textwrap.wrap(text, _WIDTH, subsequent_indent=indent, break_long_words=False))
+
+
+def _p(value: float) -> str:
+    return f"{value:.2g}" if value >= 1e-99 else "< 1e-99"

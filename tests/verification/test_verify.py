@@ -1,0 +1,164 @@
+"""The whole verification: good records, faulty ones, lost outcomes, settings, and what is refused."""
+
+import json
+
+import numpy as np
+import pytest
+
+from qtomo import GHZ, TFIM, Product, Records, simulate
+from qtomo.errors import InputError
+from qtomo.records import SettingList, read_state, write_state
+from qtomo.states import BornDistribution, DensityMatrix
+from qtomo.verification import FaultKind, TestKind, plan, verification_path, verify
+
+MODEL = TFIM(5, 1.0, 1.3)
+
+
+def test_good_records_are_consistent_and_say_what_that_means(tmp_path):
+    path = simulate(MODEL, 6000, tmp_path / "good.h5", seed=1)
+    found = verify(path, n_reference=5000)
+    assert found.verdict == "consistent"
+    assert found.faults == []
+    assert len(found.sites) == 5
+    assert len(found.bonds) == 4
+    assert all(e.low <= 0 <= e.high for e in [*found.sites, *found.bonds])
+    assert json.loads(verification_path(path).read_text()) == json.loads(json.dumps(found.to_dict()))
+    assert "that no test looks for is not excluded" in " ".join(" ".join(found.claims).split())
+    assert {"depolarizing, all qubits", "field off", "relabelling of all", "drift along the shots"} <= {
+        test.name for test in found.tests
+    }
+    (learned,) = (test for test in found.tests if test.kind == TestKind.LEARNED)
+    assert "k-gram" in learned.statistic
+
+
+def test_a_dead_qubit_is_named_and_mapped(tmp_path):
+    path = simulate(MODEL, 3000, tmp_path / "lab.h5", seed=2, noise=["depolarizing:1@3"], declared=False)
+    found = verify(path, n_reference=5000, save=False)
+    assert found.verdict == "inconsistent"
+    (fault,) = found.faults
+    assert (fault.kind, fault.sites) == (FaultKind.DEPOLARIZING, (3,))
+    assert fault.size.low > 0.9
+    assert fault.size.high == 1
+    assert [site for site, e in enumerate(found.sites) if e.low > 0] == [3]
+    assert not verification_path(path).exists()
+    assert "depends on the readout" not in str(found)
+    assert "INCONSISTENT" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("noise", "words"),
+    [
+        ("depolarizing:0.1", "Bits misread either way with probability p are depolarizing of 2p"),
+        ("readout:0/0.2", "import the records with"),
+    ],
+)
+@pytest.mark.parametrize(("povm", "settings"), [("pauli4", None), ("pauli6", "random")])
+def test_a_verdict_that_depends_on_the_readout_says_so(tmp_path, noise, words, povm, settings):
+    path = simulate(MODEL, 3000, tmp_path / "a.h5", povm, 2, [noise], settings=settings, declared=False)
+    found = verify(path, n_reference=2000, alternative="none")
+    assert found.verdict == "inconsistent"
+    assert words in " ".join(found.claims)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    ["random", SettingList(np.array([[2] * 5, [0] * 5, [0, 1, 2, 1, 0]], np.uint8), np.array([900, 800, 700]))],
+)
+def test_shots_are_verified_in_their_settings(tmp_path, settings):
+    n = 3000 if settings == "random" else None
+    good = simulate(MODEL, n, tmp_path / "good.h5", "pauli6", 3, settings=settings)
+    assert verify(good, n_reference=4000).verdict != "inconsistent"
+    bad = simulate(MODEL, n, tmp_path / "bad.h5", "pauli6", 3, ["depolarizing:1@2"], settings=settings, declared=False)
+    found = verify(bad, n_reference=4000)
+    assert found.verdict == "inconsistent"
+    assert found.faults[0].sites == (2,)
+
+
+def test_declared_noise_and_lost_outcomes_are_no_fault(tmp_path):
+    noise = ["readout:0.02/0.1", "depolarizing:0.1@1"]
+    path = simulate(MODEL, 4000, tmp_path / "a.h5", "pauli4", 4, noise, loss=0.05)
+    found = verify(path, n_reference=4000)
+    assert found.verdict != "inconsistent"
+    assert TestKind.LEARNED in {test.kind for test in found.tests}  # an alternative that knows of losses
+
+
+def test_a_network_is_learned_where_asked(tmp_path):
+    path = simulate(TFIM(4, 1.0, 0.3), 4000, tmp_path / "a.h5", seed=1)
+    found = verify(path, TFIM(4, 1.0, 2.0), alternative="gru", n_reference=2000)
+    (learned,) = (test for test in found.tests if test.kind == TestKind.LEARNED)
+    assert learned.p_value < 1e-6
+    assert "a gru" in learned.statistic
+    assert found.certificates[-1].value > 0
+    with pytest.raises(InputError, match="no alternative is called 'gro'; did you mean 'gru'"):
+        verify(path, alternative="gro", n_reference=2000)
+    with pytest.raises(InputError, match="alternative 'vae' has no exact likelihood"):
+        verify(path, alternative="vae", n_reference=2000)
+
+
+def test_the_parity_run_refines_the_bound(tmp_path):
+    path = simulate(MODEL, 20_000, tmp_path / "a.h5", "pauli6", seed=1, settings="random")
+    shots = simulate(
+        MODEL, None, tmp_path / "x.h5", "pauli6", settings=SettingList(np.zeros((1, 5), np.uint8), np.array([3000]))
+    )
+    plain = verify(path, alternative="none", n_reference=2000).certificates[0]
+    refined = verify(path, alternative="none", parity_records=shots, n_reference=2000).certificates[0]
+    assert "parity" in refined.name
+    assert refined.value > plain.value
+    with pytest.raises(InputError, match=r"a\.h5: /settings, row \d+, site \d: expected basis X throughout"):
+        verify(path, alternative="none", parity_records=path, n_reference=2000)
+
+
+@pytest.mark.parametrize("system", [GHZ(4), Product(4, 0.7, 0.3)])
+def test_targets_without_a_hamiltonian(tmp_path, system):
+    path = simulate(system, 2000, tmp_path / "a.h5", seed=1)
+    found = verify(path, n_reference=2000)
+    assert found.verdict != "inconsistent"
+    assert [c.name for c in found.certificates] == ["misfit KL(data‖target), from below"]
+
+
+def test_too_few_records_are_undecided():
+    outcomes = BornDistribution(MODEL.state()).sample(200, np.random.default_rng(0))
+    found = verify(Records(outcomes, "pauli4"), MODEL, n_reference=2000)
+    assert found.verdict == "undecided"
+    assert found.headline == "too few records to call them consistent"
+    (needed,) = (claim for claim in found.claims if claim.startswith("Not excluded at a strength of 0.05"))
+    assert "records would tell" in needed
+
+
+def test_what_cannot_be_verified(tmp_path):
+    path = simulate(MODEL, 300, tmp_path / "a.h5", seed=1)
+    with pytest.raises(InputError, match=r"a\.h5: records of 5 qubits, the target has 6"):
+        verify(path, TFIM(6))
+    with pytest.raises(InputError, match="the target has 4"):
+        verify(path, DensityMatrix(np.eye(16) / 16))
+    with pytest.raises(InputError, match="alpha is 0"):
+        verify(path, alpha=0.0)
+    with pytest.raises(InputError, match=r"level is 0\.01, expected a confidence"):
+        verify(path, level=0.01)
+    with pytest.raises(InputError, match="resolution is 2"):
+        verify(path, resolution=2.0)
+    with pytest.raises(InputError, match="12 exact records to compare with"):
+        verify(path, n_reference=12)
+    with pytest.raises(InputError, match=r"which say how outcomes were measured: Records\("):
+        verify(np.zeros((100, 5), np.uint8), MODEL)
+    with pytest.raises(InputError, match="records: names no target"):
+        verify(Records(np.zeros((100, 5), np.uint8)))
+
+
+def test_a_target_from_a_state_file(tmp_path):
+    path = simulate(MODEL, 2000, tmp_path / "a.h5", seed=1)
+    state = read_state(write_state(tmp_path / "s.h5", MODEL.state()))
+    assert verify(path, state, n_reference=2000).verdict != "inconsistent"
+
+
+def test_a_mixed_target(tmp_path):
+    """Records of a mixed state are consistent with it, and not with the pure state that it should have been."""
+    mixed = DensityMatrix(0.9 * GHZ(3).state().to_qutip().proj().full() + 0.1 * np.eye(8) / 8)
+    path = simulate(mixed, 4000, tmp_path / "a.h5", seed=3)
+    found = verify(path, alternative="kgram", n_reference=4000)
+    assert found.verdict != "inconsistent"
+    assert verify(path, GHZ(3), alternative="kgram", n_reference=4000).verdict == "inconsistent"
+    off = simulate(mixed, 4000, tmp_path / "b.h5", noise=["depolarizing:0.4@1"], declared=False, seed=3)
+    found = verify(off, mixed, alternative="kgram", n_reference=4000)
+    assert found.verdict == "inconsistent"
+    assert plan(mixed, ["dephasing:0.1"], n_exact=1000).needed["dephasing:0.1"]
