@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from qtomo.statistics.estimate import Estimate
 from qtomo.statistics.evidence import likelihood_interval
 from qtomo.verification.checks import OF_STATE, Test, adjusted
+from qtomo.verification.checks.shots import changes
 from qtomo.verification.checks.targets import conditional_log_prob, learned
 from qtomo.verification.context import Context
 from qtomo.verification.faults import FAMILIES, Explanation, Fault, FaultKind
@@ -32,6 +33,7 @@ Reals = NDArray[np.float64]
 _MOST_FAULTS = 4
 #: Nats by which a fault has to be likelier than none, and than another to be told from it: 100 to 1.
 _TOLD = math.log(100)
+_BESIDE = math.log(1000)  # by which a further fault has to be likelier where those before it are not rejected
 _ANGLES = 64  # at most, that are looked at for other peaks of a likelihood
 _TRIED = 4  # of the likeliest kinds, that are asked whether they explain the records alone
 _RIVALS = 12  # of a fault, that are tried in its place beside others
@@ -106,8 +108,8 @@ def diagnose(context: Context, alternative: Learned | None) -> Diagnosis:
 
 
 def _selected(context: Context) -> tuple[_Chosen, list[list[Fault]], list[Test]]:
-    """Forward selection until the records do not reject the fit; where two or more do not suffice, each is looked for
-    anew beside the others.
+    """Forward selection until the records do not reject the fit, and nothing beside it makes them far likelier; where
+    there are two or more, each is looked for anew beside the others.
     """
     chosen, current, rejecting = _Chosen(), context, list[Test]()
     rivals: list[list[Explanation]] = []
@@ -115,7 +117,8 @@ def _selected(context: Context) -> tuple[_Chosen, list[list[Fault]], list[Test]]
     while len(chosen.explanations) < _MOST_FAULTS:
         context.options.say("which fault explains the records" + (", beside those found" if rivals else ""))
         candidates = _candidates(current)
-        if not candidates or not candidates[0].score - current.log_likelihood > _TOLD:
+        enough = _TOLD if rejecting or not rivals else _BESIDE
+        if not candidates or not candidates[0].score - current.log_likelihood > enough:
             break
         for index in _worth_trying(candidates):
             others = candidates[:index] + candidates[index + 1 :]
@@ -128,13 +131,11 @@ def _selected(context: Context) -> tuple[_Chosen, list[list[Fault]], list[Test]]
             fitted = first
             current, rejecting, done = _settled(context, *fitted)
         chosen, rivals = fitted
-        if not rejecting or done:
+        if done:
             break
         if len(chosen.explanations) > 1:
             chosen, rivals = _refitted(context, *_exchanged(context, chosen, rivals))
             current, rejecting, done = _settled(context, chosen, rivals)
-            if not rejecting:
-                break
     return chosen, _tied(context, chosen, rivals), rejecting
 
 
@@ -237,6 +238,10 @@ def _refitted(
 def _curve(context: Context, chosen: _Chosen, strengths: Sequence[float], index: int) -> Callable[[float], float]:
     """Log-likelihood by the strength of one of the chosen, the others as they are."""
 
+    one = chosen.explanations[index]
+    if one.curve_of is not None:
+        return one.curve_of(chosen.without(index).apply(context))
+
     def curve(t: float) -> float:
         moved = [*strengths[:index], t, *strengths[index + 1 :]]
         return chosen.apply(context, moved).log_likelihood
@@ -255,6 +260,11 @@ def _rejecting(context: Context, chosen: _Chosen, fitted: Context) -> list[Test]
             tests += check(part)
         plain = replace(part, options=replace(part.options, alternative="kgram"))
         tests += learned(part, learned_ratios(plain))
+    if len(fitted.records) == len(context.records):
+        scores = {
+            one.fault.what: score for one, score in zip(chosen.explanations, _scores(context, chosen), strict=True)
+        }
+        tests += changes(fitted, {what: score for what, score in scores.items() if score.any()})
     return [test for test in adjusted(tests) if test.rejects(context.options.alpha)]
 
 
@@ -306,8 +316,18 @@ def _with_other_peaks(
 
 def _widening(context: Context, chosen: _Chosen) -> Reals:
     """How much wider an interval is for the other strengths being fitted, from the scores of the records."""
-    fitted = chosen.apply(context)
-    base = fitted.log_prob
+    scores = np.stack(_scores(context, chosen))
+    information = scores @ scores.T
+    inverse = np.linalg.pinv(information, rcond=1e-10, hermitian=True)
+    found: Reals = np.sqrt(np.maximum(np.diag(inverse) * np.diag(information), 1.0))
+    return found
+
+
+def _scores(context: Context, chosen: _Chosen) -> list[Reals]:
+    """What each record adds to the slope of the log-likelihood in each strength, (n,); 0 where there is none, or of
+    changes along the shots.
+    """
+    base = chosen.apply(context).log_prob
     scores = []
     for index, (one, strength) in enumerate(zip(chosen.explanations, chosen.strengths, strict=True)):
         if one.curve is None or one.fault.kind in (FaultKind.DRIFT, FaultKind.DUPLICATES, FaultKind.MEMORY):
@@ -317,10 +337,7 @@ def _widening(context: Context, chosen: _Chosen) -> Reals:
         moved = chosen.apply(context, [t + step * (i == index) for i, t in enumerate(chosen.strengths)]).log_prob
         difference = (moved - base) / step if len(moved) == len(base) else np.zeros(len(base))
         scores.append(np.where(np.isfinite(difference), difference, 0.0))
-    information = np.stack(scores) @ np.stack(scores).T
-    inverse = np.linalg.pinv(information, rcond=1e-10, hermitian=True)
-    found: Reals = np.sqrt(np.maximum(np.diag(inverse) * np.diag(information), 1.0))
-    return found
+    return scores
 
 
 def _share(context: Context, fitted: Context, alternative: Learned | None) -> float | None:

@@ -158,8 +158,9 @@ class Hypothesis:
         """Likelihoods of records with one site measured otherwise."""
         if len(self.parts) == 1:
             return self.first.local_likelihoods(labels)
-        shares = [share for share, _ in self.parts]
-        found = [part.local_likelihoods(labels) for _, part in self.parts]
+        parts = [(share, part) for share, part in self.parts if share > 0]
+        shares = [share for share, _ in parts]
+        found = [part.local_likelihoods(labels) for _, part in parts]
         logs = np.stack([math.log(share) + one.log_scale for share, one in zip(shares, found, strict=True)])
         peak = logs.max(axis=0)
         factors = np.where(np.isfinite(logs), np.exp(np.where(np.isfinite(peak), logs - peak, 0.0)), 0.0)

@@ -182,7 +182,11 @@ def _slopes(current: Context, local: LocalKind, strengths: Reals, base: Context)
     gradient, fisher = np.zeros(n_sites), np.zeros((n_sites, n_sites))
     likelihoods = current.likelihoods
     for piece, found in ratios(current, slope):
-        chance = np.exp(likelihoods.log_prob[piece] - likelihoods.log_scale[piece])[:, None]
+        logs, scale = likelihoods.log_prob[piece], likelihoods.log_scale[piece]
+        possible = np.isfinite(logs)
+        chance = np.where(possible, np.exp(np.where(possible, logs, 0.0) - np.where(possible, scale, 0.0)), 0.0)[
+            :, None
+        ]
         scores = np.where(chance > 0, found[0] / np.where(chance > 0, chance, 1.0), 0.0).astype(np.float64)
         weighted = scores * current.counts[piece, None]
         gradient += weighted.sum(axis=0)

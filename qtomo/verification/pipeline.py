@@ -107,6 +107,8 @@ def verify(
     wanted = Target.of(target) if target is not None else given.target
     if wanted is None:
         raise InputError(f"{given.name}: names no target: say which state was meant to be prepared (--target)")
+    if not len(given):
+        raise InputError(f"{given.name}: no records, expected at least one")
     state = wanted.state()
     if state.n_sites != given.n_sites:
         raise InputError(f"{given.name}: records of {given.n_sites} qubits, the target has {state.n_sites}")

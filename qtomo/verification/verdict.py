@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from qtomo.bases import as_random_bases
 from qtomo.records.coverage import Coverage, coverage
@@ -17,7 +18,7 @@ from qtomo.verification.result import Verdict
 __all__ = ["Findings", "answer"]
 
 _READOUT = (FaultKind.READOUT_0_TO_1, FaultKind.READOUT_1_TO_0)
-_MOST_NAMED = 3
+_DEAD = 0.5  # depolarizing from which a quarter of the bits would be misread
 _PHASES = (FaultKind.DEPHASING, FaultKind.ROTATION_Z)
 
 
@@ -96,11 +97,16 @@ def _inconsistent(found: Findings, diagnosis: Diagnosis) -> Iterator[str]:
         )
     if diagnosis.explains and all(fault.kind in _READOUT for fault in diagnosis.faults):
         yield "The verdict depends on the readout calibration: import the records with --calibration or --confusion."
-    elif any(fault.kind == FaultKind.DEPOLARIZING for fault in diagnosis.faults) and _reads_bits(found.context):
+    elif _reads_bits(found.context) and any(map(_may_be_misread, chain(diagnosis.faults, *diagnosis.tied))):
         yield (
             "Bits misread either way with probability p are depolarizing of 2p: the verdict depends on the readout "
             "calibration."
         )
+
+
+def _may_be_misread(fault: Fault) -> bool:
+    """Whether bits that are misread look like it: not a qubit that is all but dead."""
+    return fault.kind == FaultKind.DEPOLARIZING and (fault.size is None or fault.size.low < _DEAD)
 
 
 def _reads_bits(context: Context) -> bool:

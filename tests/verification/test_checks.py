@@ -162,7 +162,7 @@ def test_words_and_correction_of_tests():
     tests = [
         Test(TestKind.EVERY_QUBIT, 0.03, "ln E = 3.5", FaultKind.DEPHASING),
         Test(TestKind.PAIRS, 0.01, "", sites=(2, 5)),
-        Test(TestKind.DRIFT, 0.5, "", place="from row 7"),
+        Test(TestKind.DRIFT, 0.5, "", place="row 7"),
     ]
     found = adjusted(tests)
     assert [test.kind for test in found] == [TestKind.PAIRS, TestKind.EVERY_QUBIT, TestKind.DRIFT]
@@ -172,6 +172,6 @@ def test_words_and_correction_of_tests():
         "dephasing (Z flips), all qubits",
         "drift along the shots",
     ]
-    assert [test.where for test in found] == ["qubits 2, 5", "", "from row 7"]
+    assert [test.where for test in found] == ["qubits 2, 5", "", "row 7"]
     assert [test.rejects(0.05) for test in found] == [True, False, False]
     assert found[1].to_dict()["fault"] == "dephasing"

@@ -95,10 +95,10 @@ def test_good_records_have_no_table_of_faults():
 
 
 def test_ties_are_said_in_the_case_of_the_names():
-    """In a sentence of their own, which begins with a capital and leaves the letters of axes as they are."""
+    """In a sentence of their own, which leaves the letters of axes as they are."""
     found = verified(GHZ(3), "dephasing:0.2@1")
-    (claim,) = (claim for claim in found.claims if "is not told from" in claim)
-    assert claim.startswith("Dephasing (Z flips) is not told from ")
+    (claim,) = (claim for claim in found.claims if "do not tell" in claim)
+    assert claim.startswith("The records do not tell dephasing (Z flips) on ")
     assert "qubits 0, 2" in claim or "qubits 0, 1" in claim or "qubits 1, 2" in claim
     assert "every qubit" in claim  # which acts on the phase alike
 

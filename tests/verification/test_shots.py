@@ -9,11 +9,11 @@ from scipy import stats
 from qtomo import InputError, Records
 from qtomo.noise import parse_noise
 from qtomo.povm import named_povm
-from qtomo.states import Product
+from qtomo.states import GHZ, Product
 from qtomo.verification.checks import TestKind
 from qtomo.verification.checks.shots import drift, duplicated, stays
 from qtomo.verification.context import Context, Options
-from qtomo.verification.faults import FaultKind, shots
+from qtomo.verification.faults import FaultKind, local, shots
 from qtomo.verification.faults.local import applied
 from qtomo.verification.hypothesis import Hypothesis
 
@@ -160,14 +160,26 @@ def test_segments_are_likelihood_ratios_of_blocks():
     ]
     for block in (0, 17, 39):
         rows = found.rows[block]
+        assert found.before[block] == pytest.approx(context.log_prob[rows].sum())
         for site in range(5):
-            expected = (moved[site] - context.log_prob)[rows].sum()
-            assert found.gains[kind][-1, site, block] == pytest.approx(expected, abs=1e-3)
-        anywhere = np.log(np.mean([np.exp(m - context.log_prob)[rows] for m in moved], axis=0)).sum()
-        assert found.gains[kind][-1, 5, block] == pytest.approx(anywhere, abs=1e-3)
-    after = found.after(kind)
-    assert after[:, :, 0] == pytest.approx(found.gains[kind][:, :, 1:].sum(axis=2))
-    assert after[:, :, -1] == pytest.approx(found.gains[kind][:, :, -1])
+            assert found.logs[kind][-1, site, block] == pytest.approx(moved[site][rows].sum(), abs=1e-3)
+        anywhere = np.log(np.mean([np.exp(m[rows]) for m in moved], axis=0)).sum()
+        assert found.logs[kind][-1, 5, block] == pytest.approx(anywhere, abs=1e-3)
+    onsets = found.onsets(kind)
+    first, last = found.before[0], found.before[:-1].sum()
+    assert onsets[:, :, 0] == pytest.approx(first + found.logs[kind][:, :, 1:].sum(axis=2))
+    assert onsets[:, :, -1] == pytest.approx(last + found.logs[kind][:, :, -1])
+
+
+def test_a_fault_that_sets_in_is_found_among_forbidden_shots():
+    """Of a GHZ state, which allows none of the shots in Z whose bits differ."""
+    context = join(draw("random", 1500, 9, system=GHZ(4)), draw("random", 1000, 10, ["readout:0/0.3@2"], system=GHZ(4)))
+    assert context.n_impossible > 0
+    tests = {test.kind: test for test in drift(context)}
+    assert tests[TestKind.FAULT_SETS_IN].p_value < 1e-6
+    one = max(shots.drift_explanations(context), key=lambda one: one.score)
+    assert (one.fault.detail, one.fault.sites) == (FaultKind.READOUT_1_TO_0.words, (2,))
+    assert abs(int(one.fault.when.split("shot ")[1].split(" of")[0].replace(",", "")) - 1500) < 100
 
 
 @pytest.mark.parametrize("design", ["pauli4", "random", "listed"])
@@ -181,10 +193,10 @@ def test_a_fault_that_sets_in_is_found_with_its_onset(design, noise, kind, sites
     tests = {test.kind: test for test in drift(context)}
     assert tests[TestKind.FAULT_SETS_IN].p_value < 1e-6
     assert tests[TestKind.DRIFT].p_value < (0.01 if sites else 0.5)
-    (one,) = shots.drift_explanations(context)
+    one = max(shots.drift_explanations(context), key=lambda one: one.score)
     assert one.fault.kind == FaultKind.DRIFT
     assert one.fault.sites == sites
-    onset = int(one.fault.detail.split("shot ")[1].split(" of")[0].replace(",", ""))
+    onset = int(one.fault.when.split("shot ")[1].split(" of")[0].replace(",", ""))
     assert abs(onset - 2000) < 300
     assert kind.words in one.fault.detail
     assert one.strength == pytest.approx(0.5 if sites else 0.3, abs=0.15)
@@ -193,14 +205,17 @@ def test_a_fault_that_sets_in_is_found_with_its_onset(design, noise, kind, sites
 
 
 def test_a_drift_says_its_place_once():
-    (one,) = shots.drift_explanations(join(draw("random", 1500, 9), draw("random", 1000, 10, ["readout:0.4/0@2"])))
+    context = join(draw("random", 1500, 9), draw("random", 1000, 10, ["readout:0.4/0@2"]))
+    one = max(shots.drift_explanations(context), key=lambda one: one.score)
     assert one.fault.describe().count("qubit 2") == 1
 
 
 def test_a_constant_fault_and_good_records_do_not_drift():
     for noise in (None, ["depolarizing:0.3"], ["readout:0/0.3@1"]):
         context = draw("random", 3000, 11, noise)
-        assert list(shots.drift_explanations(context)) == []
+        likeliest = max(local.explanations(context), key=lambda one: one.score, default=None)
+        best = max(context.log_likelihood, likeliest.score)
+        assert all(one.score < best for one in shots.drift_explanations(context))
         assert all(test.p_value > 1e-4 for test in drift(context))
 
 

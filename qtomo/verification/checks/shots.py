@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from qtomo.distribution import LOST
-from qtomo.errors import InputError
 from qtomo.seeds import stream
 from qtomo.statistics.evidence import log_mean_exp, p_of_log_e
 from qtomo.verification.checks.base import Test, TestKind
 from qtomo.verification.context import Context
 from qtomo.verification.faults.shots import duplicates, memory, repeats, segments
 
-__all__ = ["drift", "duplicated", "stays"]
+__all__ = ["changes", "drift", "duplicated", "stays"]
 
 Reals = NDArray[np.float64]
 
@@ -48,7 +46,8 @@ def stays(context: Context) -> Iterator[Test]:
     if context.records.order is None or len(context.records) < 2 or context.n_impossible:
         return
     sites, anywhere = memory(context)
-    found = log_mean_exp([log_mean_exp(sites), log_mean_exp(anywhere)]) - segments(context).constant()
+    constant = segments(context).constant() - context.log_likelihood
+    found = log_mean_exp([log_mean_exp(sites), log_mean_exp(anywhere)]) - constant
     where = int(sites.max(axis=0).argmax())
     yield Test(TestKind.MEMORY, p_of_log_e(found), f"ln E = {found:.1f}", sites=(where,))
 
@@ -58,38 +57,37 @@ def drift(context: Context) -> Iterator[Test]:
     order = context.records.order
     if order is None or len(order) < 2:
         return
-    if not context.n_impossible:
-        try:
-            found = segments(context).log_e()
-            yield Test(TestKind.FAULT_SETS_IN, p_of_log_e(found), f"ln E = {found:.1f}")
-        except InputError:
-            pass
-    if len(order) >= _FEWEST:
-        yield from _changes(context, order)
+    found = segments(context).log_e()
+    yield Test(TestKind.FAULT_SETS_IN, p_of_log_e(found), f"ln E = {found:.1f}")
+    yield from changes(context, _features(context))
 
 
-def _changes(context: Context, order: NDArray[np.int64]) -> Iterator[Test]:
-    """Largest jump between the means of a feature before and after a cut, over features and cuts.
+def changes(context: Context, features: Mapping[str, Reals]) -> Iterator[Test]:
+    """Whether the mean of some feature of the records, (n,) each, changes along the shots.
+
+    Largest jump between the means of a feature before and after a cut, over features and cuts.
 
     Blocks of shots of one measurement, or in settings drawn at random, are exchangeable if nothing changes: their
     permutations tell how large a jump may be. Of listed settings only shots of one setting are compared, and the jump
     is normal if there are enough of them (Bonferroni over features and cuts).
     """
-    features, names = _features(context)
-    features = features[order]
+    order = context.records.order
+    if order is None or len(order) < _FEWEST or not features:
+        return
+    names, columns = list(features), np.stack(list(features.values()), axis=1)[order]
     n_blocks = min(_BLOCKS, len(order) // 25)
     block = np.arange(len(order)) * n_blocks // len(order)
     listed = context.records.design == "listed" and context.records.setting_index is not None
     if listed:
         assert context.records.setting_index is not None
-        z = _jumps_within(features, block, n_blocks, context.records.setting_index[order])
+        z = _jumps_within(columns, block, n_blocks, context.records.setting_index[order])
         found = float(z.max(initial=0.0))
         p_value = min(1.0, 2 * max(int((z > 0).sum()), 1) * float(stats.norm.sf(found)))
     else:
-        spread = features.std(axis=0)
-        sums = np.stack([np.bincount(block, column, n_blocks) for column in features.T], axis=1)
+        spread = columns.std(axis=0)
+        sums = np.stack([np.bincount(block, column, n_blocks) for column in columns.T], axis=1)
         sizes = np.bincount(block, minlength=n_blocks)[:, None]
-        means = (sums / sizes - features.mean(axis=0)) / np.where(spread > 1e-12, spread, np.inf)
+        means = (sums / sizes - columns.mean(axis=0)) / np.where(spread > 1e-12, spread, np.inf)
         z = _jumps(means) * np.sqrt(len(order) / n_blocks)
         found = float(z.max())
         p_value = _permuted(means, float(_jumps(means).max()), stream(context.options.seed, "drift"))
@@ -97,23 +95,21 @@ def _changes(context: Context, order: NDArray[np.int64]) -> Iterator[Test]:
         return
     cut, which = (int(x) for x in np.unravel_index(int(z.argmax()), z.shape))
     row = int(order[int(np.flatnonzero(block == cut + 1)[0])])
-    text = f"jump {found:.1f} σ, {names[which]}"
-    yield Test(TestKind.DRIFT, p_value, text, place=f"from row {row}")
+    text = f"{found:.1f} σ, {names[which]}"
+    yield Test(TestKind.DRIFT, p_value, text, place=f"row {row}")
 
 
-def _features(context: Context) -> tuple[Reals, list[str]]:
-    """Per record: ln P, and each qubit's bit or outcomes."""
+def _features(context: Context) -> dict[str, Reals]:
+    """Per record, by name: ln P, and each qubit's bit or outcomes."""
     logs = context.log_prob
     finite = np.isfinite(logs)
-    columns = [np.where(finite, logs, logs[finite].min(initial=0.0) - 10.0)]
-    names = ["ln P"]
+    found = {"ln P": np.where(finite, logs, logs[finite].min(initial=0.0) - 10.0)}
     outcomes = context.records.outcomes
     kinds = 2 if context.records.has_settings else min(context.hypothesis.povm.n_outcomes, 8)
     for site in range(outcomes.shape[1]):
         for outcome in range(1, kinds):
-            columns.append(((outcomes[:, site] == outcome) & (outcomes[:, site] != LOST)).astype(np.float64))
-            names.append(f"qubit {site} as {outcome}")
-    return np.stack(columns, axis=1), names
+            found[f"qubit {site} as {outcome}"] = (outcomes[:, site] == outcome).astype(np.float64)
+    return found
 
 
 def _jumps(means: Reals) -> Reals:

@@ -156,6 +156,7 @@ class Explanation:
         curve: log-likelihood of the records by strength; None where the fault has none.
         bounds: of the strength.
         rest: records that the fault says nothing new of, such as those before a drift, as they were.
+        curve_of: log-likelihood of any records by strength, where it is not that of what `apply` makes of them.
     """
 
     fault: Fault
@@ -166,6 +167,7 @@ class Explanation:
     curve: Callable[[float], float] | None = None
     bounds: tuple[float, float] = (0.0, 1.0)
     rest: Callable[[Context], list[Context]] = lambda _context: []
+    curve_of: Callable[[Context], Callable[[float], float]] | None = None
 
     @property
     def score(self) -> float:

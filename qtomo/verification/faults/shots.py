@@ -18,6 +18,7 @@ from qtomo.statistics.evidence import log_mean_exp
 from qtomo.verification.context import Context
 from qtomo.verification.faults.base import Explanation, Fault, FaultKind
 from qtomo.verification.faults.local import LOCAL_KINDS, applied, everywhere_curve, fit_strength, site_curve
+from qtomo.verification.faults.local import explanations as local_explanations
 
 __all__ = ["Segments", "drift_explanations", "duplicates", "explanations", "memory", "segments"]
 
@@ -26,7 +27,9 @@ Reals = NDArray[np.float64]
 _SHARES = np.array([0.005, 0.01, 0.03, 0.1, 0.3, 0.6, 0.95])
 _BLOCKS = 40
 _RARE = 0.05  # equal shots expected by chance, from which a copy tells nothing
-_CHANGED = math.log(100)  # nats by which a change has to be likelier than the same fault all along
+_CHANGED = 3.0  # nats by which blocks have to be likelier with an onset than without
+_FOLLOWED, _CLOSE = 3, 10.0  # faults whose onset is looked for, and nats that they may be behind the likeliest
+_FEW = 4000  # records that a strength is found on first
 _STRENGTHS = 8  # of a fault's grid that a change of it is looked for with, from the largest
 
 
@@ -35,9 +38,9 @@ class Copies:
     """How likely each shot is, alone and as a copy of an earlier one.
 
     Args:
-        log_prob: ln P(bits | settings), or ln P(outcomes), (n,). copy: probability that a copy of an earlier shot of
-        its setting, drawn at random, is this one; 0 where so many are
-            like it by chance that a copy would tell nothing, (n,).
+        log_prob: ln P(bits | settings), or ln P(outcomes), (n,).
+        copy: probability that a copy of an earlier shot of its setting, drawn at random, is this one; 0 where so many
+            are like it by chance that a copy would tell nothing, (n,).
         possible: whether there is an earlier one, (n,).
     """
 
@@ -46,7 +49,7 @@ class Copies:
     possible: NDArray[np.bool_]
 
     def curve(self, share: float) -> float:
-        """Log-likelihood of all shots if so large a share of them are copies, less that if none is.
+        """Log-likelihood of all shots if so large a share of those that may be copies are, less that if none is.
 
         What common shots would gain is left out, so that it is at most that of a distribution.
         """
@@ -161,29 +164,39 @@ class Segments:
 
     Args:
         rows: row numbers in order, a block each.
-        gains: by kind, log-likelihood ratio of each block with the fault at each qubit, and last at one drawn at random
-            for each shot: (strengths, n_sites + 1, blocks).
+        before: log-likelihood of each block without a fault, -inf where it has a forbidden record, (blocks,).
+        logs: by kind, the same with the fault at each qubit, and last at one drawn at random for each shot:
+            (strengths, n_sites + 1, blocks).
         strengths: by kind.
     """
 
     rows: list[NDArray[np.int64]]
-    gains: dict[FaultKind, Reals]
+    before: Reals
+    logs: dict[FaultKind, Reals]
     strengths: dict[FaultKind, Reals]
 
-    def after(self, kind: FaultKind) -> Reals:
-        """The same of all blocks from each on but the first: (strengths, n_sites + 1, blocks - 1)."""
-        found: Reals = np.cumsum(self.gains[kind][:, :, ::-1], axis=2)[:, :, ::-1][:, :, 1:]
-        return found
+    def onsets(self, kind: FaultKind) -> Reals:
+        """Log-likelihood of all records if the fault sets in with each block but the first:
+        (strengths, n_sites + 1, blocks - 1).
+        """
+        after: Reals = np.cumsum(self.logs[kind][:, :, ::-1], axis=2)[:, :, ::-1][:, :, 1:]
+        return np.cumsum(self.before)[:-1] + after
 
     def constant(self) -> float:
-        """Log-likelihood ratio of the best fault that is there all along, 0 if none is better than none."""
-        return max(0.0, *(float(gains.sum(axis=2).max()) for gains in self.gains.values()))
+        """Log-likelihood of all records under the best fault that is there all along, or none; -inf where none of these
+        allows them.
+        """
+        return max(float(self.before.sum()), *(float(logs.sum(axis=2).max()) for logs in self.logs.values()))
 
     def log_e(self) -> float:
         """ln of the average likelihood ratio over kinds, places, strengths and onsets to the best that is there all
-        along: an e-value against both the hypothesis and faults that do not change.
+        along: an e-value against both the hypothesis and faults that do not change. Where none of these allows the
+        records it says nothing of a change.
         """
-        return log_mean_exp([log_mean_exp(self.after(kind)) for kind in self.gains]) - self.constant()
+        constant = self.constant()
+        if not math.isfinite(constant):
+            return 0.0
+        return log_mean_exp([log_mean_exp(self.onsets(kind) - constant) for kind in self.logs])
 
 
 def segments(context: Context) -> Segments:
@@ -197,10 +210,11 @@ def segments(context: Context) -> Segments:
         raise InputError("the order of the shots is not known")
     n_blocks = min(_BLOCKS, len(order))
     blocks = np.array_split(order, n_blocks)
-    gains: dict[FaultKind, Reals] = {}
+    logs: dict[FaultKind, Reals] = {}
     strengths: dict[FaultKind, Reals] = {}
     likelihoods = context.likelihoods
-    chance = np.exp(likelihoods.log_prob - likelihoods.log_scale)
+    before = np.array([context.log_prob[block].sum() for block in blocks])
+    scales = np.array([likelihoods.log_scale[context.inverse[block]].sum() for block in blocks])
     sites = np.arange(context.records.n_sites)
     for kind, local in LOCAL_KINDS.items():
         try:
@@ -216,83 +230,77 @@ def segments(context: Context) -> Segments:
             labels = np.minimum(context.rows[rows], parts.shape[2] - 1)
             values = np.einsum("knip,nip->kni", table[:, sites, labels], likelihoods.weights[rows])
             for place, weights in enumerate(functions.T):
-                ratio = np.einsum("k,kni->ni", weights, values).clip(0) / chance[rows, None]
+                chances = np.einsum("k,kni->ni", weights, values).clip(0)
                 with np.errstate(divide="ignore"):
-                    found[place, :-1, index] = np.log(ratio).sum(axis=0)
-                    found[place, -1, index] = np.log(ratio.mean(axis=1)).sum()
-        gains[kind], strengths[kind] = found, chosen
-    return Segments(blocks, gains, strengths)
+                    found[place, :-1, index] = np.log(chances).sum(axis=0)
+                    found[place, -1, index] = np.log(chances.mean(axis=1)).sum()
+        logs[kind], strengths[kind] = found + scales, chosen
+    return Segments(blocks, before, logs, strengths)
 
 
 def explanations(context: Context, _best: float = -math.inf) -> Iterable[Explanation]:
     """Copies among the shots, and a fault that sets in along them."""
-    if context.n_impossible:
-        return
-    base = context.log_likelihood
-    found = duplicates(context)
-    strength, gain = fit_strength(found.curve, map(float, _SHARES), (0.0, 0.999))
-    if gain > 0:
-        yield _copied(base, found.curve, strength, gain, "")
+    if len(context.records) > 1 and not context.n_impossible:
+        yield from _copies(context)
     if context.records.order is not None:
         yield from drift_explanations(context)
 
 
-def _copied(base: float, curve: Callable[[float], float], strength: float, gain: float, detail: str) -> Explanation:
+def _copies(context: Context) -> Iterator[Explanation]:
+    most = 0.999 * float(duplicates(context).possible.mean())
+    if not most:
+        return
+
     def apply(context: Context, _share: float) -> Context:
         first = np.sort(np.unique(context.inverse, return_index=True)[1])
         return context.of(context.records.take(first))
 
-    fault = Fault(FaultKind.DUPLICATES, None, parameter="share", detail=detail)
-    return Explanation(fault, strength, base + gain, 0.0, apply, lambda t: base + curve(t), (0.0, 0.999))
+    def curve_of(context: Context) -> Callable[[float], float]:
+        found = duplicates(context)
+        among = float(found.possible.mean())
+        return lambda share: context.log_likelihood + found.curve(min(share / among, 1.0))
+
+    curve = curve_of(context)
+    strength, top = fit_strength(curve, (float(share) * most for share in _SHARES), (0.0, most))
+    if top > context.log_likelihood:
+        fault = Fault(FaultKind.DUPLICATES, None, parameter="share")
+        yield Explanation(fault, strength, top, 0.0, apply, curve, (0.0, most), curve_of=curve_of)
 
 
 def drift_explanations(context: Context) -> Iterator[Explanation]:
-    """For the kind and place that gain most: the onset among the shots, and the strength after it."""
+    """Faults that set in, the likeliest of those after the likeliest onset: for each the onset and the strength."""
     try:
         found = segments(context)
     except InputError:
         return
-    best: tuple[float, FaultKind, int, int, int] | None = None
-    for kind in found.gains:
-        after = found.after(kind)
-        place, site, cut = (int(x) for x in np.unravel_index(int(after.argmax()), after.shape))
-        if best is None or after[place, site, cut] > best[0]:
-            best = float(after[place, site, cut]), kind, place, site, cut
-    if best is None or best[0] <= 0:
+    logs = np.stack([found.onsets(kind).max(axis=(0, 1)) for kind in found.logs])
+    if not logs.size or not logs.max() > found.constant() + _CHANGED:
         return
-    _gain, kind, _place, site, cut = best
-    alone = site < context.records.n_sites
-    one = _sets_in(context, found, kind, site if alone else None, cut)
-    always = _always(context, kind, site if alone else None)
-    if one.log_likelihood > always + math.log(_BLOCKS) + _CHANGED:
-        yield one
+    cut = int(logs.max(axis=0).argmax())
+    later = context.of(context.records.take(np.concatenate(found.rows[cut + 1 :])))
+    likely = sorted(local_explanations(later), key=lambda one: -one.score)
+    for one in likely[:_FOLLOWED]:
+        if likely[0].score - one.score < _CLOSE:
+            yield _sets_in(context, found, one, cut)
 
 
-def _always(context: Context, kind: FaultKind, site: int | None) -> float:
-    """Log-likelihood with the same fault all along."""
-    local = LOCAL_KINDS[kind]
-    if site is not None:
-        return fit_strength(site_curve(context, kind, site), local.grid, local.bounds)[1]
-    few = context.part(4000, "drift")
-    guess, _ = fit_strength(everywhere_curve(few, kind), local.grid, local.bounds)
-    near = [min(max(guess * factor, local.bounds[0]), local.bounds[1]) for factor in (0.7, 0.85, 1.0, 1.15, 1.4)]
-    return fit_strength(everywhere_curve(context, kind), near, (min(near), max(near)))[1]
-
-
-def _sets_in(context: Context, found: Segments, kind: FaultKind, site: int | None, cut: int) -> Explanation:
+def _sets_in(context: Context, found: Segments, fault: Explanation, cut: int) -> Explanation:
+    """The onset and the strength after it of a fault that was found after a cut."""
     order = np.concatenate(found.rows)
+    kind, strength = fault.fault.kind, fault.strength
+    site = fault.fault.sites[0] if fault.fault.sites else None
     local = LOCAL_KINDS[kind]
     onset = sum(len(rows) for rows in found.rows[: cut + 1])
-    strength = 0.0
-    for _ in range(2):  # strength after the onset, then the onset at that strength
-        later = context.of(context.records.take(order[onset:]))
-        few = later.part(4000, "drift")
-        curve = everywhere_curve(few, kind) if site is None else site_curve(later, kind, site)
-        strength, _ = fit_strength(curve, local.grid, local.bounds)
+    for again in (False, True):  # the onset at this strength, and at that after it
+        if again:
+            later = context.of(context.records.take(order[onset:]))
+            few = later.part(_FEW, "drift")
+            curve = everywhere_curve(few, kind) if site is None else site_curve(later, kind, site)
+            strength, _ = fit_strength(curve, local.grid, local.bounds)
         after = applied(context.hypothesis, kind, strength, site).log_prob(context.rows)
-        gains = (after - context.log_prob_rows)[context.inverse[order]]
-        sums = np.cumsum(gains[::-1])[::-1]
-        onset = int(np.argmax(sums[1:])) + 1 if len(sums) > 1 else 0
+        good, bad = context.log_prob[order], after[context.inverse[order]]
+        total = np.cumsum(good)[:-1] + np.cumsum(bad[::-1])[::-1][1:]
+        onset = int(np.argmax(total)) + 1
     later = context.of(context.records.take(order[onset:]))
     earlier = context.of(context.records.take(order[:onset]))
     base = earlier.log_likelihood
@@ -306,7 +314,7 @@ def _sets_in(context: Context, found: Segments, kind: FaultKind, site: int | Non
     strength, top = fit_strength(likelihood, inside, (min(inside), max(inside)))
     inner = Fault(kind, None if site is None else (site,), parameter=local.parameter)
     when = f"from about shot {onset:,} of {len(order):,} on"
-    places = math.log(len(found.gains)) + math.log((context.records.n_sites + 1) * len(order))
+    places = math.log(len(found.logs)) + math.log((context.records.n_sites + 1) * len(order))
 
     def apply(current: Context, t: float) -> Context:
         moved = applied(current.hypothesis, kind, t, site)
@@ -315,5 +323,5 @@ def _sets_in(context: Context, found: Segments, kind: FaultKind, site: int | Non
     def rest(current: Context) -> list[Context]:
         return [current.of(current.records.take(order[:onset]))]
 
-    fault = Fault(FaultKind.DRIFT, inner.sites, parameter=local.parameter, detail=inner.what, when=when)
-    return Explanation(fault, strength, top, places, apply, likelihood, local.bounds, rest)
+    named = Fault(FaultKind.DRIFT, inner.sites, parameter=local.parameter, detail=inner.what, when=when)
+    return Explanation(named, strength, top, places, apply, likelihood, local.bounds, rest)
