@@ -176,17 +176,20 @@ def _check_elements(elements: NDArray[np.complex128], name: str) -> None:
     if not np.isfinite(elements).all():
         raise InputError(f"POVM '{name}': elements hold entries that are not finite numbers")
     by_site = elements.reshape(-1, *elements.shape[-3:])
-    for site, site_elements in enumerate(by_site):
-        place = f"POVM '{name}'" + (f", site {site}" if elements.ndim == 4 else "")
-        for outcome, element in enumerate(site_elements):
-            if np.abs(element - element.conj().T).max() > _TOLERANCE:
-                raise InputError(f"{place}: element {outcome} is not Hermitian")
-            smallest = float(np.linalg.eigvalsh(element)[0])
-            if smallest < -_TOLERANCE:
-                raise InputError(f"{place}: element {outcome} is not positive (eigenvalue {smallest:.3g})")
-        excess = np.abs(site_elements.sum(axis=0) - np.eye(2)).max()
-        if excess > _TOLERANCE:
-            raise InputError(f"{place}: elements do not sum to the identity (off by {excess:.3g})")
+    skewed = np.abs(by_site - by_site.conj().swapaxes(-1, -2)).max(axis=(-1, -2)) > _TOLERANCE
+    smallest = np.linalg.eigvalsh(by_site)[..., 0]
+    excess = np.abs(by_site.sum(axis=1) - np.eye(2)).max(axis=(-1, -2))
+    wrong = skewed.any(axis=1) | (smallest < -_TOLERANCE).any(axis=1) | (excess > _TOLERANCE)
+    if not wrong.any():
+        return
+    site = int(wrong.argmax())
+    place = f"POVM '{name}'" + (f", site {site}" if elements.ndim == 4 else "")
+    for outcome, (is_skewed, value) in enumerate(zip(skewed[site], smallest[site], strict=True)):
+        if is_skewed:
+            raise InputError(f"{place}: element {outcome} is not Hermitian")
+        if value < -_TOLERANCE:
+            raise InputError(f"{place}: element {outcome} is not positive (eigenvalue {value:.3g})")
+    raise InputError(f"{place}: elements do not sum to the identity (off by {excess[site]:.3g})")
 
 
 def _projector(*bloch: float) -> NDArray[np.complex128]:

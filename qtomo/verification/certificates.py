@@ -280,6 +280,8 @@ def _witness(system: TFIM, energy: _Energy, level: float, parity_bits: Outcomes 
         if value > 0
         else f"no bound: too few shots (about {needed:,} needed)"
         if needed
+        else "no bound: too few shots"
+        if above - energy.error * float(stats.norm.ppf(level)) < scale
         else "no bound: the energy is too high"
     )
     return Certificate(kind, value, level, says, assumptions, energy.guarantee, value > 0, needed)

@@ -330,7 +330,7 @@ def _scores(context: Context, chosen: _Chosen) -> list[Reals]:
     base = chosen.apply(context).log_prob
     scores = []
     for index, (one, strength) in enumerate(zip(chosen.explanations, chosen.strengths, strict=True)):
-        if one.curve is None or one.fault.kind in (FaultKind.DRIFT, FaultKind.DUPLICATES, FaultKind.MEMORY):
+        if one.curve is None or one.fault.kind in (FaultKind.DRIFT, FaultKind.DUPLICATES):
             scores.append(np.zeros(len(base)))
             continue
         step = 1e-3 * max(abs(strength), 1e-2) * (1 if strength < one.bounds[1] / 2 else -1)

@@ -101,9 +101,9 @@ def plan(
     """Records with which `verify` sees faults written as NAME:SIZE, with Pauli-4, Pauli-6 (random bases) and SIC.
 
     Args:
-        target: what is to be prepared. faults: local faults on every qubit (depolarizing, dephasing, readout-1-to-0,
-        rotation-x, ...), or a parameter of
-            the target that is off by a share of itself, such as field:0.02.
+        target: what is to be prepared.
+        faults: local faults on every qubit (depolarizing, dephasing, readout-1-to-0, rotation-x, ...), or a parameter
+            of the target that is off by a share of itself, such as field:0.02.
         alpha: error rate of all tests together.
         power: probability that the records are called inconsistent.
         n_exact: records of the faulty state that the evidence is estimated from.
@@ -134,8 +134,8 @@ def plan(
                 faulty = change(hypothesis)
             except InputError:
                 continue  # a measurement without bits has none to misread
-            gains = _gains(hypothesis, faulty, evidence, n_exact, stream(seed, f"plan {name}"))
-            needed[fault][name] = _enough(gains, alpha, power, stream(seed, f"sums {name}"))
+            gains, error = _gains(hypothesis, faulty, evidence, n_exact, stream(seed, f"plan {name}"))
+            needed[fault][name] = _enough(gains, error, alpha, power, stream(seed, f"sums {name}"))
     for found in needed.values():
         for coarse, fine in _COARSER.items():
             if coarse in found and fine in found and found[fine].value > found[coarse].value:
@@ -156,6 +156,9 @@ def _change(text: str, system: System | None) -> tuple[_Faulty, _Evidence]:
         raise InputError(f"fault '{text}': expected NAME:SIZE, such as {known[0]}:0.01") from None
     if not 0 < abs(value) <= 1:
         raise InputError(f"fault '{text}': size {value:g}, expected more than 0 and at most 1")
+    bounds = LOCAL_KINDS[FaultKind(name)].bounds if name not in parameters else (-1.0, 1.0)
+    if value < bounds[0]:
+        raise InputError(f"fault '{text}': size {value:g}, expected more than {bounds[0]:g}")
     if name in parameters:
         assert system is not None
         parameter = parameters[name]
@@ -170,19 +173,38 @@ def _change(text: str, system: System | None) -> tuple[_Faulty, _Evidence]:
 
 def _gains(
     hypothesis: Hypothesis, faulty: Hypothesis, evidence: _Evidence, n: int, generator: np.random.Generator
-) -> Reals:
-    """The logarithm of the likelihood ratio that faulty records add, at the strength where it adds most."""
+) -> tuple[Reals, float]:
+    """The logarithm of the likelihood ratio that faulty records add, at the strength where it adds most, and the
+    standard error of its mean.
+
+    The logarithm of a ratio q/p of distributions that are close has a mean far below its spread. Under the faulty f the
+    mean of (q - p)/f is zero, and ln(q/p) less that is small to the second order, as its mean is: a control variate.
+    """
     empty = Records(np.zeros((n, hypothesis.n_sites), dtype=np.uint8), hypothesis.povm)
     context = Context(faulty.sample_like(empty, generator), hypothesis)
     logs = evidence(context)
     finite = np.isfinite(logs).all(axis=0)
-    weights = context.counts * finite
-    best = int(np.argmax(np.where(finite, logs, 0.0) @ weights))
-    return np.asarray(logs[best][context.inverse])
+    shares = context.counts * finite / max(float(context.counts @ finite), 1.0)
+    kept = np.where(finite, logs, 0.0)
+    means, spread = kept @ shares, _spread(kept, shares)
+    if finite.all():
+        control = np.expm1(logs) * np.exp(context.log_prob_rows - faulty.log_prob(context.rows))
+        steady = _spread(logs - control, shares)
+        means = np.where(steady < spread, (logs - control) @ shares, means)
+        spread = np.minimum(steady, spread)
+    best = int(np.argmax(means))
+    gains = logs[best] + (means[best] - kept[best] @ shares)
+    return np.asarray(gains[context.inverse]), float(spread[best] / math.sqrt(n))
 
 
-def _enough(gains: Reals, alpha: float, power: float, generator: np.random.Generator) -> Estimate:
-    """The smallest number of records with the power, and how well `gains` tell it."""
+def _spread(values: Reals, shares: Reals) -> Reals:
+    """Standard deviation of each row."""
+    means = values @ shares
+    return np.sqrt(((values - means[:, None]) ** 2) @ shares)
+
+
+def _enough(gains: Reals, error: float, alpha: float, power: float, generator: np.random.Generator) -> Estimate:
+    """The smallest number of records with the power, and how well `gains`, whose mean has an error, tell it."""
     threshold = math.log(_TESTS * _PLACES / alpha)
     finite = gains[np.isfinite(gains)]
     share = 1 - len(finite) / len(gains)
@@ -195,7 +217,7 @@ def _enough(gains: Reals, alpha: float, power: float, generator: np.random.Gener
     if by_forbidden <= by_sum:
         relative = math.sqrt((1 - share) / (share * len(gains)))
     else:
-        relative = 2 * float(finite.std()) / (math.sqrt(len(finite)) * max(float(finite.mean()), 1e-300))
+        relative = 2 * error / max(float(finite.mean()), 1e-300)
     low, high = value * max(0.0, 1 - 1.96 * relative), value * (1 + 1.96 * relative)
     return Estimate(value, value * relative, low, high, 0.95, len(gains), method)
 

@@ -132,7 +132,8 @@ def _listed(faults: list[Fault]) -> str:
 
 
 def _exclusion_claims(found: Findings, excluded: list[Exclusion]) -> Iterator[str]:
-    out = list(dict.fromkeys(one.kind.words for one in excluded if one.status == "excluded"))
+    partly = {one.kind for one in excluded if one.status in ("open", "unseen")}  # as an angle of one sign
+    out = list(dict.fromkeys(x.kind.words for x in excluded if x.status == "excluded" and x.kind not in partly))
     if out:
         limit = found.context.options.resolution
         yield (

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from qtomo import TFIM, InputError, compare_records, named_povm, simulate, write_records
+from qtomo.analysis.difference import DifferenceKind
 from qtomo.distribution import LOST
 
 
@@ -20,7 +21,7 @@ def save(path, outcomes, povm="pauli4"):
 
 
 def test_a_shifted_field_is_found_and_equal_fields_are_not(files):
-    found = compare_records([files / "monday.h5", files / "tuesday.h5", files / "wednesday.h5"], level=0.01)
+    found = compare_records([files / "monday.h5", files / "tuesday.h5", files / "wednesday.h5"], alpha=0.01)
     same, other = found.drifts.values()
     assert not same.differs(0.01)
     assert other.differs(0.01)
@@ -40,18 +41,20 @@ def test_a_site_that_reads_zero_too_often_is_named(tmp_path):
     for name, outcomes in (("good", good), ("bad", bad)):
         save(tmp_path / f"{name}.h5", outcomes)
     drift = compare_records([tmp_path / "good.h5", tmp_path / "bad.h5"]).drifts[str(tmp_path / "bad.h5")]
-    by_name = {test.name: test for test in drift.tests}
-    assert by_name["outcomes of a site"].place == "site 3"
+    by_kind = {test.kind: test for test in drift.tests}
+    assert by_kind[DifferenceKind.SITES].place == "qubit 3, outcome 0"
     assert all(test.adjusted < 1e-3 for test in drift.tests)
 
 
-def test_records_with_a_lost_outcome_are_left_out(tmp_path):
+def test_records_with_a_lost_outcome_are_compared_where_they_have_one(tmp_path):
+    """A quarter of the second file's have none at site 1, and are not taken for another outcome there."""
     a, b = np.random.default_rng(6).integers(0, 4, (2, 400, 3), dtype=np.uint8)
     b[::4, 1] = LOST
     for name, outcomes in (("a", a), ("b", b)):
         save(tmp_path / f"{name}.h5", outcomes)
     drift = compare_records([tmp_path / "a.h5", tmp_path / "b.h5"]).drifts[str(tmp_path / "b.h5")]
-    assert drift.n_records == (400, 300)
+    assert drift.n_records == (400, 400)
+    assert not drift.differs(0.01)
 
 
 def test_what_cannot_be_compared(files, tmp_path):

@@ -81,7 +81,7 @@ def test_arrays_that_hold_none(tmp_path):
     path = tmp_path / "a.npy"
     for array, fault in (
         (np.eye(4) * 0.225, "trace 0.9, expected 1"),
-        (np.ones(3), r"has 2\*\*N amplitudes, found 3"),
+        (np.ones(3) / 3**0.5, r"has 2\*\*N amplitudes, found 3"),
         (np.array(["x"]), "expected numbers"),
         (np.array([1, None], dtype=object), "not a readable .npy file"),
     ):

@@ -8,10 +8,9 @@ from qtomo.povm import POVM, named_povm
 from qtomo.records import Calibration
 from qtomo.records.readout import confused
 from qtomo.states import TFIM
-from qtomo.verification import FaultKind, TestKind, verify
+from qtomo.verification import FaultKind, TestKind, pipeline, verify
 from qtomo.verification.context import Context, Options
 from qtomo.verification.hypothesis import Hypothesis
-from qtomo.verification.pipeline import tested
 from qtomo.verification.readout import fitted_readout
 
 SYSTEM = TFIM(4, 1.0, 1.2)
@@ -97,7 +96,7 @@ def test_the_fit_is_needed():
     options = Options(alternative="none", n_reference=1000)
     smallest = []
     for one in (plain, records):
-        _, tests, _ = tested(Context(one, Hypothesis.of(STATE, one.povm), options))
+        _, tests, _ = pipeline.tested(Context(one, Hypothesis.of(STATE, one.povm), options))
         smallest.append(tests[0].adjusted)
     assert smallest[0] < 0.01 < smallest[1]
 

@@ -39,7 +39,7 @@ def local_faults(context: Context) -> Iterator[Test]:
         except InputError:
             continue  # a measurement without bits has none to misread
         at_site = _above(sites, before)
-        where = int(at_site.max(axis=0).argmax())
+        where = int(sites.max(axis=0).argmax())
         found = log_mean_exp(at_site)
         yield Test(TestKind.ONE_QUBIT, p_of_log_e(found), _text(found), kind, (where,))
         if context.records.n_sites > 1:
@@ -49,14 +49,17 @@ def local_faults(context: Context) -> Iterator[Test]:
 
 def relabelled(context: Context) -> Iterator[Test]:
     """Axes of one qubit called by others' names, and relabellings of the whole chain."""
-    values = _above(one_qubit_log_ratios(context), context.log_likelihood)
-    found = log_mean_exp(values)
+    values, records = one_qubit_log_ratios(context), context.records
+    found = log_mean_exp(_above(values, context.log_likelihood))
     where = int(values.max(axis=0).argmax())
     yield Test(TestKind.RELABELLED_QUBIT, p_of_log_e(found), _text(found), sites=(where,))
-    few = context.part(_TRIED, "relabellings")
-    records = context.records
-    ordered = records.has_settings and records.order is not None and len(few.records) > 1
-    gains = [one.gain(few) for one in global_relabellings(records.n_sites, records.has_settings, ordered)]
+    few, order = context.part(_TRIED, "relabellings"), records.order
+    ordered = records.has_settings and order is not None and len(order) > 1
+    first = context.of(records.take(order[:_TRIED])) if ordered and order is not None else few  # neighbours stay so
+    gains = [
+        one.gain(few if one.kept is None else first)
+        for one in global_relabellings(records.n_sites, records.has_settings, ordered)
+    ]
     found = log_mean_exp([0.0 if math.isnan(gain) else gain for gain in gains])
     yield Test(TestKind.RELABELLED, p_of_log_e(found), _text(found))
 

@@ -45,7 +45,6 @@ class FaultKind(StrEnum):
     PAIR_ERROR = "pair-error"
     PAIR_READOUT = "pair-readout"
     DUPLICATES = "duplicates"
-    MEMORY = "memory"
     DRIFT = "drift"
 
     @property
@@ -80,7 +79,6 @@ _WORDS = {
     FaultKind.PAIR_ERROR: "correlated error of a pair",
     FaultKind.PAIR_READOUT: "correlated readout error of a pair",
     FaultKind.DUPLICATES: "duplicated shots",
-    FaultKind.MEMORY: "bits that stay from shot to shot",
     FaultKind.DRIFT: "drift",
 }
 

@@ -116,19 +116,19 @@ class Relabelling:
     Args:
         fault: what it is called.
         apply: the records as they should have been labelled, or the measurement as it should have been read.
-        drops: rows left out at the end, where shots are shifted.
+        kept: bits that are still there, in the order of the shots, where these are shifted.
     """
 
     fault: Fault
     apply: Callable[[Context], Context]
-    drops: int = 0
+    kept: slice | None = None
 
     def gain(self, context: Context) -> float:
         """Log-likelihood of the records relabelled less that of the records as they are."""
         moved = self.apply(context)
         before = context.log_likelihood
-        if self.drops:
-            before = float(context.log_prob[: -self.drops].sum())
+        if self.kept is not None:
+            before = float(context.log_prob[context.records.order][self.kept].sum())
         found = moved.log_likelihood
         return found - before if math.isfinite(before) else math.inf if math.isfinite(found) else math.nan
 
@@ -192,8 +192,10 @@ def _of_shots(step: int) -> Relabelling:
         labels = np.where(bits == LOST, LOST, 2 * bases + bits).astype(np.uint8)
         return context.of(Records.from_labels(labels, records.povm, design=records.design, name=records.name))
 
-    where = "after" if step > 0 else "before"
-    return Relabelling(Fault(FaultKind.SHOTS_SHIFTED, detail=f"bits belong to the settings one row {where}"), apply, 1)
+    fault = Fault(
+        FaultKind.SHOTS_SHIFTED, detail=f"bits belong to the settings one row {'after' if step > 0 else 'before'}"
+    )
+    return Relabelling(fault, apply, slice(1, None) if step > 0 else slice(None, -1))
 
 
 @functools.cache
