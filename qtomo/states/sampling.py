@@ -24,6 +24,7 @@ __all__ = ["BasisWalker", "ElementWalker"]
 
 _CHUNK = 4096  # records at once: enough that the cost of a call does not count, few enough for the cache
 _TINY = 1e-30  # below any probability that float32 draws
+_LEAST = 2.0**-25  # half of the smallest positive uniform: above the rounding that an impossible outcome is left with
 _RENORMALISE = 8  # sites between rescalings: norms fall by a probability a site, and float32 ends at 1e-38
 
 
@@ -74,7 +75,7 @@ class BasisWalker:
         order = np.argsort(bases, axis=1, kind="stable")
         place = np.empty_like(order)
         np.put_along_axis(place, order, np.arange(rows)[None], axis=1)
-        uniforms = torch.from_numpy(generator.random((n_sites, rows), dtype=np.float32)).to(self._device)
+        uniforms = _uniforms(n_sites, rows, generator).to(self._device)
         vectors = torch.zeros((rows, 2, 1), device=self._device)  # real, imaginary
         vectors[:, 0] = 1
         found = []
@@ -96,6 +97,11 @@ class BasisWalker:
         bits = torch.stack(found).cpu().numpy().astype(np.uint8)
         taken: NDArray[np.uint8] = np.take_along_axis(bits, place, axis=1)
         return taken
+
+
+def _uniforms(n_sites: int, rows: int, generator: np.random.Generator) -> torch.Tensor:
+    """Float32 uniforms above zero, (n_sites, rows): at zero itself an outcome of probability 1e-15 would be taken."""
+    return torch.from_numpy(generator.random((n_sites, rows), dtype=np.float32)).clamp_min_(_LEAST)
 
 
 def _bit_matrix(tensor: NDArray[Any], kets: NDArray[np.complex128], device: torch.device) -> torch.Tensor:
@@ -158,7 +164,7 @@ class ElementWalker:
         out = np.empty((n, len(self._sites)), dtype=np.uint8)
         for first in range(0, n, _CHUNK):
             rows = min(_CHUNK, n - first)
-            uniforms = torch.from_numpy(generator.random((len(self._sites), rows), dtype=np.float32)).to(self._device)
+            uniforms = _uniforms(len(self._sites), rows, generator).to(self._device)
             vectors = torch.zeros((2, rows, 1), device=self._device)
             vectors[0] = 1.0
             labels = []

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from qtomo.statistics.estimate import Estimate
 from qtomo.statistics.evidence import likelihood_interval
-from qtomo.verification.checks import OF_STATE, Test, adjusted
+from qtomo.verification.checks import OF_STATE, Test, TestKind, adjusted
 from qtomo.verification.checks.shots import changes
 from qtomo.verification.checks.targets import conditional_log_prob, learned
 from qtomo.verification.context import Context
@@ -34,6 +34,8 @@ _MOST_FAULTS = 4
 #: Nats by which a fault has to be likelier than none, and than another to be told from it: 100 to 1.
 _TOLD = math.log(100)
 _BESIDE = math.log(1000)  # by which a further fault has to be likelier where those before it are not rejected
+#: Tests whose p-value is rarely below the other where a fit is right, and which tell that there is more to find.
+_OF_FAULTS, _HINT = (TestKind.ONE_QUBIT, TestKind.EVERY_QUBIT, TestKind.RELABELLED_QUBIT, TestKind.LEARNED), 0.5
 _ANGLES = 64  # at most, that are looked at for other peaks of a likelihood
 _TRIED = 4  # of the likeliest kinds, that are asked whether they explain the records alone
 _RIVALS = 12  # of a fault, that are tried in its place beside others
@@ -101,7 +103,7 @@ def diagnose(context: Context, alternative: Learned | None) -> Diagnosis:
     options.say("how large the faults are")
     fitted = chosen.apply(context)
     if part is not context and chosen.explanations:
-        rejecting = _rejecting(context, chosen, fitted)
+        rejecting = _rejecting(context, _judged(context, chosen, fitted))
     faults = _sized(context, chosen, intervals=not rejecting)
     share = _share(context, fitted, alternative) if chosen.explanations else None
     return Diagnosis(faults, tied, rejecting, share, fitted)
@@ -111,32 +113,35 @@ def _selected(context: Context) -> tuple[_Chosen, list[list[Fault]], list[Test]]
     """Forward selection until the records do not reject the fit, and nothing beside it makes them far likelier; where
     there are two or more, each is looked for anew beside the others.
     """
-    chosen, current, rejecting = _Chosen(), context, list[Test]()
+    chosen, current, tests = _Chosen(), context, list[Test]()
     rivals: list[list[Explanation]] = []
     first = chosen, rivals
     while len(chosen.explanations) < _MOST_FAULTS:
+        rejected = bool(_rejecting(context, tests))
+        if rivals and not rejected and all(test.p_value > _HINT for test in tests if test.kind in _OF_FAULTS):
+            break
         context.options.say("which fault explains the records" + (", beside those found" if rivals else ""))
         candidates = _candidates(current)
-        enough = _TOLD if rejecting or not rivals else _BESIDE
+        enough = _TOLD if rejected or not rivals else _BESIDE
         if not candidates or not candidates[0].score - current.log_likelihood > enough:
             break
         for index in _worth_trying(candidates):
             others = candidates[:index] + candidates[index + 1 :]
             fitted = _refitted(context, chosen.and_(candidates[index]), [*rivals, others])
-            current, rejecting, done = _settled(context, *fitted)
+            current, tests, done = _settled(context, *fitted)
             first = fitted if index == 0 else first
-            if not rejecting or done:
+            if done or not _rejecting(context, tests):
                 break
         else:  # none of them suffices: go on from the likeliest
             fitted = first
-            current, rejecting, done = _settled(context, *fitted)
+            current, tests, done = _settled(context, *fitted)
         chosen, rivals = fitted
         if done:
             break
         if len(chosen.explanations) > 1:
             chosen, rivals = _refitted(context, *_exchanged(context, chosen, rivals))
-            current, rejecting, done = _settled(context, chosen, rivals)
-    return chosen, _tied(context, chosen, rivals), rejecting
+            current, tests, done = _settled(context, chosen, rivals)
+    return chosen, _tied(context, chosen, rivals), _rejecting(context, tests)
 
 
 def _worth_trying(candidates: list[Explanation]) -> list[int]:
@@ -149,10 +154,10 @@ def _worth_trying(candidates: list[Explanation]) -> list[int]:
 
 
 def _settled(context: Context, chosen: _Chosen, rivals: list[list[Explanation]]) -> tuple[Context, list[Test], bool]:
-    """The records under what is chosen, the tests that reject it, and whether nothing can follow it."""
+    """The records under what is chosen, the tests of that, and whether nothing can follow it."""
     current = chosen.apply(context)
     last = chosen.explanations[-1].fault.kind
-    return current, _rejecting(context, chosen, current), last in (FaultKind.DRIFT, FaultKind.DUPLICATES)
+    return current, _judged(context, chosen, current), last in (FaultKind.DRIFT, FaultKind.DUPLICATES)
 
 
 def _exchanged(
@@ -249,8 +254,12 @@ def _curve(context: Context, chosen: _Chosen, strengths: Sequence[float], index:
     return curve
 
 
-def _rejecting(context: Context, chosen: _Chosen, fitted: Context) -> list[Test]:
-    """Tests that reject the fitted distribution, on the records that it speaks of."""
+def _rejecting(context: Context, tests: list[Test]) -> list[Test]:
+    return [test for test in tests if test.rejects(context.options.alpha)]
+
+
+def _judged(context: Context, chosen: _Chosen, fitted: Context) -> list[Test]:
+    """Tests of the fitted distribution, on the records that it speaks of, smallest p first."""
     contexts = [fitted, *(part for one in chosen.explanations for part in one.rest(context))]
     tests: list[Test] = []
     for part in contexts:
@@ -265,7 +274,7 @@ def _rejecting(context: Context, chosen: _Chosen, fitted: Context) -> list[Test]
             one.fault.what: score for one, score in zip(chosen.explanations, _scores(context, chosen), strict=True)
         }
         tests += changes(fitted, {what: score for what, score in scores.items() if score.any()})
-    return [test for test in adjusted(tests) if test.rejects(context.options.alpha)]
+    return adjusted(tests)
 
 
 def _sized(context: Context, chosen: _Chosen, intervals: bool) -> list[Fault]:

@@ -7,7 +7,7 @@ from scipy import stats
 from qtomo.distribution import LOST, enumerate_outcomes
 from qtomo.errors import InputError
 from qtomo.povm import POVM, named_povm
-from qtomo.states import MPS, TFIM, BornDistribution, ground_state
+from qtomo.states import MPS, TFIM, BornDistribution, Cluster, ground_state
 from tests.systems import ising
 
 FALSE_ALARM = 1e-7
@@ -122,3 +122,18 @@ def test_records_of_another_shape_are_refused():
         born.log_prob(np.full((5, 3), 4, dtype=np.uint8))
     with pytest.raises(InputError, match="2 sites"):
         BornDistribution(random_state(3, real=True), POVM(np.stack([named_povm("pauli4").elements] * 2)))
+
+
+class Zeros:
+    """A generator whose uniforms are all zero, as one in 16 million of float32 is."""
+
+    def random(self, shape, dtype=np.float64):
+        return np.zeros(shape, dtype)
+
+
+def test_no_forbidden_outcome_is_drawn_at_the_end_of_the_uniforms():
+    """Amplitudes that cancel leave 1e-15 of a probability, which a uniform of zero would be below."""
+    born = BornDistribution(Cluster(6).state(), named_povm("pauli6"))
+    settings = np.random.default_rng(1).integers(0, 3, (500, 6)).astype(np.uint8)
+    bits = born.sample_bits(settings, Zeros())
+    assert np.isfinite(born.log_prob(2 * settings + bits)).all()

@@ -136,7 +136,9 @@ def test_bits_that_stay_and_faults_that_set_in_average_to_one_or_less(settings):
         sites, anywhere = memory(context)
         found = segments(context)
         each = each + p * np.exp(np.concatenate([sites, anywhere[:, None]], axis=1))
-        stays += p * np.exp(log_mean_exp([log_mean_exp(sites), log_mean_exp(anywhere)]) - found.constant())
+        stays += p * np.exp(
+            log_mean_exp([log_mean_exp(sites), log_mean_exp(anywhere)]) - found.constant() + context.log_likelihood
+        )
         sets_in += p * np.exp(found.log_e())
         total += p
     assert total == pytest.approx(1)
@@ -157,7 +159,9 @@ def test_a_fault_that_is_there_all_along_is_not_taken_for_one_that_sets_in(kind,
         found = segments(context)
         sites, anywhere = memory(context)
         sets_in += p * np.exp(found.log_e())
-        stays += p * np.exp(log_mean_exp([log_mean_exp(sites), log_mean_exp(anywhere)]) - found.constant())
+        stays += p * np.exp(
+            log_mean_exp([log_mean_exp(sites), log_mean_exp(anywhere)]) - found.constant() + context.log_likelihood
+        )
     assert sets_in <= 1 + SLACK
     assert stays <= 1 + SLACK
 
