@@ -34,6 +34,10 @@ def coverage(records: Records) -> Coverage:
     >>> coverage(Records([[0, 1]], settings=[[2, 2]]))
     Coverage(complete=False, words='Z alone')
     """
+    unread = np.flatnonzero(records.lost.all(axis=0))
+    if len(unread):
+        names = f"qubit{'s' if len(unread) > 1 else ''} {', '.join(map(str, unread))}"
+        return Coverage(False, f"part: {names} never read")
     if not records.has_settings:
         complete = records.povm.is_complete
         return Coverage(complete, "" if complete else f"outcomes of POVM '{records.povm.name}'")

@@ -39,7 +39,16 @@ class Target:
 
     @classmethod
     def of(cls, system: System | State, state: MPS | None = None) -> Target:
-        """A system, with its state where that has been computed; or a state that nothing else is known of."""
+        """A system, with its state where that has been computed; or a state that nothing else is known of.
+
+        Raises:
+            InputError: neither of them.
+        """
+        if not isinstance(system, State) and not hasattr(system, "family"):
+            raise InputError(
+                f"a target of type {type(system).__name__}, expected a system such as TFIM(10), or a state, such as "
+                "read_state('ket.npy') gives"
+            )
         if isinstance(system, MPS):
             return cls({"family": "state", "n_sites": system.n_sites}, system.tensors)
         if isinstance(system, LPDO):

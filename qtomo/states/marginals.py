@@ -68,6 +68,8 @@ def _of_chain(state: MPS | LPDO, reach: int) -> tuple[Reals, Reals]:
     """With the environments of a right-canonical chain, what lies right of the last operator is the identity."""
     stride = 1 + state.ancillas if isinstance(state, LPDO) else 1
     tensors = state.purification.tensors if isinstance(state, LPDO) else state.tensors
+    if stride == 1 and all(tensor.shape[::2] == (1, 1) for tensor in tensors):
+        return _of_product(np.stack([tensor[0, :, 0] for tensor in tensors]), reach)
     left = np.ones((1, 1))
     sites, pairs = [], []
     for site in range(0, len(tensors), stride):
@@ -85,6 +87,14 @@ def _of_chain(state: MPS | LPDO, reach: int) -> tuple[Reals, Reals]:
         for place in range(site + 1, site + stride):
             left = _opened(left[None], tensors[place])[0, 0]
     return np.array(sites), np.array(pairs).reshape(-1, 4, 4)
+
+
+def _of_product(kets: Tensor, reach: int) -> tuple[Reals, Reals]:
+    """Of a product of one ket a site, (n_sites, 2)."""
+    sites = np.einsum("ns,pst,nt->np", kets.conj(), _STACK, kets).real
+    n = len(sites)
+    places = np.array([(i, j) for i in range(n) for j in range(i + 1, min(n, i + reach + 1))], dtype=int).reshape(-1, 2)
+    return sites, np.einsum("kp,kq->kpq", sites[places[:, 0]], sites[places[:, 1]])
 
 
 def _opened(left: Tensor, tensor: Tensor) -> Tensor:

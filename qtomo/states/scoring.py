@@ -8,6 +8,7 @@ so that both sides of one outcome's records are multiplied without moving them.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -51,19 +52,24 @@ class Scorer:
         self._n_outcomes = elements.shape[1]
         lost = elements.sum(axis=1, keepdims=True)  # the effect of an outcome that was lost: the identity
         effects = np.concatenate([elements, lost], axis=1)
-
-        def convert(array: NDArray[Any]) -> torch.Tensor:
-            return torch.from_numpy(np.ascontiguousarray(array)).to(dtype=self.dtype, device=device)
-
-        self._sites = [
-            _effects(tensor, site, self.dtype.is_complex, convert)
-            for tensor, site in zip(tensors, effects, strict=True)
-        ]
+        self._given = tensors, effects
         #: Largest bond dimension.
         self.bond_dim = max(max(tensor.shape[0], tensor.shape[2]) for tensor in tensors)
+        #: Of a product state ln P of each outcome of each site, 0 where lost, (n_sites, K + 1): nothing else is needed.
+        self._alone = _alone(tensors, effects) if self.bond_dim == 1 else None
+
+    @cached_property
+    def _sites(self) -> list[list[_Effect]]:
+        def convert(array: NDArray[Any]) -> torch.Tensor:
+            return torch.from_numpy(np.ascontiguousarray(array)).to(dtype=self.dtype, device=self._device)
+
+        return [_effects(*one, self.dtype.is_complex, convert) for one in zip(*self._given, strict=True)]
 
     def log_prob(self, outcomes: Outcomes) -> NDArray[np.float64]:
         """(batch, n_sites) outcomes, 255 where lost, to (batch,)."""
+        if self._alone is not None:
+            labels = np.where(outcomes == LOST, self._n_outcomes, outcomes)
+            return np.asarray(self._alone[np.arange(labels.shape[1]), labels].sum(axis=1))
         chunk = max(64, _BYTES // (self.dtype.itemsize * self.bond_dim**2))
         out = np.empty(len(outcomes))
         for first in range(0, len(outcomes), chunk):
@@ -122,6 +128,14 @@ class Scorer:
                 effect.close(environment[:, part], closed[:, part])
             first += count
         return closed
+
+
+def _alone(tensors: Sequence[NDArray[Any]], effects: NDArray[np.complex128]) -> NDArray[np.float64]:
+    """ln P of each effect of each site of a product state, (n_sites, effects)."""
+    kets = np.stack([tensor[0, :, 0] for tensor in tensors])
+    chances = np.einsum("ns,nast,nt->na", kets.conj(), effects, kets).real
+    with np.errstate(divide="ignore"):
+        return np.log(np.where(chances > ZERO, chances, 0.0))
 
 
 def rescaled(environment: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -269,27 +269,18 @@ def _judged(context: Context, chosen: _Chosen, fitted: Context) -> list[Test]:
             tests += check(part)
         plain = replace(part, options=replace(part.options, alternative="kgram"))
         tests += learned(part, learned_ratios(plain))
-    if len(fitted.records) == len(context.records):
-        scores = {
-            one.fault.what: score for one, score in zip(chosen.explanations, _scores(context, chosen), strict=True)
-        }
-        tests += changes(fitted, {what: score for what, score in scores.items() if score.any()})
+    scores = {one.fault.what: score for one, score in zip(chosen.explanations, _scores(context, chosen), strict=True)}
+    tests += changes(fitted, {what: score for what, score in scores.items() if score.any()})
     return adjusted(tests)
 
 
 def _sized(context: Context, chosen: _Chosen, intervals: bool) -> list[Fault]:
-    """The faults with their sizes; with intervals that let the other strengths follow, where the fit is believed."""
+    """The faults; where the fit is believed with their sizes, in intervals that let the other strengths follow."""
     widening = _widening(context, chosen) if len(chosen.explanations) > 1 and intervals else None
     found = []
     for index, (one, strength) in enumerate(zip(chosen.explanations, chosen.strengths, strict=True)):
-        if one.curve is None:
+        if one.curve is None or not intervals:
             found.append(one.fault)
-            continue
-        if not intervals:
-            size = Estimate(
-                strength, math.inf, *one.bounds, context.options.level, len(context.records), "rejected fit"
-            )
-            found.append(replace(one.fault, size=size))
             continue
         curve = _curve(context, chosen, chosen.strengths, index)
         factor = 1.0 if widening is None else float(widening[index])
@@ -316,10 +307,18 @@ def _with_other_peaks(
     """An interval of an angle widened to all angles that are as likely: a state of many qubits may look alike at
     several.
     """
-    low, _best, high = found
+    low, best, high = found
     floor = min(curve(low), curve(high))
     angles = np.linspace(*bounds, min(4 * n_sites, _ANGLES) + 1).tolist()
-    likely = [angle for angle in angles if curve(angle) >= floor]
+    values = [curve(angle) for angle in angles]
+    likely = [-best, *(angle for angle, value in zip(angles, values, strict=True) if value >= floor)]
+    for left, angle, right in zip(angles, angles[1:], angles[2:], strict=False):
+        if left < low < right or left < high < right:
+            continue
+        peak, top = fit_strength(curve, (angle,), (left, right))
+        likely += [peak] if top >= floor else []
+    if curve(-best) < floor:
+        likely = likely[1:]
     return min([low, *likely]), max([high, *likely])
 
 
@@ -333,13 +332,13 @@ def _widening(context: Context, chosen: _Chosen) -> Reals:
 
 
 def _scores(context: Context, chosen: _Chosen) -> list[Reals]:
-    """What each record adds to the slope of the log-likelihood in each strength, (n,); 0 where there is none, or of
-    changes along the shots.
+    """What each record that the faults speak of adds to the slope of the log-likelihood in each strength, (n,); 0 where
+    there is none.
     """
     base = chosen.apply(context).log_prob
     scores = []
     for index, (one, strength) in enumerate(zip(chosen.explanations, chosen.strengths, strict=True)):
-        if one.curve is None or one.fault.kind in (FaultKind.DRIFT, FaultKind.DUPLICATES):
+        if one.curve is None:
             scores.append(np.zeros(len(base)))
             continue
         step = 1e-3 * max(abs(strength), 1e-2) * (1 if strength < one.bounds[1] / 2 else -1)

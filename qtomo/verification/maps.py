@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import interpolate, stats
 
 from qtomo.errors import InputError
 from qtomo.observables import estimate_observables, exact_value, pauli
 from qtomo.povm import POVM
+from qtomo.seeds import stream
 from qtomo.states.local import pauli_coefficients
 from qtomo.statistics.estimate import Estimate
 from qtomo.statistics.evidence import likelihood_interval
@@ -38,6 +39,7 @@ _ROUNDS = 6
 _START = 0.02
 _BLOCKS = 20
 _MOST_BATCHES = 60
+_BATCH, _FINE = 500, 13  # shots of a batch that its strength is fitted to, and strengths that it is refined at
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Batch:
     Args:
         label: which shots.
         log_prob: mean of ln P less that of exact records in the same settings; None where there are none.
-        strength: of the mapped fault, at one qubit drawn at random for each shot, over the number of qubits.
+        strength: of the mapped fault at every qubit.
     """
 
     label: str
@@ -275,18 +277,18 @@ def batch_map(context: Context, kind: FaultKind) -> list[Batch]:
     groups = dict(_groups(context))
     if not groups:
         return []
-    local = LOCAL_KINDS[kind]
+    strengths = _Strengths(context, LOCAL_KINDS[kind], list(groups.values()))
     level = context.options.level
     each = 1 - (1 - level) / len(groups)
     paired, reference = context.reference
     difference = np.full(len(context.records), np.nan)
     with np.errstate(invalid="ignore"):
         difference[paired] = context.log_prob[paired] - reference.mean(axis=1)
-    found = []
+    found: list[Batch] = []
     for label, rows in groups.items():
         values = difference[rows][np.isfinite(difference[rows])]
         log_prob = _mean(values, each, level) if len(values) > 1 else None
-        found.append(Batch(label, log_prob, _batch_strength(context, local, rows, each)))
+        found.append(Batch(label, log_prob, strengths.of(len(found), each)))
     return found
 
 
@@ -315,33 +317,44 @@ def _mean(values: Reals, each: float, level: float) -> Estimate:
     return Estimate(value, error, value - reach, value + reach, level, n, method)
 
 
-def _batch_strength(context: Context, local: LocalKind, rows: NDArray[np.int64], each: float) -> Estimate:
-    """The strength at one qubit drawn at random for each shot, over N: that at every qubit, to first order."""
-    n_sites = context.records.n_sites
-    bounds = local.bounds[0], local.bounds[1]
-    grid = np.array(sorted({*local.grid, 0.0, *np.linspace(*bounds, 41)}))
-    values = _anywhere(context, local, rows, grid)
-    method = "maximum likelihood to first order in N times the strength, simultaneous likelihood-ratio intervals"
-    finite = np.isfinite(values)
-    if not finite.any():
-        return Estimate(0.0, math.inf, *bounds, context.options.level, len(rows), f"{method}; records it forbids")
+class _Strengths:
+    """The strength of a fault at every qubit, batch by batch: all of them scored at once on a grid of strengths."""
 
-    def curve(t: float) -> float:
-        return float(np.interp(t, grid[finite], values[finite]))
+    def __init__(self, context: Context, local: LocalKind, batches: list[NDArray[np.int64]]) -> None:
+        rng = stream(context.options.seed, "batches")
+        chosen = [rng.choice(rows, min(len(rows), _BATCH), replace=False) for rows in batches]
+        self._level, self._local, self._sizes = context.options.level, local, [len(rows) for rows in chosen]
+        self._context = context.of(context.records.take(np.concatenate(chosen)))
+        self._grid, self._values = np.empty(0), np.empty((len(batches), 0))
+        self._add(np.array([0.0, *local.coarse, *local.bounds]))
+        best = self._values.argmax(axis=1)
+        ends = self._grid[np.maximum(best - 1, 0)].min(), self._grid[np.minimum(best + 1, len(self._grid) - 1)].max()
+        self._add(np.linspace(*ends, _FINE))
 
-    best, _ = fit_strength(curve, grid[finite].tolist(), (float(grid[finite][0]), float(grid[finite][-1])))
-    low, high, error = likelihood_interval(curve, best, bounds, each)
-    ends = min(low, best) / n_sites, max(high, best) / n_sites
-    return Estimate(best / n_sites, error / n_sites, *ends, context.options.level, len(rows), method)
+    def _add(self, strengths: Reals) -> None:
+        new = np.setdiff1d(strengths, self._grid)
+        columns = []
+        for strength in new:
+            moved = applied(self._context.hypothesis, self._local.kind, float(strength), None)
+            logs = moved.log_prob(self._context.rows)[self._context.inverse]
+            columns.append([part.sum() for part in np.split(logs, np.cumsum(self._sizes)[:-1])])
+        order = np.argsort(grid := np.concatenate([self._grid, new]))
+        values = np.concatenate([self._values, np.array(columns).T], axis=1)
+        self._grid, self._values = grid[order], values[:, order]
 
+    def of(self, batch: int, each: float) -> Estimate:
+        """Of one batch, in an interval of confidence `each`."""
+        values, n, bounds = self._values[batch], self._sizes[batch], self._local.bounds
+        finite, method = np.isfinite(values), "maximum likelihood"
+        if finite.sum() < 2:
+            return Estimate(0.0, math.inf, *bounds, self._level, n, f"{method}; records it forbids")
+        near = interpolate.PchipInterpolator(self._grid[finite], values[finite])
+        inside = float(self._grid[finite][0]), float(self._grid[finite][-1])
 
-def _anywhere(context: Context, local: LocalKind, rows: NDArray[np.int64], grid: Reals) -> Reals:
-    """Log-likelihood of some records with the fault at a qubit drawn at random for each, by strength."""
-    parts = local.parts(context.hypothesis.povm, context.records.n_sites)
-    sites = np.arange(context.records.n_sites)
-    index = context.inverse[rows]
-    labels = np.minimum(context.rows[index], parts.shape[2] - 1)
-    found = np.einsum("knip,nip->kni", parts[:, sites, labels], context.likelihoods.weights[index]).mean(axis=2)
-    with np.errstate(divide="ignore"):
-        values: Reals = np.log((local.functions(grid).T @ found).clip(0)).sum(axis=1)
-    return values
+        def curve(strength: float) -> float:
+            return float(near(min(max(strength, inside[0]), inside[1])))
+
+        best, _top = fit_strength(curve, self._grid[finite].tolist(), inside)
+        low, high, error = likelihood_interval(curve, best, bounds, each)
+        method += ", simultaneous likelihood-ratio intervals"
+        return Estimate(best, error, min(low, best), max(high, best), self._level, n, method)

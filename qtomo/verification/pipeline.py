@@ -109,6 +109,8 @@ def verify(
         raise InputError(f"{given.name}: names no target: say which state was meant to be prepared (--target)")
     if not len(given):
         raise InputError(f"{given.name}: no records, expected at least one")
+    if given.lost.all():
+        raise InputError(f"{given.name}: every outcome is lost, so that nothing was measured")
     state = wanted.state()
     if state.n_sites != given.n_sites:
         raise InputError(f"{given.name}: records of {given.n_sites} qubits, the target has {state.n_sites}")

@@ -27,7 +27,7 @@ from qtomo.table import Table
 from qtomo.verification.context import Context
 from qtomo.verification.faults.base import FaultKind
 from qtomo.verification.faults.local import LOCAL_KINDS, anywhere_log_ratios, applied
-from qtomo.verification.faults.parameters import log_ratios, parameters_of
+from qtomo.verification.faults.parameters import PARAMETERS, log_ratios, parameters_of
 from qtomo.verification.hypothesis import Hypothesis
 
 __all__ = ["DEFAULT_FAULTS", "Plan", "plan"]
@@ -148,6 +148,8 @@ def _change(text: str, system: System | None) -> tuple[_Faulty, _Evidence]:
     name, _, size = text.partition(":")
     parameters = {one.kind.value: one for one in parameters_of(system)}
     known = [*(kind.value for kind in LOCAL_KINDS), *parameters]
+    if name not in known and name in {one.kind.value for one in PARAMETERS}:
+        raise InputError(f"fault '{text}': the target has no parameter of that name")
     if name not in known:
         raise InputError(f"fault '{text}': unknown fault '{name}'{near_miss(name, known)}")
     try:

@@ -140,7 +140,7 @@ class Verification:
         shown = self.tests if everything else rejecting[:_SHOWN]
         rows = [[test.name, _p(test.adjusted), test.statistic, test.where or "–"] for test in shown]
         others = len(self.tests) - len(rejecting)
-        some = f"{len(shown)} of {len(rejecting)}; {others} do not" if len(shown) < len(rejecting) else ""
+        some = f"{len(shown)} of {len(rejecting)}; {others} do not; --all" if len(shown) < len(rejecting) else ""
         title = "Tests" if everything else f"Tests that reject ({some or f'{others} others do not'})"
         if rows:
             tables.append(Table(title, ["test", "p (Holm)", "found", "where"], rows))

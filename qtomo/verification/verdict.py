@@ -18,6 +18,7 @@ from qtomo.verification.result import Verdict
 __all__ = ["Findings", "answer"]
 
 _READOUT = (FaultKind.READOUT_0_TO_1, FaultKind.READOUT_1_TO_0)
+_MOST_NAMED = 5  # kinds of fault alike, from which a headline counts them
 _DEAD = 0.5  # depolarizing from which a quarter of the bits would be misread
 _PHASES = (FaultKind.DEPHASING, FaultKind.ROTATION_Z)
 
@@ -70,6 +71,12 @@ def _blamed(found: Findings, diagnosis: Diagnosis) -> str:
         place = f" on {nearest.where}" if nearest.where else ""
         return (
             f"none of the listed faults explains these records ({p_value}); the nearest, {nearest.what}{place}{share}"
+        )
+    alike = {fault.kind for others in diagnosis.tied for fault in others} - {fault.kind for fault in diagnosis.faults}
+    if len(alike) >= _MOST_NAMED:
+        words = " and ".join(replace(fault, size=None).describe() for fault in diagnosis.faults)
+        return (
+            f"{words}, or one of {len(alike)} other kinds of fault that these records do not tell from it ({p_value})"
         )
     named = [
         f"{fault.describe()}{f', or {_listed(others)}' if others else ''}"
@@ -176,6 +183,8 @@ def _rests(found: Findings) -> Iterator[str]:
         yield "The rows are sorted, as counts are: nothing is said of their order in time."
     elif not records.ordered and "time" not in records.columns:
         yield "The order of the shots is not known: nothing is said of a drift."
+    if records.lost.any():
+        yield "Assumed: an outcome is lost whatever it would have been."
     skipped = "" if any(test.kind == TestKind.LEARNED for test in found.tests) else " No alternative was learned."
     yield (
         "Assumed: shots independent and identically distributed, each qubit measured as the file's POVM says. A fault "

@@ -178,9 +178,9 @@ def heating(bits, rng):
 @pytest.mark.parametrize(
     ("system", "change", "n"),
     [
-        (GHZ(3), crosstalk, 2000),
+        pytest.param(GHZ(3), crosstalk, 2000, marks=pytest.mark.slow),
         (Product(3, 0.7, 0.3), crosstalk, 10_000),
-        (Product(3, 0.7, 0.3), parity_flip, 2500),
+        pytest.param(Product(3, 0.7, 0.3), parity_flip, 2500, marks=pytest.mark.slow),
         (Product(3, 0.7, 0.3), heating, 2500),
     ],
 )

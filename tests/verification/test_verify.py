@@ -83,8 +83,8 @@ def test_declared_noise_and_lost_outcomes_are_no_fault(tmp_path):
 
 
 def test_a_network_is_learned_where_asked(tmp_path):
-    path = simulate(TFIM(4, 1.0, 0.3), 4000, tmp_path / "a.h5", seed=1)
-    found = verify(path, TFIM(4, 1.0, 2.0), alternative="gru", n_reference=2000)
+    path = simulate(TFIM(3, 1.0, 0.3), 4000, tmp_path / "a.h5", seed=1)
+    found = verify(path, TFIM(3, 1.0, 2.0), alternative="gru", n_reference=2000)
     (learned,) = (test for test in found.tests if test.kind == TestKind.LEARNED)
     assert learned.p_value < 1e-6
     assert "a gru" in learned.statistic
