@@ -11,7 +11,10 @@ from qtomo import Records
 from qtomo.noise import parse_noise
 from qtomo.povm import named_povm
 from qtomo.states import GHZ, TFIM, Product, W
-from qtomo.verification import FaultKind, verify
+from qtomo.statistics.evidence import likelihood_interval
+from qtomo.verification import FaultKind, diagnosis, verify
+from qtomo.verification.context import Context
+from qtomo.verification.faults.local import fit_strength, site_curve
 from qtomo.verification.hypothesis import Hypothesis
 from tests.systems import dense, laboratory
 
@@ -195,3 +198,18 @@ def test_what_is_not_listed_is_never_named_with_a_size(system, change, n):
     assert all(math.isinf(fault.size.standard_error) for fault in found.faults if fault.size)
     assert all(row[2] == "–" for row in found.tables()[0].rows)
     assert any("rejected in their turn" in claim for claim in found.claims)
+
+
+def test_an_angle_that_looks_alike_on_either_side_has_both_in_its_interval():
+    """In Z alone a rotation about X of a basis state flips bits, whichever way it turns."""
+    bits = np.zeros((1000, 2), np.uint8)
+    bits[:, 1] = np.random.default_rng(1).random(1000) < np.sin(0.4) ** 2
+    records = Records(bits, settings=np.full((1000, 2), 2), design="listed")
+    context = Context(records, Hypothesis.of(Product(2, 0.0, 0.0).state(), named_povm("pauli6")))
+    curve, bounds = site_curve(context, FaultKind.ROTATION_X, 1), (-math.pi, math.pi)
+    best, _ = fit_strength(curve, (0.5, 0.8, 1.0), (0.0, math.pi))
+    low, high, _ = likelihood_interval(curve, best, bounds, 0.95)
+    assert 0 < low < 0.8 < high
+    low, high = diagnosis._with_other_peaks(curve, (low, best, high), bounds, 2)
+    assert low < -0.7
+    assert high > 0.8

@@ -69,7 +69,17 @@ def test_shots_that_were_lost_whole_or_in_part(design):
     system = GHZ(3)
     answers(draw(system, design, 10, loss=0.5), system, alpha=1e-6)
     nothing = draw(system, design, 3, loss=1.0)
-    assert answers(nothing, system).verdict in ("undecided", "consistent in part")
+    with pytest.raises(InputError, match="every outcome is lost, so that nothing was measured"):
+        answers(nothing, system)
+
+
+def test_a_qubit_that_was_never_read_is_named():
+    right = draw(GHZ(3), "random", 2000)
+    bits = right.outcomes.copy()
+    bits[:, 1] = 255
+    found = answers(Records(bits, settings=right.shot_settings), GHZ(3))
+    assert found.verdict == "consistent in part"
+    assert "qubit 1 never read" in str(found).replace("\n", " ")
 
 
 @pytest.mark.parametrize("design", ["listed", "random", "pauli4", "sic"])
