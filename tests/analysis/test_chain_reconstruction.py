@@ -64,6 +64,7 @@ def test_draws_scatter_as_refits_do():
     assert fidelity(model.to_state(), target).low == pytest.approx(values[-1], abs=1e-10)
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_truth_as_often_as_they_say():
     """In 15 of 20 sets of records: of intervals that hold it in 95 % all but one in 3,000 experiments do."""
     from qtomo.analysis.chain_fit import fit_chain
