@@ -12,7 +12,8 @@ from qtomo.povm import POVM, named_povm
 from qtomo.states import GHZ, TFIM, Product
 from qtomo.verification.context import Context
 from qtomo.verification.faults import FaultKind
-from qtomo.verification.faults.relabellings import AXES, Axes, explanations, global_relabellings, one_qubit_log_ratios
+from qtomo.verification.faults.axes import AXES, Axes
+from qtomo.verification.faults.relabellings import explanations, global_relabellings, one_qubit_log_ratios
 from qtomo.verification.hypothesis import Hypothesis
 from tests.systems import dense, laboratory
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +11,7 @@ from numpy.typing import NDArray
 from qtomo.errors import InputError
 from qtomo.observables.duals import bit_values, dual_values
 from qtomo.verification.context import Context
-
-if TYPE_CHECKING:
-    from qtomo.verification.faults.relabellings import Axes
+from qtomo.verification.faults.axes import AXES, Axes
 
 __all__ = ["Expectations", "expectations", "flipped_qubits", "permutations"]
 
@@ -163,8 +160,6 @@ def _matched(found: Expectations) -> NDArray[np.intp]:
 
 def flipped_qubits(context: Context) -> Iterator[tuple[Axes, tuple[int, ...]]]:
     """Sets of two or more qubits whose bits, in some of the bases, look flipped."""
-    from qtomo.verification.faults.relabellings import AXES
-
     n = context.records.n_sites
     try:
         found = expectations(context)

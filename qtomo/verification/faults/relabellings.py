@@ -19,17 +19,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtomo.distribution import LOST, Outcomes
-from qtomo.povm import BASES, PAULIS, POVM
+from qtomo.povm import POVM
 from qtomo.records import Records
 from qtomo.states.local import pauli_coefficients
 from qtomo.verification.context import Context
+from qtomo.verification.faults.axes import AXES, Axes
 from qtomo.verification.faults.base import Explanation, Fault, FaultKind
 from qtomo.verification.faults.local import ratios
 from qtomo.verification.faults.matching import flipped_qubits, permutations
 
 __all__ = [
-    "AXES",
-    "Axes",
     "Relabelling",
     "better_labelling",
     "explanations",
@@ -46,67 +45,6 @@ _FOLLOWED = 12  # of these, how many are tried on all records
 _ORDERS = math.log(3)  # an order reversed or shifted is a mistake made so often that few ways of it are counted
 _FAR_BETTER = 20.0  # nats, and a tenth of one a record: far more than chance, or another fault, gives
 _SAME = 1e-6  # nats a record below which a labelling changes nothing
-
-
-@dataclass(frozen=True)
-class Axes:
-    """A signed permutation of the axes: what is called X, Y, Z is +-X, +-Y, +-Z.
-
-    Args:
-        order: the true axis of each.
-        flips: whether its bit is the other one.
-    """
-
-    order: tuple[int, int, int]
-    flips: tuple[bool, bool, bool]
-
-    @property
-    def kind(self) -> FaultKind:
-        """Bits exchanged where each basis has its own name, else bases relabelled."""
-        return FaultKind.BITS_EXCHANGED if self.order == (0, 1, 2) else FaultKind.BASES_RELABELLED
-
-    @property
-    def detail(self) -> str:
-        """The variant in words."""
-        flipped = [letter for letter, flip in zip(BASES, self.flips, strict=True) if flip]
-        bits = (
-            ""
-            if not flipped
-            else "0 and 1 exchanged"
-            if len(flipped) == 3
-            else f"bits of {' and '.join(flipped)} flipped"
-        )
-        moved = [f"{BASES[i]} is {BASES[true]}" for i, true in enumerate(self.order) if i != true]
-        if not moved:
-            return "" if len(flipped) == 3 else f"in basis {' and '.join(flipped)}"
-        names = " and ".join(BASES[i] for i, true in enumerate(self.order) if i != true)
-        bases = f"{names} exchanged" if len(moved) == 2 else ", ".join(moved)
-        return f"{bases}, {bits}" if bits else bases
-
-    def labels(self) -> NDArray[np.uint8]:
-        """The true element of each of 2 * basis + bit."""
-        return np.array([2 * self.order[b] + (s ^ self.flips[b]) for b in range(3) for s in (0, 1)], dtype=np.uint8)
-
-    def elements(self, povm: POVM) -> NDArray[np.complex128]:
-        """The elements of the measurement with its axes so moved."""
-        if povm.measures_bases:
-            return povm.elements[..., self.labels(), :, :]
-        rotation = np.zeros((3, 3))
-        for axis, (true, flip) in enumerate(zip(self.order, self.flips, strict=True)):
-            rotation[true, axis] = -1.0 if flip else 1.0
-        bloch = pauli_coefficients(povm.elements)
-        moved = np.concatenate([bloch[..., :1], bloch[..., 1:] @ rotation.T], axis=-1)
-        found: NDArray[np.complex128] = np.einsum("...p,pij->...ij", moved, np.stack([PAULIS[p] for p in "IXYZ"]))
-        return found
-
-
-#: All but the identity.
-AXES = tuple(
-    Axes((order[0], order[1], order[2]), (flips[0], flips[1], flips[2]))
-    for order in itertools.permutations(range(3))
-    for flips in itertools.product((False, True), repeat=3)
-    if order != (0, 1, 2) or any(flips)
-)
 
 
 @dataclass(frozen=True, eq=False)
