@@ -149,6 +149,9 @@ def _fitted(context: Context, parameter: Parameter, system: System, rival: float
         return values[amount]
 
     low, high = -parameter.first, parameter.first
+    near = at(0.0), at(low), at(high)
+    if max(near) == near[0] and math.isfinite(rival) and not _near(values, rival):
+        return None  # without the two states further out
     known = (0.0, low, high, _FAR * low, _FAR * high)
     best = max(known, key=at)
     if not math.isfinite(at(best)) or (math.isfinite(rival) and not _near(values, rival)):
