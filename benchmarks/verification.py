@@ -201,7 +201,7 @@ def nulls(index: int) -> Result:
         "seconds": time.monotonic() - started,
         "rejected": bool(tests[0].adjusted <= ALPHA),
         "first": tests[0].name,
-        "p": {test.name: test.p_value for test in tests},
+        "p": {test.name: float(f"{test.p_value:.3g}") for test in tests},
     }
 
 

@@ -43,6 +43,7 @@ _HELD_OUT = 10  # one record in so many chooses the alternative
 _EPOCHS = 4
 _LARGE = 10_000  # records from which a network is learned as well
 _MOST = 60_000  # records that are learned from
+_NETWORK = 1_000_000  # numbers in the records that a network is learned from
 _FEWEST = 20
 _TABLE = 2**22  # numbers of a k-gram at most
 
@@ -119,7 +120,8 @@ def _best(records: Records, family: str, seed: int) -> tuple[str, LogProb]:
     network = "gru" if family == "auto" else family
     enough = family != "auto" or 2 * len(records) >= _LARGE
     if network != KGRAM and enough and len(whole) == len(training) and not held_out.lost.any():
-        candidates[f"a {network}"] = _network(network, whole, held_out, seed)
+        few = whole.take(np.arange(min(len(whole), max(_LARGE // 2, _NETWORK // whole.n_sites))))
+        candidates[f"a {network}"] = _network(network, few, held_out, seed)
     if not candidates:
         return "k-gram", next(iter(_kgrams(training).values()))
     scores = {name: float(log_prob(held_out).mean()) for name, log_prob in candidates.items()}
