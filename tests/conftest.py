@@ -1,8 +1,11 @@
-"""Small records and a small trained run, made once a session."""
+"""Small records and a small trained run, made once a session; and the command as a user calls it."""
 
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import qtomo_cli
 import torch
 
 from qtomo import TFIM, Run, simulate, train
@@ -26,3 +29,27 @@ def small_records(tmp_path_factory) -> Path:
 def small_run(tmp_path_factory, small_records) -> Run:
     """A GRU trained on them for two short epochs."""
     return train(small_records, tmp_path_factory.mktemp("runs") / "run", SMALL)
+
+
+@dataclass(frozen=True)
+class Result:
+    code: int
+    output: str
+    errors: str
+
+
+@pytest.fixture
+def qtomo(monkeypatch, capsys):
+    """The command, in this process for speed."""
+
+    def call(*arguments: object) -> Result:
+        monkeypatch.setattr(sys, "argv", ["qtomo", *map(str, arguments)])
+        code = 0
+        try:
+            qtomo_cli.main()
+        except SystemExit as stop:
+            code = stop.code or 0
+        captured = capsys.readouterr()
+        return Result(code, captured.out, captured.err)
+
+    return call

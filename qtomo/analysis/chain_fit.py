@@ -24,10 +24,11 @@ from numpy.typing import NDArray
 
 from qtomo.distribution import Outcomes
 from qtomo.models import build_model
-from qtomo.models.tensor_network import TensorNetwork, canonical
+from qtomo.models.tensor_network import TensorNetwork
 from qtomo.povm import POVM
 from qtomo.records.reader import split
 from qtomo.seeds import stream
+from qtomo.states.mps import right_canonical
 from qtomo.training.natural import Step, fit_natural
 
 __all__ = ["ChainFit", "Stage", "fit_chain", "fit_wider", "free_parameters"]
@@ -138,7 +139,7 @@ def fit_chain(
                         tensor.mul_(_SPREAD)
                 model.start_from(torch.from_numpy(training[:_START].astype(np.int64)))
             else:
-                model.take(canonical(start.arrays()), _NOISE)
+                model.take(right_canonical(start.arrays())[0], _NOISE)
         return model
 
     def tried(model: TensorNetwork, before: NDArray[np.float64] | None) -> _Tried:
@@ -230,7 +231,7 @@ def fit_wider(
         if wider.n_parameters == model.n_parameters:
             return None
         wider.effects.copy_(model.effects)
-        wider.take(canonical(model.arrays()), _NOISE)
+        wider.take(right_canonical(model.arrays())[0], _NOISE)
     fit_natural(
         wider,
         outcomes,

@@ -23,11 +23,12 @@ from numpy.typing import NDArray
 from qtomo.analysis.bootstrap import reflected
 from qtomo.analysis.chain_fit import ChainFit, fit_wider
 from qtomo.distribution import Outcomes
-from qtomo.models.tensor_network import LPDOModel, MPSModel, TensorNetwork, canonical
+from qtomo.models.tensor_network import LPDOModel, MPSModel, TensorNetwork
 from qtomo.observables import Observable, exact_value, pauli
 from qtomo.seeds import stream
 from qtomo.states import LPDO, MPS, State, Terms
 from qtomo.states.fidelity import fidelity
+from qtomo.states.mps import right_canonical
 from qtomo.statistics.estimate import Estimate
 from qtomo.training.natural import fisher_matrix
 
@@ -42,7 +43,7 @@ _JITTER = 1e-5
 def drawn_states(model: TensorNetwork, outcomes: Outcomes, draws: int, seed: int) -> Iterator[MPS | LPDO]:
     """States as fits of other records as many as these would find them; the model comes back as it was, canonical."""
     assert isinstance(model, MPSModel | LPDOModel)
-    model.take(canonical(model.arrays()))
+    model.take(right_canonical(model.arrays())[0])
     n = len(outcomes)
     fisher = fisher_matrix(model, outcomes[: max(20_000, 25 * model.n_parameters)])
     scale = torch.diag(fisher.diagonal() + 1e-3 * fisher.diagonal().mean())

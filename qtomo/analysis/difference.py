@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from qtomo.distribution import LOST
 from qtomo.povm import BASES
 from qtomo.records import Records
+from qtomo.records.frequencies import equal_bits, outcome_pairs
 from qtomo.states import State
 from qtomo.statistics.evidence import holm
 from qtomo.verification.context import Context
@@ -166,24 +166,18 @@ def _sites(a: Records, b: Records) -> Iterator[DifferenceTest]:
 
 def _pairs(a: Records, b: Records) -> Iterator[DifferenceTest]:
     """Equal bits of each pair of qubits in each two bases; or each two outcomes."""
-    i, j = np.triu_indices(a.n_sites, 1)
+    pairs = np.stack(np.triu_indices(a.n_sites, 1), axis=1)
     kinds = len(BASES) if a.has_settings else a.povm.n_outcomes
 
     def counted(one: Records) -> tuple[Reals, Reals]:
-        labels = one.labels
+        once = np.ones(len(one))
         if one.has_settings:
-            there = [((labels // 2 == basis) & (labels != LOST)).astype(np.float64) for basis in range(kinds)]
-            signs = [x * (1.0 - 2.0 * (labels % 2)) for x in there]
-            number = np.stack([(x.T @ y)[i, j] for x in there for y in there], axis=1)
-            total = np.stack([(x.T @ y)[i, j] for x in signs for y in signs], axis=1)
-            return np.rint((number + total) / 2).ravel(), number.ravel()
-        shown = [(labels == outcome).astype(np.float64) for outcome in range(kinds)]
-        there_all = (labels != LOST).astype(np.float64)
-        number = (there_all.T @ there_all)[i, j]
-        both = np.stack([(x.T @ y)[i, j] for x in shown for y in shown], axis=1)
-        return both.ravel(), np.repeat(number, kinds * kinds)
+            counts, totals = equal_bits(one.labels, once, pairs)
+        else:
+            counts, totals = outcome_pairs(one.labels, once, pairs, kinds)
+        return counts.ravel(), totals.ravel()
 
-    places = [f"qubits {x} and {y}" for x, y in zip(i, j, strict=True) for _ in range(kinds * kinds)]
+    places = [f"qubits {x} and {y}" for x, y in pairs for _ in range(kinds * kinds)]
     yield from _worst(DifferenceKind.PAIRS, counted(a), counted(b), places)
 
 

@@ -251,17 +251,6 @@ def log_norm(transfers: Sequence[Tensor]) -> Tensor:
     return total + torch.log(vector[0])
 
 
-def canonical(arrays: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
-    """The same state in right-canonical tensors (left, 2, purification, right) of norm 1."""
-    out, carry = [], np.ones((1, 1))
-    for array in reversed(arrays):
-        merged = np.tensordot(array, carry, axes=1)
-        q, r = np.linalg.qr(merged.reshape(len(merged), -1).conj().T)
-        out.append(q.conj().T.reshape(-1, *merged.shape[1:]))
-        carry = r.conj().T / np.linalg.norm(r)
-    return out[::-1]
-
-
 def bond_dims(n_sites: int, bond_dim: int, site_dim: int) -> list[int]:
     """The N + 1 bonds: `bond_dim`, less where the ends of the chain need less."""
     cuts = [min(c, n_sites - c, 20) for c in range(n_sites + 1)]

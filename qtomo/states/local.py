@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,13 @@ class LocalLikelihoods:
     log_prob: Reals
     log_scale: Reals
     weights: Reals
+
+    @cached_property
+    def chance(self) -> Reals:
+        """P(a)/exp(log_scale): 1, or 0 for an impossible record, (batch,)."""
+        possible = np.isfinite(self.log_prob)
+        logs, scale = (np.where(possible, array, 0.0) for array in (self.log_prob, self.log_scale))
+        return np.where(possible, np.exp(logs - scale), 0.0)
 
     def patched(self, rows: NDArray[np.intp], exact: LocalLikelihoods) -> LocalLikelihoods:
         """With some rows as `exact` has them."""

@@ -195,17 +195,29 @@ def _transfer(left: Tensor, bra: Tensor, ket: Tensor) -> Tensor:
 
 
 def _right_canonical(tensors: list[Tensor]) -> list[Tensor]:
+    found, carry = right_canonical(tensors)
+    found[0] = found[0] * (carry[0, 0] / abs(carry[0, 0]))
+    return found
+
+
+def right_canonical(tensors: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
+    """The same state up to its norm and phase in right-canonical tensors, and the (1, 1) that has the phase.
+
+    Args:
+        tensors: (left, ..., right) a site, with any indices between; outer bonds 1.
+
+    Raises:
+        InputError: the zero vector.
+    """
     out: list[Tensor] = []
     carry = np.ones((1, 1))
     for tensor in reversed(tensors):
         merged = np.tensordot(tensor, carry, axes=1)
         merged = merged / _norm(merged)
         q, r = np.linalg.qr(merged.reshape(merged.shape[0], -1).conj().T)
-        out.append(q.conj().T.reshape(-1, 2, merged.shape[2]))
+        out.append(q.conj().T.reshape(-1, *merged.shape[1:]))
         carry = r.conj().T
-    phase = carry[0, 0] / abs(carry[0, 0])
-    out[-1] = out[-1] * phase
-    return out[::-1]
+    return out[::-1], carry
 
 
 def _norm(tensor: Tensor) -> float:

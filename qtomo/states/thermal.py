@@ -16,6 +16,7 @@ from qtomo.errors import InputError
 from qtomo.povm import PAULIS
 from qtomo.states.dmrg import Terms
 from qtomo.states.lpdo import LPDO
+from qtomo.states.mps import right_canonical
 
 __all__ = ["thermal_states"]
 
@@ -76,7 +77,7 @@ def _gate(bond: NDArray[np.complex128], time: float) -> Tensor:
 
 def _swept(tensors: list[Tensor], gates: Sequence[Tensor]) -> list[Tensor]:
     """All gates from left to right, then again from right to left: second order in all."""
-    tensors = _right_canonical(tensors)
+    tensors, _ = right_canonical(tensors)
     for site, gate in enumerate(gates):
         tensors[site], tensors[site + 1] = _applied(tensors[site], tensors[site + 1], gate, to_right=True)
     for site in range(len(gates) - 1, -1, -1):
@@ -100,13 +101,3 @@ def _applied(left: Tensor, right: Tensor, gate: Tensor, to_right: bool) -> tuple
     else:
         u = u * s
     return u.reshape(a, 2, k, keep), v.reshape(keep, 2, m, b)
-
-
-def _right_canonical(tensors: list[Tensor]) -> list[Tensor]:
-    out, carry = [], np.ones((1, 1))
-    for tensor in reversed(tensors):
-        merged = np.tensordot(tensor, carry, axes=1)
-        q, r = np.linalg.qr(merged.reshape(len(merged), -1).conj().T)
-        out.append(q.conj().T.reshape(-1, *merged.shape[1:]))
-        carry = r.conj().T / np.linalg.norm(r)
-    return out[::-1]

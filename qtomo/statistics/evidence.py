@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, special, stats
 
+from qtomo.statistics.bounds import proportion_lower_limit, proportion_upper_limit
+
 __all__ = [
     "binomial_p_values",
     "clopper_pearson",
@@ -67,10 +69,8 @@ def clopper_pearson(right: int, n: int, level: float) -> tuple[float, float]:
     """Both ends of the interval of a proportion, each of which errs with at most (1 - level)/2 (Clopper, Pearson
     1934).
     """
-    tail = (1 - level) / 2
-    low = float(stats.beta.ppf(tail, right, n - right + 1)) if right else 0.0
-    high = float(stats.beta.isf(tail, right + 1, n - right)) if right < n else 1.0
-    return low, high
+    each = (1 + level) / 2
+    return proportion_lower_limit(right, n, each), proportion_upper_limit(right, n, each)
 
 
 def likelihood_interval(

@@ -22,6 +22,7 @@ from qtomo.distribution import Outcomes
 from qtomo.errors import InputError
 from qtomo.seeds import stream
 from qtomo.statistics.estimate import Estimate
+from qtomo.statistics.evidence import clopper_pearson
 
 __all__ = [
     "HeldOutLogRatios",
@@ -97,13 +98,11 @@ class HeldOutLogRatios:
         """As `classifier_two_sample_test`."""
         right, n = int((self.on_a > 0).sum() + (self.on_b <= 0).sum()), len(self.on_a) + len(self.on_b)
         found = stats.binomtest(right, n, 0.5, alternative="greater")
-        interval = stats.binomtest(right, n).proportion_ci(level, method="exact")
         share = right / n
         method = "held-out accuracy of a linear discriminant of sites and pairs, Clopper-Pearson interval"
         error = math.sqrt(max(share * (1 - share), 1 / (4 * n)) / n)
-        return TwoSampleTest(
-            Estimate(share, error, float(interval.low), float(interval.high), level, n, method), float(found.pvalue)
-        )
+        low, high = clopper_pearson(right, n, level)
+        return TwoSampleTest(Estimate(share, error, low, high, level, n, method), float(found.pvalue))
 
     def bounds(self, names: Sequence[str], level: float) -> dict[str, Estimate]:
         """As `divergence_bounds`."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qtomo.distribution import Outcomes
+from qtomo.povm import BASES
 from qtomo.records import Records, distinct_rows
 from qtomo.seeds import stream
 from qtomo.states.local import LocalLikelihoods
@@ -18,6 +21,7 @@ from qtomo.verification.hypothesis import Hypothesis
 __all__ = ["Context", "Options"]
 
 Reals = NDArray[np.float64]
+Made = TypeVar("Made")
 
 _CHUNK = 8192
 _MOST_COPIES = 50  # exact records beside each of few
@@ -80,6 +84,18 @@ class Context:
         return self.of(self.records.take(np.sort(rows)))
 
     @cached_property
+    def _made(self) -> dict[Hashable, Any]:
+        return {}
+
+    def once(self, make: Callable[..., Made], *args: Hashable) -> Made:
+        """What `make(context, *args)` gives, made once however many tests and faults ask for it."""
+        key = make, args
+        if key not in self._made:
+            self._made[key] = make(self, *args)
+        found: Made = self._made[key]
+        return found
+
+    @cached_property
     def _distinct(self) -> tuple[Outcomes, Reals, NDArray[np.int64]]:
         labels = self.records.labels
         first, inverse = distinct_rows(labels)
@@ -122,6 +138,14 @@ class Context:
     def log_prob(self) -> Reals:
         """ln P of each record, (n,)."""
         return self.log_prob_rows[self.inverse]
+
+    @property
+    def conditional_log_prob(self) -> Reals:
+        """ln P of each record given its settings, (n,)."""
+        found = self.log_prob
+        if self.records.has_settings:
+            found = found + math.log(len(BASES)) * (~self.records.lost).sum(axis=1)
+        return found
 
     @property
     def log_likelihood(self) -> float:

@@ -20,7 +20,7 @@ from qtomo.statistics.estimate import Estimate
 from qtomo.statistics.evidence import likelihood_interval
 from qtomo.verification.checks import OF_STATE, Test, TestKind, adjusted
 from qtomo.verification.checks.shots import changes
-from qtomo.verification.checks.targets import conditional_log_prob, learned
+from qtomo.verification.checks.targets import learned
 from qtomo.verification.context import Context
 from qtomo.verification.faults import FAMILIES, Explanation, Fault, FaultKind
 from qtomo.verification.faults.local import fit_strength
@@ -40,7 +40,6 @@ _ANGLES = 64  # at most, that are looked at for other peaks of a likelihood
 _TRIED = 4  # of the likeliest kinds, that are asked whether they explain the records alone
 _RIVALS = 12  # of a fault, that are tried in its place beside others
 _LOOKED_AT = (400_000, 3_000, 20_000)  # records times qubits, and records, that a search goes through
-_SIZED = 2_000_000  # records times qubits from which a curve is interpolated
 
 
 @dataclass(frozen=True)
@@ -269,7 +268,7 @@ def _judged(context: Context, chosen: _Chosen, fitted: Context) -> list[Test]:
             tests += check(part)
         plain = replace(part, options=replace(part.options, alternative="kgram"))
         tests += learned(part, learned_ratios(plain))
-    scores = {one.fault.what: score for one, score in zip(chosen.explanations, _scores(context, chosen), strict=True)}
+    scores = dict(zip((one.fault.what for one in chosen.explanations), _scores(context, chosen, fitted), strict=True))
     tests += changes(fitted, {what: score for what, score in scores.items() if score.any()})
     return adjusted(tests)
 
@@ -324,18 +323,18 @@ def _with_other_peaks(
 
 def _widening(context: Context, chosen: _Chosen) -> Reals:
     """How much wider an interval is for the other strengths being fitted, from the scores of the records."""
-    scores = np.stack(_scores(context, chosen))
+    scores = np.stack(_scores(context, chosen, chosen.apply(context)))
     information = scores @ scores.T
     inverse = np.linalg.pinv(information, rcond=1e-10, hermitian=True)
     found: Reals = np.sqrt(np.maximum(np.diag(inverse) * np.diag(information), 1.0))
     return found
 
 
-def _scores(context: Context, chosen: _Chosen) -> list[Reals]:
+def _scores(context: Context, chosen: _Chosen, fitted: Context) -> list[Reals]:
     """What each record that the faults speak of adds to the slope of the log-likelihood in each strength, (n,); 0 where
     there is none.
     """
-    base = chosen.apply(context).log_prob
+    base = fitted.log_prob
     scores = []
     for index, (one, strength) in enumerate(zip(chosen.explanations, chosen.strengths, strict=True)):
         if one.curve is None:
@@ -353,7 +352,7 @@ def _share(context: Context, fitted: Context, alternative: Learned | None) -> fl
     if alternative is None or len(fitted.records) != len(context.records) or fitted.records is not context.records:
         return None
     before, after = (
-        np.concatenate(alternative.log_ratios(conditional_log_prob(one))) for one in (_without_zeros(context), fitted)
+        np.concatenate(alternative.log_ratios(one.conditional_log_prob)) for one in (_without_zeros(context), fitted)
     )
     if not (np.isfinite(before).all() and np.isfinite(after).all()):
         return None

@@ -53,6 +53,8 @@ def exclusions(context: Context) -> list[Exclusion]:
 
 def _exclusions(context: Context) -> Iterator[Exclusion]:
     resolution = context.options.resolution
+    part = context.part(_COMPARED, "exclusion")
+    exact = context.of(context.hypothesis.sample_like(part.records, stream(context.options.seed, "exclusion")))
     for local in LOCAL_KINDS.values():
         if local.parameter == "angle":
             # As large a loss of fidelity per qubit as depolarizing of that strength: sin^2(angle/2) = 3/4 of it.
@@ -61,21 +63,18 @@ def _exclusions(context: Context) -> Iterator[Exclusion]:
         else:
             strengths = [resolution]
         for strength in strengths:
-            found = _excluded(context, local, strength)
+            found = _excluded(context, exact, local, strength)
             if found is not None:
                 yield found
 
 
-def _excluded(context: Context, local: LocalKind, strength: float) -> Exclusion | None:
+def _excluded(context: Context, exact: Context, local: LocalKind, strength: float) -> Exclusion | None:
+    """Whether records exclude a fault, which exact ones of the target tell to show or not."""
     kind = local.kind
     try:
         moved = applied(context.hypothesis, kind, strength, None)
     except ValueError:
         return None  # a measurement that has no such fault
-    part = context.part(_COMPARED, "exclusion")
-    exact = context.under(context.hypothesis).of(
-        context.hypothesis.sample_like(part.records, stream(context.options.seed, "exclusion"))
-    )
     seen = np.abs(moved.log_prob(exact.rows) - exact.log_prob_rows).max() > _NOTHING
     if not seen:
         return Exclusion(kind, strength, "unseen" if _changes_state(context, local, strength) else "harmless")

@@ -25,7 +25,7 @@ from qtomo.verification.faults.local import (
     LocalKind,
     applied,
     fit_strength,
-    one_qubit_curves,
+    grid_curves,
     ratios,
     site_curve,
 )
@@ -97,10 +97,9 @@ def heat_map(context: Context) -> HeatMap:
         share = max(context.n_impossible / len(context.records) / context.records.n_sites, 1e-3)
         context = context.under(applied(context.hypothesis, FaultKind.DEPOLARIZING, min(share, 0.1), None))
     base = context.log_likelihood
-    for kind, local in LOCAL_KINDS.items():
-        grid = np.array(sorted({*local.grid, 0.0}))
+    for kind in LOCAL_KINDS:
         try:
-            values, _ = one_qubit_curves(context, kind, grid)
+            grid, values, _ = context.once(grid_curves, kind)
         except InputError:
             continue
         best = values.argmax(axis=0)
@@ -184,11 +183,7 @@ def _slopes(current: Context, local: LocalKind, strengths: Reals, base: Context)
     gradient, fisher = np.zeros(n_sites), np.zeros((n_sites, n_sites))
     likelihoods = current.likelihoods
     for piece, found in ratios(current, slope):
-        logs, scale = likelihoods.log_prob[piece], likelihoods.log_scale[piece]
-        possible = np.isfinite(logs)
-        chance = np.where(possible, np.exp(np.where(possible, logs, 0.0) - np.where(possible, scale, 0.0)), 0.0)[
-            :, None
-        ]
+        chance = likelihoods.chance[piece][:, None]
         scores = np.where(chance > 0, found[0] / np.where(chance > 0, chance, 1.0), 0.0).astype(np.float64)
         weighted = scores * current.counts[piece, None]
         gradient += weighted.sum(axis=0)

@@ -18,7 +18,6 @@ from qtomo.records.facts import record_facts
 from qtomo.states import State, System
 from qtomo.verification.certificates import Certificate, energy_witnesses, forbidden_share, misfit
 from qtomo.verification.checks import CHECKS, Test, adjusted
-from qtomo.verification.checks.targets import conditional_log_prob
 from qtomo.verification.checks.targets import learned as learned_check
 from qtomo.verification.context import Context, Options
 from qtomo.verification.diagnosis import Diagnosis, diagnose
@@ -230,8 +229,7 @@ def _mapped(diagnosis: Diagnosis | None) -> FaultKind:
 def _certificates(context: Context, learned: Learned | None, parity_bits: Outcomes | None) -> list[Certificate]:
     level = context.options.level
     found = energy_witnesses(context.hypothesis.system, _as_fitted(context), level, parity_bits)
-    log_prob = conditional_log_prob(context)
-    ratios = {learned.name: learned.log_ratios(log_prob)} if learned is not None else {}
+    ratios = {learned.name: learned.log_ratios(context.conditional_log_prob)} if learned is not None else {}
     found.append(misfit(ratios, context.n_impossible, level))
     if context.n_impossible:
         found.append(forbidden_share(context.n_impossible, len(context.records), level))

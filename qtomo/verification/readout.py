@@ -97,10 +97,13 @@ def fitted_readout(context: Context) -> tuple[Context, list[Test]]:
     except (ValueError, np.linalg.LinAlgError):
         return context, []  # no bits to misread
     context.options.say("readout errors, within their calibration")
+
+    def read(flips: Reals) -> Context:
+        return context.under(context.hypothesis.measured(lambda _povm: readout.povm(flips)))
+
     slopes = readout.slopes()
     for _ in range(_ROUNDS):
-        current = context.under(context.hypothesis.measured(lambda _povm, f=flips: readout.povm(f)))  # type: ignore[misc]
-        gradient, fisher = _information(current, slopes)
+        gradient, fisher = _information(read(flips), slopes)
         gradient += (calibration.wrong / flips - (calibration.shots - calibration.wrong) / (1 - flips)).T.ravel()
         fisher += np.diag((calibration.shots / (flips * (1 - flips))).T.ravel())
         step = np.linalg.solve(fisher, gradient)
@@ -109,8 +112,7 @@ def fitted_readout(context: Context) -> tuple[Context, list[Test]]:
         flips = after.reshape(2, -1).T
         if float((after - before) @ fisher @ (after - before)) < _SETTLED:
             break
-    fitted = context.under(context.hypothesis.measured(lambda _povm: readout.povm(flips)))
-    return fitted, list(_agreement(calibration, flips))
+    return read(flips), list(_agreement(calibration, flips))
 
 
 def _information(context: Context, slopes: Reals) -> tuple[Reals, Reals]:
@@ -122,7 +124,7 @@ def _information(context: Context, slopes: Reals) -> tuple[Reals, Reals]:
         piece = slice(first, first + _CHUNK)
         labels = np.minimum(context.rows[piece], slopes.shape[2] - 1)
         scores = np.einsum("knip,nip->kni", slopes[:, sites, labels], likelihoods.weights[piece])
-        chance = np.exp(likelihoods.log_prob[piece] - likelihoods.log_scale[piece])
+        chance = likelihoods.chance[piece]
         scores = np.where(chance[:, None] > 0, scores / np.where(chance > 0, chance, 1.0)[:, None], 0.0)
         flat = np.concatenate(list(scores), axis=1)
         weighted = flat * context.counts[piece, None]

@@ -1,8 +1,13 @@
 """Records of a density matrix drawn in plain NumPy, in every design that records can have."""
 
+import functools
+
 import numpy as np
 
 from qtomo import Records
+from qtomo.povm import named_povm
+from qtomo.verification.context import Context
+from qtomo.verification.hypothesis import Hypothesis
 from tests.systems import dense
 
 LISTED = np.array([[2, 2, 2], [0, 0, 0], [1, 1, 1], [0, 1, 2], [2, 0, 1], [1, 2, 0], [1, 0, 2], [2, 1, 1]], np.uint8)
@@ -41,3 +46,14 @@ def draw(rho, design, n, seed, loss=0.0):
     outcomes[rng.random(outcomes.shape) < loss] = dense.LOST
     povm = "pauli6" if settings is not None else design
     return Records(outcomes, povm, design=design if settings is not None else "povm", settings=settings)
+
+
+@functools.cache
+def hypothesis(system, povm):
+    """A system measured by a POVM of some name."""
+    return Hypothesis.of(system.state(), named_povm(povm), system)
+
+
+def against(records, system):
+    """Records under a system as their own POVM would measure it."""
+    return Context(records, hypothesis(system, records.povm.name))

@@ -10,14 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.cli.conftest import qtomo  # noqa: F401
 from tests.systems import dense
 
 CASES = Path(__file__).parent / "cases"
 
 
 @pytest.fixture
-def verified(qtomo, tmp_path):  # noqa: F811
+def verified(qtomo, tmp_path):
     """The answer to a file of shots, imported with some options and verified with others; as JSON and as printed."""
 
     def call(name, imported=(), asked=()):

@@ -1,6 +1,5 @@
 """Tests that name no fault: their level on good records, what they see, and the words of what they find."""
 
-import functools
 import itertools
 
 import numpy as np
@@ -15,16 +14,11 @@ from qtomo.verification.checks.one_state import _best_state, one_state
 from qtomo.verification.checks.targets import classifier, forbidden, learned, log_likelihood
 from qtomo.verification.context import Context, Options
 from qtomo.verification.faults import FaultKind
-from qtomo.verification.hypothesis import Hypothesis
 from qtomo.verification.learned import check_alternative, learned_ratios
 from tests.systems import dense, laboratory
+from tests.systems.laboratory import hypothesis
 
 OPTIONS = Options(n_reference=1000, alternative="kgram")
-
-
-@functools.cache
-def hypothesis(system, povm):
-    return Hypothesis.of(system.state(), named_povm(povm), system)
 
 
 def against(records, system, options=OPTIONS):

@@ -1,6 +1,5 @@
 """Which qubits were exchanged or flipped: expectations of pairs, and what a search in them recovers."""
 
-import functools
 import itertools
 
 import numpy as np
@@ -13,17 +12,9 @@ from qtomo.verification.context import Context
 from qtomo.verification.faults.matching import expectations, flipped_qubits, permutations
 from qtomo.verification.hypothesis import Hypothesis
 from tests.systems import dense, laboratory
+from tests.systems.laboratory import against
 
 DISORDERED = TFIM(6, (1.0, 0.6, 1.1, 1.4, 1.3), (0.9, 0.5, 1.2, 1.3, 0.3, 1.3))
-
-
-@functools.cache
-def hypothesis(system, povm):
-    return Hypothesis.of(system.state(), named_povm(povm), system)
-
-
-def against(records, system):
-    return Context(records, hypothesis(system, records.povm.name))
 
 
 def drawn(design, n, seed):

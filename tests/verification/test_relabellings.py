@@ -1,6 +1,5 @@
 """Relabellings: permutations that are undone to the record, their likelihoods, and labellings that change nothing."""
 
-import functools
 import itertools
 
 import numpy as np
@@ -10,12 +9,11 @@ from qtomo import Records
 from qtomo.noise import depolarizing, noisy
 from qtomo.povm import POVM, named_povm
 from qtomo.states import GHZ, TFIM, Product
-from qtomo.verification.context import Context
 from qtomo.verification.faults import FaultKind
 from qtomo.verification.faults.axes import AXES, Axes
 from qtomo.verification.faults.relabellings import explanations, global_relabellings, one_qubit_log_ratios
-from qtomo.verification.hypothesis import Hypothesis
 from tests.systems import dense, laboratory
+from tests.systems.laboratory import against, hypothesis
 
 ELEMENTS = dense.pauli6()
 #: A chain without any symmetry that a relabelling could have.
@@ -31,15 +29,6 @@ def shots(system, n, seed=0, loss=0.0, ordered=True):
     drawn = hypothesis(system, "pauli6").sample_like(empty, rng)
     outcomes = np.where(rng.random(settings.shape) < loss, dense.LOST, drawn.outcomes).astype(np.uint8)
     return Records(outcomes, settings=settings, ordered=ordered)
-
-
-@functools.cache
-def hypothesis(system, povm):
-    return Hypothesis.of(system.state(), named_povm(povm), system)
-
-
-def against(records, system):
-    return Context(records, hypothesis(system, records.povm.name))
 
 
 def mislabelled(records, axes, sites):

@@ -12,7 +12,7 @@ from qtomo.errors import InputError
 from qtomo.statistics.evidence import log_mean_exp, p_of_log_e
 from qtomo.verification.checks.base import Test, TestKind
 from qtomo.verification.context import Context
-from qtomo.verification.faults.local import LOCAL_KINDS, one_qubit_curves
+from qtomo.verification.faults.local import LOCAL_KINDS, grid_curves
 from qtomo.verification.faults.parameters import log_e, parameters_of
 from qtomo.verification.faults.relabellings import global_relabellings, one_qubit_log_ratios
 
@@ -33,11 +33,12 @@ def _above(values: Reals, before: float) -> Reals:
 def local_faults(context: Context) -> Iterator[Test]:
     """Each local fault of one qubit, whichever, and of every qubit (as one drawn at random for each record)."""
     before = context.log_likelihood
-    for kind, local in LOCAL_KINDS.items():
+    for kind in LOCAL_KINDS:
         try:
-            sites, anywhere = one_qubit_curves(context, kind, np.array(local.grid))
+            strengths, *curves = context.once(grid_curves, kind)
         except InputError:
             continue  # a measurement without bits has none to misread
+        sites, anywhere = (values[strengths != 0] for values in curves)
         at_site = _above(sites, before)
         where = int(sites.max(axis=0).argmax())
         found = log_mean_exp(at_site)

@@ -32,7 +32,7 @@ def duplicated(context: Context) -> Iterator[Test]:
     """
     if len(context.records) < 2 or context.n_impossible:
         return
-    log_e = duplicates(context).log_e()
+    log_e = context.once(duplicates).log_e()
     p_values = [p_of_log_e(log_e)]
     text = f"ln E = {log_e:.1f}"
     if context.records.order is not None:
@@ -46,7 +46,7 @@ def stays(context: Context) -> Iterator[Test]:
     if context.records.order is None or len(context.records) < 2 or context.n_impossible:
         return
     sites, anywhere = memory(context)
-    constant = segments(context).constant() - context.log_likelihood
+    constant = context.once(segments).constant() - context.log_likelihood
     found = log_mean_exp([log_mean_exp(sites), log_mean_exp(anywhere)]) - constant
     where = int(sites.max(axis=0).argmax())
     yield Test(TestKind.MEMORY, p_of_log_e(found), f"ln E = {found:.1f}", sites=(where,))
@@ -57,7 +57,7 @@ def drift(context: Context) -> Iterator[Test]:
     order = context.records.order
     if order is None or len(order) < 2:
         return
-    found = segments(context).log_e()
+    found = context.once(segments).log_e()
     yield Test(TestKind.FAULT_SETS_IN, p_of_log_e(found), f"ln E = {found:.1f}")
     yield from changes(context, _features(context))
 

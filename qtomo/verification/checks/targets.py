@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 
 from qtomo.distribution import LOST
 from qtomo.povm import BASES
+from qtomo.records.frequencies import equal_bits, outcome_pairs
 from qtomo.seeds import stream
 from qtomo.states.local import pauli_coefficients
 from qtomo.statistics.evidence import binomial_p_values, p_of_log_e, randomisation_p_value
@@ -105,15 +105,10 @@ def pair_frequencies(context: Context) -> Iterator[Test]:
     i, j = places.T
     coefficients = pauli_coefficients(context.hypothesis.povm.site_elements(records.n_sites))
     if records.has_settings:
-        counts, totals, chances = _equal_bits(context, coefficients, places, marginals.pairs[kept])
+        counts, totals = equal_bits(context.rows, context.counts, places)
+        chances = _chances_of_equal_bits(coefficients, places, marginals.pairs[kept])
     else:
-        k = coefficients.shape[1]
-        shown = [(context.rows == outcome).astype(np.float64) for outcome in range(k)]
-        weighted = [one * context.counts[:, None] for one in shown]
-        both = np.stack([(weighted[a].T @ shown[b])[i, j] for a in range(k) for b in range(k)], axis=1)
-        there = (context.rows != LOST).astype(np.float64)
-        number = ((there * context.counts[:, None]).T @ there)[i, j]
-        counts, totals = both, np.repeat(number[:, None], k * k, axis=1)
+        counts, totals = outcome_pairs(context.rows, context.counts, places, coefficients.shape[1])
         chances = np.einsum("eap,ebq,epq->eab", coefficients[i], coefficients[j], marginals.pairs[kept])
         chances = chances.reshape(len(places), -1).clip(0, 1)
     for test in _worst(TestKind.PAIRS, counts, totals, chances, np.arange(len(places))):
@@ -121,24 +116,12 @@ def pair_frequencies(context: Context) -> Iterator[Test]:
         yield Test(test.kind, test.p_value, test.statistic, sites=(int(pair[0]), int(pair[1])))
 
 
-def _equal_bits(
-    context: Context, coefficients: Reals, places: NDArray[np.int64], pairs: Reals
-) -> tuple[Reals, Reals, Reals]:
-    """Shots with equal bits, shots, and the probability of equal bits, by pair and by bases: (pairs, 9) each."""
+def _chances_of_equal_bits(coefficients: Reals, places: NDArray[np.int64], pairs: Reals) -> Reals:
+    """The probability of equal bits, by pair and by bases, (pairs, 9)."""
     i, j = places.T
-    rows, weights = context.rows, context.counts[:, None]
-    there = [((rows // 2 == basis) & (rows != LOST)).astype(np.float64) for basis in range(len(BASES))]
-    signs = [one * (1.0 - 2.0 * (rows % 2)) for one in there]
     difference = 3 * (coefficients[:, ::2] - coefficients[:, 1::2])  # (site, basis, 4)
-    equal, totals, chances = [], [], []
-    for b in range(len(BASES)):
-        for c in range(len(BASES)):
-            number = ((there[b] * weights).T @ there[c])[i, j]
-            total = ((signs[b] * weights).T @ signs[c])[i, j]
-            equal.append(np.rint((number + total) / 2))
-            totals.append(number)
-            chances.append((1 + np.einsum("ep,eq,epq->e", difference[i, b], difference[j, c], pairs)) / 2)
-    return np.stack(equal, axis=1), np.stack(totals, axis=1), np.stack(chances, axis=1).clip(0, 1)
+    expected = np.einsum("ebp,ecq,epq->ebc", difference[i], difference[j], pairs).reshape(len(places), -1)
+    return np.asarray(((1 + expected) / 2).clip(0, 1))
 
 
 def classifier(context: Context) -> Iterator[Test]:
@@ -158,13 +141,5 @@ def learned(context: Context, found: Learned | None) -> Iterator[Test]:
     """Any difference that an alternative learned from the other half of the records."""
     if found is None:
         return
-    log_e = found.log_e(conditional_log_prob(context))
+    log_e = found.log_e(context.conditional_log_prob)
     yield Test(TestKind.LEARNED, p_of_log_e(log_e), f"ln E = {log_e:.1f}, {found.name}")
-
-
-def conditional_log_prob(context: Context) -> Reals:
-    """ln P of each record given its settings, (n,)."""
-    found = context.log_prob
-    if context.records.has_settings:
-        found = found + math.log(len(BASES)) * (~context.records.lost).sum(axis=1)
-    return found

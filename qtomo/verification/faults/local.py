@@ -33,6 +33,8 @@ __all__ = [
     "everywhere_curve",
     "explanations",
     "fit_strength",
+    "grid_curves",
+    "mixture_curve",
     "one_qubit_curves",
     "ratios",
     "site_curve",
@@ -212,8 +214,7 @@ def ratios(context: Context, parts: Reals) -> Iterator[tuple[slice, Reals]]:
         found = np.einsum("knip,nip->kni", table[:, sites, labels[piece]], likelihoods.weights[piece])
         if not plain.all():
             found[:, :, ~plain] = 0.0
-            chance = np.exp(likelihoods.log_prob[piece] - likelihoods.log_scale[piece])
-            found[0][:, ~plain] = np.nan_to_num(chance)[:, None]
+            found[0][:, ~plain] = likelihoods.chance[piece][:, None]
         yield piece, found
 
 
@@ -238,6 +239,16 @@ def one_qubit_curves(context: Context, kind: FaultKind, strengths: Reals) -> tup
                 at_site[index] += counts @ np.log(values)
                 anywhere[index] += counts @ np.log(values.mean(axis=1, dtype=np.float64))
     return base + at_site, base + anywhere
+
+
+def grid_curves(context: Context, kind: FaultKind) -> tuple[Reals, Reals, Reals]:
+    """`one_qubit_curves` on the grid of the kind, in order and with zero: the strengths, and both of its parts.
+
+    Raises:
+        InputError: as there.
+    """
+    strengths = np.array(sorted({*LOCAL_KINDS[kind].grid, 0.0}))
+    return strengths, *one_qubit_curves(context, kind, strengths)
 
 
 def anywhere_log_ratios(context: Context, kind: FaultKind, strengths: Reals) -> Reals:
@@ -309,6 +320,25 @@ def fit_strength(
     return strengths[best], values[best]
 
 
+def mixture_curve(before: Reals, other: Reals, counts: Reals) -> Callable[[float], float]:
+    """Log-likelihood of records in a mixture of two distributions, by the share of the second.
+
+    Args:
+        before: ln P of different records in the first, (rows,).
+        other: in the second, (rows,).
+        counts: how often each is there, (rows,).
+    """
+
+    def curve(share: float) -> float:
+        if not 0 < share < 1:
+            logs = other if share else before
+        else:
+            logs = np.logaddexp(np.log1p(-share) + before, np.log(share) + other)
+        return float(counts @ logs) if np.isfinite(logs).all() else -math.inf
+
+    return curve
+
+
 def explanations(context: Context, _best: float = -math.inf) -> Iterable[Explanation]:
     """Every local fault of one qubit at its likeliest qubits, and of every qubit where it may be the best."""
     found: list[Explanation] = []
@@ -320,9 +350,15 @@ def explanations(context: Context, _best: float = -math.inf) -> Iterable[Explana
     return [*found, *_of_every_qubit(context, max(found, key=lambda one: one.score, default=None))]
 
 
+def _applying(kind: FaultKind, site: int | None) -> Callable[[Context, float], Context]:
+    """Records under a local fault, by strength."""
+    return lambda context, strength: context.under(applied(context.hypothesis, kind, strength, site))
+
+
 def _of_one_qubit(context: Context, kind: FaultKind) -> Iterator[Explanation]:
     local = LOCAL_KINDS[kind]
-    values, _ = one_qubit_curves(context, kind, np.array(local.grid))
+    strengths, values, _ = context.once(grid_curves, kind)
+    values = values[strengths != 0]
     best = values.max(axis=0)
     named = np.argsort(-best, kind="stable")[:_MOST_NAMED]
     for site in map(int, named):
@@ -335,7 +371,7 @@ def _of_one_qubit(context: Context, kind: FaultKind) -> Iterator[Explanation]:
             strength,
             top,
             math.log(context.records.n_sites),
-            lambda c, t, site=site: c.under(applied(c.hypothesis, kind, t, site)),  # type: ignore[misc]
+            _applying(kind, site),
             curve,
             local.bounds,
         )
@@ -371,7 +407,7 @@ def _of_every_qubit(context: Context, rival: Explanation | None) -> Iterator[Exp
             strength,
             top,
             0.0,
-            lambda c, t, kind=kind: c.under(applied(c.hypothesis, kind, t, None)),  # type: ignore[misc]
+            _applying(kind, None),
             curve,
             local.bounds,
         )

@@ -83,7 +83,7 @@ def permutations(context: Context) -> Iterator[list[int]]:
     if not 2 < n <= _MOST_SITES:
         return
     try:
-        found = expectations(context)
+        found = context.once(expectations)
     except InputError:
         return
     chain = np.arange(n)
@@ -162,7 +162,7 @@ def flipped_qubits(context: Context) -> Iterator[tuple[Axes, tuple[int, ...]]]:
     """Sets of two or more qubits whose bits, in some of the bases, look flipped."""
     n = context.records.n_sites
     try:
-        found = expectations(context)
+        found = context.once(expectations)
     except InputError:
         return
     agreement = found.weights * found.seen * found.exact

@@ -16,7 +16,7 @@ from qtomo.states import TFIM, State, System, ground_state
 from qtomo.states.thermal import thermal_states
 from qtomo.verification.context import Context
 from qtomo.verification.faults.base import Explanation, Fault, FaultKind, hopeless
-from qtomo.verification.faults.local import fit_strength
+from qtomo.verification.faults.local import fit_strength, mixture_curve
 
 __all__ = ["explanations"]
 
@@ -58,13 +58,7 @@ def _share(context: Context, kind: FaultKind, other: State | None) -> Explanatio
         return found.under(found.hypothesis.mixed(t, found.hypothesis.alone(other)))
 
     alone = context.hypothesis.alone(other).log_prob(context.rows)
-    before, counts = context.log_prob_rows, context.counts
-
-    def curve(t: float) -> float:
-        with np.errstate(divide="ignore"):
-            logs = np.logaddexp(np.log1p(-t) + before, np.log(t) + alone) if 0 < t < 1 else (alone if t else before)
-        return float(counts @ logs) if np.isfinite(logs).all() else -math.inf
-
+    curve = mixture_curve(context.log_prob_rows, alone, context.counts)
     strength, top = fit_strength(curve, _SHARES, (0.0, 1.0))
     return Explanation(Fault(kind, None, parameter="share"), strength, top, 0.0, apply, curve)
 

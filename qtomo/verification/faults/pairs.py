@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from qtomo.errors import InputError
 from qtomo.povm import PAULIS, POVM
 from qtomo.verification.context import Context
 from qtomo.verification.faults.base import Explanation, Fault, FaultKind
-from qtomo.verification.faults.local import LOCAL_KINDS, fit_strength, one_qubit_curves
+from qtomo.verification.faults.local import LOCAL_KINDS, fit_strength, mixture_curve, one_qubit_curves
 from qtomo.verification.faults.matching import expectations
 from qtomo.verification.hypothesis import Hypothesis
 
@@ -84,21 +84,12 @@ def _explained(context: Context, variant: _Variant, places: float) -> Explanatio
         top,
         places,
         lambda found, t: found.under(found.hypothesis.mixed(t, variant.happened(found.hypothesis))),
-        _curve(before, after, counts),
+        mixture_curve(before, after, counts),
     )
 
 
-def _curve(before: Reals, after: Reals, counts: Reals) -> Callable[[float], float]:
-    def curve(t: float) -> float:
-        with np.errstate(divide="ignore"):
-            logs = np.logaddexp(np.log1p(-t) + before, np.log(t) + after) if 0 < t < 1 else (after if t else before)
-        return float(counts @ logs) if np.isfinite(logs).all() else -math.inf
-
-    return curve
-
-
 def _fit(before: Reals, after: Reals, counts: Reals) -> tuple[float, float]:
-    return fit_strength(_curve(before, after, counts), _SHARES, (0.0, 1.0))
+    return fit_strength(mixture_curve(before, after, counts), _SHARES, (0.0, 1.0))
 
 
 def _pairs(context: Context) -> list[tuple[int, int]]:
@@ -117,7 +108,7 @@ def _pairs(context: Context) -> list[tuple[int, int]]:
     found = set(itertools.combinations(sites, 2))
     found |= {(i, i + 1) for site in sites[:2] for i in (site - 1, site) if 0 <= i < n - 1}
     try:
-        pairs = expectations(context)
+        pairs = context.once(expectations)
     except InputError:
         return sorted(found)
     z = np.abs(pairs.seen - pairs.exact) * np.sqrt(pairs.weights)

@@ -63,14 +63,6 @@ class Copies:
         return log_mean_exp([self.curve(float(share)) for share in _SHARES])
 
 
-def _conditional(context: Context) -> Reals:
-    """ln P of each record given its settings, (n,)."""
-    found = context.log_prob
-    if context.records.has_settings:
-        found = found + math.log(3) * (~context.records.lost).sum(axis=1)
-    return found
-
-
 def duplicates(context: Context) -> Copies:
     """Shots in random order, each as a copy of any before it in its setting: in order they need not be."""
     n = len(context.records)
@@ -79,7 +71,7 @@ def duplicates(context: Context) -> Copies:
     setting = np.zeros(n, dtype=np.int64) if index is None else index
     same = _earlier(context.inverse[order])
     earlier = _earlier(setting[order])
-    log_prob = _conditional(context)[order]
+    log_prob = context.conditional_log_prob[order]
     rare = earlier * np.exp(log_prob) < _RARE
     copy = np.where(rare & (earlier > 0), same / np.maximum(earlier, 1), 0.0)
     return Copies(log_prob, copy, earlier > 0)
@@ -141,9 +133,7 @@ def memory(context: Context) -> tuple[Reals, Reals]:
         now, before = bits[first:last], bits[first - 1 : last - 1]
         known = (now != LOST) & (before != LOST) & plain
         weights = context.likelihoods.weights[rows[first:last]]
-        chance = np.exp(
-            context.likelihoods.log_prob[rows[first:last]] - context.likelihoods.log_scale[rows[first:last]]
-        )
+        chance = context.likelihoods.chance[rows[first:last]]
         if records.has_settings:
             bases = records.shot_settings[order[first:last]]
             pair = table[sites, 2 * bases] + table[sites, 2 * bases + 1]
@@ -247,7 +237,7 @@ def explanations(context: Context, _best: float = -math.inf) -> Iterable[Explana
 
 
 def _copies(context: Context) -> Iterator[Explanation]:
-    most = 0.999 * float(duplicates(context).possible.mean())
+    most = 0.999 * float(context.once(duplicates).possible.mean())
     if not most:
         return
 
@@ -256,7 +246,7 @@ def _copies(context: Context) -> Iterator[Explanation]:
         return context.of(context.records.take(first))
 
     def curve_of(context: Context) -> Callable[[float], float]:
-        found = duplicates(context)
+        found = context.once(duplicates)
         among = float(found.possible.mean())
         return lambda share: context.log_likelihood + found.curve(min(share / among, 1.0))
 
@@ -270,7 +260,7 @@ def _copies(context: Context) -> Iterator[Explanation]:
 def drift_explanations(context: Context) -> Iterator[Explanation]:
     """Faults that set in, the likeliest of those after the likeliest onset: for each the onset and the strength."""
     try:
-        found = segments(context)
+        found = context.once(segments)
     except InputError:
         return
     logs = np.stack([found.onsets(kind).max(axis=(0, 1)) for kind in found.logs])
