@@ -18,10 +18,10 @@ demo: install
 	$(BIN)/qtomo demo --overwrite
 
 test: install
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) -m "not slow"
+	$(BIN)/pytest -n $(WORKERS) -m "not slow"
 
 test-all: install
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS)
+	$(BIN)/pytest -n $(WORKERS)
 
 lint: install
 	$(BIN)/ruff check .

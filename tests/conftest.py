@@ -1,8 +1,11 @@
 """Small records and a small trained run, made once a session; and the command as a user calls it."""
 
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded: workers that share the cores
 
 import pytest
 import qtomo_cli

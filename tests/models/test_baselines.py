@@ -30,6 +30,7 @@ def test_normalised_sampled_and_never_zero(order):
     assert stats.chisquare(counts, 100_000 * probabilities / probabilities.sum()).pvalue > 1e-7
 
 
+@pytest.mark.slow
 def test_published_divergences_at_ten_qubits():
     born = BornDistribution(ground_state(TFIM(10)))
     table = log_prob_table(born)

@@ -90,6 +90,7 @@ def test_same_generator_same_records():
     assert (first != born.sample(1000, np.random.default_rng(6))).any()
 
 
+@pytest.mark.slow
 def test_score_tolerance_holds_at_fifty_qubits():
     state = ground_state(TFIM(50))
     full = BornDistribution(state)

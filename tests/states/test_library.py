@@ -99,6 +99,7 @@ def test_disorder_against_qutip(sector):
     assert overlap(ground_state(DISORDERED, sector), ket) == pytest.approx(1, abs=1e-8)
 
 
+@pytest.mark.slow
 def test_disordered_correlators_against_free_fermions():
     rng = np.random.default_rng(3)
     model = TFIM(40, tuple(rng.uniform(0.5, 1.5, 39)), tuple(rng.uniform(0.8, 2, 40)))

@@ -77,6 +77,7 @@ def exact_probabilities(system, elements, records):
     return np.array(found)
 
 
+@pytest.mark.slow
 def test_weights_at_fifty_qubits_within_the_tolerance():
     state = TFIM(50).state()
     records = BornDistribution(state).sample(200, np.random.default_rng(0))

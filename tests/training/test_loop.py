@@ -96,7 +96,7 @@ def wait_for(path, process) -> None:
         time.sleep(0.005)
 
 
-@pytest.mark.parametrize("moment", range(3))
+@pytest.mark.parametrize("moment", [0, *(pytest.param(one, marks=pytest.mark.slow) for one in (1, 2))])
 def test_killed_at_a_random_moment_it_goes_on_to_the_same_weights(moment, small_records, tmp_path):
     unbroken = train(small_records, tmp_path / "unbroken", changed(epochs=12))
     folder = tmp_path / "run"
@@ -113,7 +113,7 @@ def test_killed_at_a_random_moment_it_goes_on_to_the_same_weights(moment, small_
     assert epochs == list(range(1, 13))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_ctrl_c_saves_and_says_how_to_go_on(number, small_records, tmp_path):
     folder = tmp_path / "run"
     process = start_training(small_records, folder)

@@ -143,6 +143,7 @@ def test_a_thermal_state_is_named_with_its_temperature():
     assert fault.size.low < 0.5 * scale < fault.size.high
 
 
+@pytest.mark.slow
 def test_two_faults_at_once_are_both_named():
     system = TFIM(6, 1.0, 1.2)
     found = quick(draw(system, 2000, 1, ["readout:0/0.25@1", "dephasing:0.25@4"]), system.state())

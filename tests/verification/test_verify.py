@@ -82,6 +82,7 @@ def test_declared_noise_and_lost_outcomes_are_no_fault(tmp_path):
     assert TestKind.LEARNED in {test.kind for test in found.tests}  # an alternative that knows of losses
 
 
+@pytest.mark.slow
 def test_a_network_is_learned_where_asked(tmp_path):
     path = simulate(TFIM(3, 1.0, 0.3), 4000, tmp_path / "a.h5", seed=1)
     found = verify(path, TFIM(3, 1.0, 2.0), alternative="gru", n_reference=2000)
