@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import atexit
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeVar
 
 import torch
 import torch.distributed
@@ -15,7 +17,10 @@ from torch import Tensor
 
 from qtomo.errors import InputError, ProcessLost
 
-__all__ = ["ALONE", "World", "pick_device", "world"]
+__all__ = ["ALONE", "World", "over_threads", "pick_device", "world"]
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 #: How long a process waits for the others: one of them may be reading a large file, or compiling.
 _PATIENCE = timedelta(minutes=30)
@@ -42,6 +47,24 @@ def pick_device(name: str, option: str = "device") -> torch.device:
             f"{torch.cuda.device_count()}; start as many processes as GPUs (torchrun --nproc-per-node)"
         )
     return torch.device("cuda", workers.local_rank)
+
+
+def over_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """`function` of each item, in their order, by as many threads as PyTorch has, of one thread each: for many matrix
+    products, each too small to be shared out.
+
+    At most twice as many results as threads wait to be taken.
+    """
+    threads, items = torch.get_num_threads(), list(items)
+    if threads == 1 or len(items) < 2:
+        yield from map(function, items)
+        return
+    with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        waiting = [pool.submit(function, item) for item in items[: 2 * threads]]
+        for following in [*items[2 * threads :], *[None] * len(waiting)]:
+            yield waiting.pop(0).result()
+            if following is not None:
+                waiting.append(pool.submit(function, following))
 
 
 @dataclass(frozen=True)

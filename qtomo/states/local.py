@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from qtomo.distribution import LOST, Outcomes
+from qtomo.parallel import over_threads
 from qtomo.povm import PAULIS
 from qtomo.states.scoring import ZERO, Scorer, rescaled
 
@@ -110,15 +111,14 @@ class LocalScorer:
         precision tells, (batch,).
         """
         chunk = max(64, _BYTES // (self._from_left.dtype.itemsize * self._from_left.bond_dim**2))
-        parts = []
-        for first in range(0, len(outcomes), chunk):
-            block = outcomes[first : first + chunk].T
-            parts.append(self._likelihoods(np.where(block == LOST, self._effects.shape[1] - 1, block)))
+        blocks = [outcomes[first : first + chunk] for first in range(0, max(1, len(outcomes)), chunk)]
+        parts = over_threads(self._likelihoods, blocks)
         found = [np.concatenate(values) for values in zip(*parts, strict=True)]
         return LocalLikelihoods.from_traces(*found), found[1]
 
-    def _likelihoods(self, labels: NDArray[np.integer]) -> tuple[Reals, NDArray[np.bool_], Reals, Reals]:
+    def _likelihoods(self, outcomes: Outcomes) -> tuple[Reals, NDArray[np.bool_], Reals, Reals]:
         """ln P, which records are impossible, traces (rows, n_sites, 4) and their log scales (rows, n_sites)."""
+        labels = np.ascontiguousarray(np.where(outcomes == LOST, self._effects.shape[1] - 1, outcomes).T)
         n_sites, rows = labels.shape
         rights = self._rights(labels)
         left, log_left = self._from_left.start(rows), torch.zeros(rows, dtype=torch.float64, device=self._device)

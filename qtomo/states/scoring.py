@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from qtomo.distribution import LOST, Outcomes
+from qtomo.parallel import over_threads
 
 __all__ = ["ZERO", "Scorer", "rescaled"]
 
@@ -70,14 +71,14 @@ class Scorer:
         if self._alone is not None:
             labels = np.where(outcomes == LOST, self._n_outcomes, outcomes)
             return np.asarray(self._alone[np.arange(labels.shape[1]), labels].sum(axis=1))
+        if not len(outcomes):
+            return np.empty(0)
         chunk = max(64, _BYTES // (self.dtype.itemsize * self.bond_dim**2))
-        out = np.empty(len(outcomes))
-        for first in range(0, len(outcomes), chunk):
-            block = outcomes[first : first + chunk].T
-            out[first : first + chunk] = self._score(np.where(block == LOST, self._n_outcomes, block))
-        return out
+        blocks = [outcomes[first : first + chunk] for first in range(0, len(outcomes), chunk)]
+        return np.concatenate(list(over_threads(self._score, blocks)))
 
-    def _score(self, labels: NDArray[np.integer]) -> NDArray[np.float64]:
+    def _score(self, outcomes: Outcomes) -> NDArray[np.float64]:
+        labels = np.ascontiguousarray(np.where(outcomes == LOST, self._n_outcomes, outcomes).T)
         n_sites, rows = labels.shape
         # At each site the records stand sorted by outcome.
         order = np.argsort(labels.astype(np.uint8), axis=1, kind="stable")

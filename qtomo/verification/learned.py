@@ -43,7 +43,7 @@ _HELD_OUT = 10  # one record in so many chooses the alternative
 _EPOCHS = 4
 _LARGE = 10_000  # records from which a network is learned as well
 _MOST = 60_000  # records that are learned from
-_NETWORK = 1_000_000  # numbers in the records that a network is learned from
+_NETWORK = 500_000  # numbers in the records that a network is learned from
 _FEWEST = 20
 _TABLE = 2**22  # numbers of a k-gram at most
 

@@ -19,6 +19,7 @@ from scipy import optimize
 
 from qtomo.errors import InputError
 from qtomo.noise import amplitude_damping, dephasing, depolarizing, noisy, with_readout_error
+from qtomo.parallel import over_threads
 from qtomo.povm import PAULIS, POVM
 from qtomo.states.local import pauli_coefficients
 from qtomo.verification.context import Context
@@ -47,7 +48,7 @@ _MOST_NAMED = 4
 _STAGES = (500, 3000)  # records that a search for the kind looks at before all
 _BEHIND = 0.25  # of the best kind's gain, by which another may be behind on few records and still be followed
 _STEPS = 14  # likelihoods at most that a fit of one strength takes after its grid
-_LARGEST_TABLE = 2**22  # ratios at once
+_LARGEST_TABLE = 2**20  # ratios at once
 
 
 @dataclass(frozen=True)
@@ -204,18 +205,25 @@ def ratios(context: Context, parts: Reals) -> Iterator[tuple[slice, Reals]]:
 
     The first function is 1. Where the parts of a mixture measure a site differently, no fault is looked for there.
     """
-    likelihoods, rows, plain = context.likelihoods, context.rows, context.hypothesis.plain_sites
-    sites = np.arange(rows.shape[1])
-    labels = np.minimum(rows, parts.shape[2] - 1)  # 255, a lost outcome, is the last
-    table = parts.astype(np.float32)
-    step = max(1, _LARGEST_TABLE // rows.shape[1])
-    for first in range(0, len(rows), step):
-        piece = slice(first, min(first + step, len(rows)))
-        found = np.einsum("knip,nip->kni", table[:, sites, labels[piece]], likelihoods.weights[piece])
-        if not plain.all():
-            found[:, :, ~plain] = 0.0
-            found[0][:, ~plain] = likelihoods.chance[piece][:, None]
-        yield piece, found
+    for piece in _pieces(context):
+        yield piece, _ratios(context, parts, piece)
+
+
+def _pieces(context: Context) -> list[slice]:
+    n, n_sites = context.rows.shape
+    step = max(1, _LARGEST_TABLE // n_sites)
+    return [slice(first, min(first + step, n)) for first in range(0, n, step)]
+
+
+def _ratios(context: Context, parts: Reals, piece: slice) -> Reals:
+    likelihoods, plain = context.likelihoods, context.hypothesis.plain_sites
+    labels = np.minimum(context.rows[piece], parts.shape[2] - 1)  # 255, a lost outcome, is the last
+    table = parts.astype(np.float32)[:, np.arange(labels.shape[1]), labels]
+    found: Reals = np.einsum("knip,nip->kni", table, likelihoods.weights[piece])
+    if not plain.all():
+        found[:, :, ~plain] = 0.0
+        found[0][:, ~plain] = likelihoods.chance[piece][:, None]
+    return found
 
 
 def one_qubit_curves(context: Context, kind: FaultKind, strengths: Reals) -> tuple[Reals, Reals]:
@@ -231,13 +239,19 @@ def one_qubit_curves(context: Context, kind: FaultKind, strengths: Reals) -> tup
     at_site = np.zeros((len(strengths), context.records.n_sites))
     anywhere = np.zeros(len(strengths))
     base = float(context.counts @ context.likelihoods.log_scale)
-    with np.errstate(divide="ignore"):
-        for piece, found in ratios(context, parts):
-            counts = context.counts[piece]
-            for index, weights in enumerate(functions.T):
-                values = np.einsum("k,kni->ni", weights, found).clip(0)
-                at_site[index] += counts @ np.log(values)
-                anywhere[index] += counts @ np.log(values.mean(axis=1, dtype=np.float64))
+
+    def sums(piece: slice) -> list[tuple[Reals, float]]:
+        counts, found = context.counts[piece], _ratios(context, parts, piece)
+        values = (np.einsum("k,kni->ni", weights, found).clip(0) for weights in functions.T)
+        with np.errstate(divide="ignore"):
+            return [
+                (counts @ np.log(one), float(counts @ np.log(one.mean(axis=1, dtype=np.float64)))) for one in values
+            ]
+
+    for found in over_threads(sums, _pieces(context)):
+        for index, (each, mean) in enumerate(found):
+            at_site[index] += each
+            anywhere[index] += mean
     return base + at_site, base + anywhere
 
 
