@@ -19,16 +19,20 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from qtomo.analysis.chain_fit import fit_chain
-from qtomo.analysis.chain_numbers import FIDELITY, chain_estimates
 from qtomo.distribution import Outcomes
-from qtomo.models import build_model
+from qtomo.measurement.noise import parse_noise
+from qtomo.measurement.povm import named_povm
+from qtomo.models.registry import build_model
 from qtomo.models.tensor_network import LPDOModel, MPSModel
-from qtomo.noise import parse_noise
-from qtomo.povm import named_povm
+from qtomo.reconstruction.mps_fit import fit_chain
+from qtomo.reconstruction.mps_intervals import FIDELITY, chain_estimates
 from qtomo.seeds import stream
-from qtomo.states import GHZ, LPDO, MPS, TFIM, BornDistribution
+from qtomo.states.born.distribution import BornDistribution
 from qtomo.states.fidelity import fidelity
+from qtomo.states.library import GHZ
+from qtomo.states.lpdo import LPDO
+from qtomo.states.mps import MPS
+from qtomo.states.tfim import TFIM
 from qtomo.training.natural import fit_natural
 
 
@@ -206,7 +210,7 @@ def purity(state: MPS | LPDO) -> float:
 
 def depolarised(state: MPS, strength: float) -> LPDO:
     """Each qubit depolarised: rho to (1 - p) rho + p/2, with Kraus operators sqrt(1 - 3p/4), sqrt(p)/2 times Paulis."""
-    from qtomo.povm import PAULIS
+    from qtomo.measurement.povm import PAULIS
 
     weights = [1 - 0.75 * strength, *[strength / 4] * 3]
     kraus = np.stack([np.sqrt(w) * PAULIS[p] for w, p in zip(weights, "IXYZ", strict=True)])

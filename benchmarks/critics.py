@@ -28,8 +28,8 @@ from qtomo.adversarial.losses import find_loss
 from qtomo.adversarial.toys import Sampler, find_toy, gaussian_mixture
 from qtomo.adversarial.wasserstein import dual_estimate, exact_w1
 from qtomo.files import write_atomic
-from qtomo.report.adversarial_figures import critic_figure, surface_figure
-from qtomo.report.canvas import save_figure
+from qtomo.reporting.adversarial_figures import critic_figure, surface_figure
+from qtomo.reporting.style import save_figure
 from qtomo.table import Table
 
 TOYS = ("eight_gaussians", "twenty_five_gaussians", "swiss_roll")

@@ -15,12 +15,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from qtomo import TFIM, Run, compare, simulate, train
-from qtomo.analysis.evaluation import Evidence
-from qtomo.analysis.latents import bounds_by_samples, collective_observables, latent_correlations, latent_report
-from qtomo.models.vae import VAE
-from qtomo.report.figures import comparison_figure, latent_figure, save_figure
+from qtomo.evaluation.evaluation import Evidence
+from qtomo.evaluation.latents import bounds_by_samples, collective_observables, latent_correlations, latent_report
+from qtomo.models.vae.vae import VAE
+from qtomo.reporting.figures import comparison_figure, latent_figure, save_figure
 from qtomo.table import Table
-from qtomo.training import PRESETS, read_settings, resume
+from qtomo.training.config import PRESETS, read_settings
+from qtomo.training.launch import resume
 
 VALIDATION = 5_000
 

@@ -18,10 +18,11 @@ from typing import Any
 import numpy as np
 
 from qtomo import TFIM, RecordFile, Records, estimate_observables, pauli, simulate, train
-from qtomo.analysis import classifier_two_sample_test, exact_value
-from qtomo.models import KGram
+from qtomo.models.baselines import KGram
+from qtomo.observables.paulis import exact_value
 from qtomo.seeds import stream
-from qtomo.training import read_settings
+from qtomo.statistics.two_sample import classifier_two_sample_test
+from qtomo.training.config import read_settings
 
 VALIDATION = 5_000
 KINDS = ("ZZ", "XX", "YY", "XZ")

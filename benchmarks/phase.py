@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 
 from qtomo import TFIM, BornDistribution, named_povm, train, write_records
-from qtomo.analysis.read_out import read_out
 from qtomo.distribution import Outcomes
+from qtomo.evaluation.linear_probe import read_out
 from qtomo.seeds import stream
-from qtomo.training import read_settings
+from qtomo.training.config import read_settings
 
 Features = Callable[[Outcomes], Any]
 

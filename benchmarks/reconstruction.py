@@ -24,14 +24,15 @@ import qutip
 from numpy.typing import NDArray
 from scipy import stats
 
-from qtomo.analysis.frequencies import Frequencies
-from qtomo.analysis.likelihood import maximum_likelihood
-from qtomo.analysis.reconstruction import reconstruct_frequencies
-from qtomo.analysis.state_numbers import state_numbers
-from qtomo.povm import named_povm
-from qtomo.records import Target
+from qtomo.measurement.povm import named_povm
+from qtomo.reconstruction.dense import reconstruct_frequencies
+from qtomo.reconstruction.frequencies import Frequencies
+from qtomo.reconstruction.maximum_likelihood import maximum_likelihood
+from qtomo.reconstruction.quantities import state_numbers
+from qtomo.records.file.schema import Target
 from qtomo.seeds import stream
-from qtomo.states import GHZ, DensityMatrix
+from qtomo.states.density import DensityMatrix
+from qtomo.states.library import GHZ
 from qtomo.states.quantities import fidelity, nearest_state
 from qtomo.table import Table
 

@@ -23,13 +23,13 @@ from typing import Any
 import numpy as np
 
 from qtomo import GHZ, TFIM, BornDistribution, simulate, train
-from qtomo.analysis.divergences import compare_by_sampling
-from qtomo.analysis.evaluation import TOLERANCE
 from qtomo.distribution import Distribution
+from qtomo.evaluation.evaluation import TOLERANCE
 from qtomo.files import write_atomic
-from qtomo.report.canvas import new_figure, save_figure
+from qtomo.reporting.style import new_figure, save_figure
 from qtomo.seeds import stream
-from qtomo.states import MPS
+from qtomo.states.mps import MPS
+from qtomo.statistics.divergences import compare_by_sampling
 from qtomo.statistics.estimate import Estimate, sample_mean
 
 GOAL = 0.99

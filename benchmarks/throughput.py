@@ -26,8 +26,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from qtomo.models import build_model
-from qtomo.training import read_settings
+from qtomo.models.registry import build_model
+from qtomo.training.config import read_settings
 
 Task = Callable[[], object]
 

@@ -23,12 +23,13 @@ from typing import Any
 import numpy as np
 
 from qtomo import TFIM, BornDistribution, Estimate, RecordFile, Run, simulate, train
-from qtomo.analysis.divergences import compare_by_sampling
-from qtomo.analysis.evaluation import TOLERANCE
-from qtomo.models import Model
+from qtomo.evaluation.evaluation import TOLERANCE
+from qtomo.models.base import Model
 from qtomo.seeds import stream
-from qtomo.training import read_settings, resume
+from qtomo.statistics.divergences import compare_by_sampling
 from qtomo.training.checkpoint import Progress, load_weights
+from qtomo.training.config import read_settings
+from qtomo.training.launch import resume
 from qtomo.training.loop import Report
 
 GOAL = 0.99

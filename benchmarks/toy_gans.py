@@ -27,8 +27,8 @@ from qtomo.adversarial.gan import RECIPES, train_gan
 from qtomo.adversarial.judging import mode_coverage, two_sample
 from qtomo.adversarial.toys import TOYS, find_toy
 from qtomo.files import write_atomic
-from qtomo.report.adversarial_figures import samples_figure
-from qtomo.report.canvas import save_figure
+from qtomo.reporting.adversarial_figures import samples_figure
+from qtomo.reporting.style import save_figure
 from qtomo.table import Table
 
 SAMPLES = 10_000

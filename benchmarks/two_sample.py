@@ -17,9 +17,9 @@ import numpy as np
 from scipy import stats
 
 from qtomo import TFIM
-from qtomo.povm import named_povm
+from qtomo.measurement.povm import named_povm
 from qtomo.seeds import stream
-from qtomo.states import BornDistribution
+from qtomo.states.born.distribution import BornDistribution
 from qtomo.statistics.two_sample import classifier_two_sample_test, kernel_two_sample_test
 
 TESTS = {"kernel": kernel_two_sample_test, "classifier": classifier_two_sample_test}

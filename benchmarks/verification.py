@@ -32,40 +32,28 @@ import torch
 from scipy import stats
 
 from qtomo.distribution import LOST
-from qtomo.noise import parse_noise
-from qtomo.povm import POVM, named_povm
-from qtomo.records import Calibration, Records
+from qtomo.measurement.calibration import Calibration
+from qtomo.measurement.noise import parse_noise
+from qtomo.measurement.povm import POVM, named_povm
+from qtomo.observables.certificates import energy_witnesses
 from qtomo.records.readout import confused
+from qtomo.records.records import Records
 from qtomo.seeds import stream
-from qtomo.states import (
-    GHZ,
-    MPS,
-    TFIM,
-    XXZ,
-    BornDistribution,
-    Cluster,
-    DensityMatrix,
-    Product,
-    State,
-    System,
-    W,
-    ground_state,
-)
+from qtomo.states.born.distribution import BornDistribution
+from qtomo.states.density import DensityMatrix
+from qtomo.states.library import GHZ, Cluster, Product, System, W
+from qtomo.states.mps import MPS
+from qtomo.states.state import State
+from qtomo.states.tfim import TFIM, ground_state
+from qtomo.states.xxz import XXZ
 from qtomo.statistics.evidence import likelihood_interval
-from qtomo.verification import plan
-from qtomo.verification.certificates import energy_witnesses
 from qtomo.verification.context import Context, Options
 from qtomo.verification.diagnosis import diagnose
-from qtomo.verification.faults import FaultKind
-from qtomo.verification.faults.local import (
-    LOCAL_KINDS,
-    applied,
-    everywhere_curve,
-    fit_strength,
-    site_curve,
-)
+from qtomo.verification.faults.base import FaultKind
+from qtomo.verification.faults.local import LOCAL_KINDS, applied, everywhere_curve, fit_strength, site_curve
 from qtomo.verification.hypothesis import Hypothesis
 from qtomo.verification.pipeline import tested
+from qtomo.verification.planning import plan
 
 ALPHA = 0.01
 LEVEL = 0.95

@@ -16,9 +16,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from qtomo.errors import InputError
+from qtomo.measurement.povm import NAMED_POVMS, POVM, named_povm
 from qtomo.parallel import world
-from qtomo.povm import NAMED_POVMS, POVM, named_povm
-from qtomo.records import read_povm
+from qtomo.records.file.state_file import read_povm
 
 __all__ = [
     "command_line",

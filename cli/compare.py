@@ -6,10 +6,11 @@ from pathlib import Path
 
 import rich_click as click
 
-from qtomo.analysis import compare, compare_records
 from qtomo.errors import InputError
+from qtomo.evaluation.comparison import compare
 from qtomo.files import check_absent
-from qtomo.report.canvas import figure_kind
+from qtomo.reporting.style import figure_kind
+from qtomo.verification.file_comparison import compare_records
 
 from .common import json_option, judging_options, overwrite_option, print_json, say
 
@@ -59,7 +60,7 @@ def command(
         check_absent(figure, overwrite)
     comparison = compare(runs, records_file, samples, seed, level, say, device, allow_estimates)
     if figure is not None:
-        from qtomo.report.figures import comparison_figure, save_figure
+        from qtomo.reporting.figures import comparison_figure, save_figure
 
         save_figure(comparison_figure(comparison), figure)
     if as_json:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import rich_click as click
 
-from qtomo.analysis import evaluate
 from qtomo.errors import InputError
-from qtomo.records import simulate
-from qtomo.report.figures import save_figure, summary_figure
-from qtomo.report.page import write_report
-from qtomo.states import TFIM
-from qtomo.training import read_settings
+from qtomo.evaluation.evaluation import evaluate
+from qtomo.records.simulation import simulate
+from qtomo.reporting.figures import save_figure, summary_figure
+from qtomo.reporting.page import write_report
+from qtomo.states.tfim import TFIM
+from qtomo.training.config import read_settings
 
 from .common import json_option, overwrite_option, print_json, progress_bar, say
 from .train import run_training

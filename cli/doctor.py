@@ -6,7 +6,7 @@ import json
 
 import rich_click as click
 
-from qtomo.doctor import examine
+from qtomo.installation import examine
 
 __all__ = ["command"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import rich_click as click
 
-from qtomo.analysis import evaluate
+from qtomo.evaluation.evaluation import evaluate
 
 from .common import json_option, judging_options, print_json, say
 

@@ -11,16 +11,21 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import numpy as np
 import rich_click as click
 
-from qtomo.bases import in_kets
 from qtomo.distribution import LOST, Outcomes, shot_labels
 from qtomo.errors import InputError
-from qtomo.povm import BASES, NAMED_POVMS, POVM
-from qtomo.records import Design, RecordFile, Records, Target, option_name
-from qtomo.records.importers import FORMATS, Imported
+from qtomo.measurement.bases import in_kets
+from qtomo.measurement.povm import BASES, NAMED_POVMS, POVM
+from qtomo.measurement.settings import Design
+from qtomo.records.file.reader import RecordFile
+from qtomo.records.file.schema import Target
+from qtomo.records.importers.base import Imported
+from qtomo.records.importers.registry import FORMATS
 from qtomo.records.importing import Coarsening, Survey, coarsened, survey, write_imported
 from qtomo.records.readout import calibrate, confused, read_confusion
-from qtomo.states import SYSTEMS, build_system
-from qtomo.verification import better_labelling
+from qtomo.records.records import Records
+from qtomo.records.simulation import option_name
+from qtomo.states.library import SYSTEMS, build_system
+from qtomo.verification.pipeline import better_labelling
 
 from .common import command_line, json_option, overwrite_option, povm_of, print_json
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import rich_click as click
 
-from qtomo.report.summary import summarize
+from qtomo.reporting.describe import summarize
 
 from .common import json_option, print_json
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import rich_click as click
 
-from qtomo.records import RecordFile, join_shards
+from qtomo.records.file.reader import RecordFile
+from qtomo.records.file.shards import join_shards
 
 from .common import json_option, overwrite_option, print_json
 

@@ -9,12 +9,13 @@ from typing import Any
 
 import rich_click as click
 
-from qtomo.analysis.chain_reconstruction import CHAIN_METHODS, reconstruct_chain
-from qtomo.analysis.reconstruction import DENSE_METHODS, reconstruct
 from qtomo.errors import InputError
 from qtomo.files import check_absent
-from qtomo.records import RecordFile, write_state
-from qtomo.training import Run
+from qtomo.reconstruction.dense import DENSE_METHODS, reconstruct
+from qtomo.reconstruction.matrix_product import CHAIN_METHODS, reconstruct_chain
+from qtomo.records.file.reader import RecordFile
+from qtomo.records.file.state_file import write_state
+from qtomo.training.run import Run
 
 from .common import (
     json_option,

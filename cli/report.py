@@ -6,8 +6,8 @@ from pathlib import Path
 
 import rich_click as click
 
-from qtomo.report.canvas import FORMATS
-from qtomo.report.page import write_report
+from qtomo.reporting.page import write_report
+from qtomo.reporting.style import FORMATS
 
 from .common import judging_options, overwrite_option, say
 

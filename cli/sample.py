@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import rich_click as click
 
-from qtomo.training import sample_records
+from qtomo.training.sample import sample_records
 
 from .common import json_option, overwrite_option, print_json, progress_bar, seed_option
 

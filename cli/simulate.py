@@ -8,18 +8,17 @@ from typing import Any
 
 import rich_click as click
 
-from qtomo.noise import NOISES
+from qtomo.measurement.noise import NOISES
+from qtomo.measurement.povm import NAMED_POVMS, parse_axes
+from qtomo.measurement.settings import read_setting_list
 from qtomo.parallel import world
-from qtomo.povm import NAMED_POVMS, parse_axes
-from qtomo.records import (
-    RecordFile,
-    join_shards,
-    option_name,
-    read_setting_list,
-    read_state,
-    simulate,
-)
-from qtomo.states import SYSTEMS, TFIM, State, System
+from qtomo.records.file.reader import RecordFile
+from qtomo.records.file.shards import join_shards
+from qtomo.records.file.state_file import read_state
+from qtomo.records.simulation import option_name, simulate
+from qtomo.states.library import SYSTEMS, System
+from qtomo.states.state import State
+from qtomo.states.tfim import TFIM
 
 from .common import (
     command_line,

@@ -10,8 +10,10 @@ from typing import Any
 import rich_click as click
 
 from qtomo.errors import InputError
-from qtomo.records import option_name, read_state
-from qtomo.states import SYSTEMS, State, System
+from qtomo.records.file.state_file import read_state
+from qtomo.records.simulation import option_name
+from qtomo.states.library import SYSTEMS, System
+from qtomo.states.state import State
 
 from .simulate import FIELD_HELP, FIELD_TYPES
 

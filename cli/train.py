@@ -9,11 +9,14 @@ from pathlib import Path
 import rich_click as click
 
 from qtomo.errors import InputError, ProcessLost
-from qtomo.models import FAMILIES
+from qtomo.models.registry import FAMILIES
 from qtomo.parallel import world
-from qtomo.training import PRESETS, Run, read_settings, resume, train
 from qtomo.training.checkpoint import Progress
-from qtomo.training.sweep import Sweep, Trial, is_sweep, resume_sweep, run_sweep
+from qtomo.training.config import PRESETS, read_settings
+from qtomo.training.launch import resume, train
+from qtomo.training.run import Run
+from qtomo.training.sweep.folder import is_sweep
+from qtomo.training.sweep.trials import Sweep, Trial, resume_sweep, run_sweep
 
 from .common import json_option, overwrite_option, print_json, progress_bar, records_option
 
@@ -131,7 +134,7 @@ def _print_sweep(found: Sweep, as_json: bool) -> None:
     if as_json:
         print_json(found.to_dict())
         return
-    from qtomo.analysis.sweeps import sweep_summary
+    from qtomo.training.sweep.summary import sweep_summary
 
     click.echo(sweep_summary(found))
 

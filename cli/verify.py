@@ -11,11 +11,11 @@ import rich_click as click
 
 from qtomo.errors import InputError
 from qtomo.files import check_absent
-from qtomo.records import RecordFile
-from qtomo.report.canvas import figure_kind
-from qtomo.report.figures import fault_map, save_figure
-from qtomo.verification import plan, verification_path, verify
-from qtomo.verification.planning import DEFAULT_FAULTS
+from qtomo.records.file.reader import RecordFile
+from qtomo.reporting.figures import fault_map, save_figure
+from qtomo.reporting.style import figure_kind
+from qtomo.verification.pipeline import verification_path, verify
+from qtomo.verification.planning import DEFAULT_FAULTS, plan
 
 from .common import command_line, device_option, json_option, print_json, progress_bar, say, seed_option
 from .target import target_of, target_options

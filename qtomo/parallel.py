@@ -9,13 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeVar
-
-import torch
-import torch.distributed
-from torch import Tensor
+from types import ModuleType
+from typing import TYPE_CHECKING, TypeVar
 
 from qtomo.errors import InputError, ProcessLost
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 __all__ = ["ALONE", "World", "over_threads", "pick_device", "world"]
 
@@ -32,6 +33,8 @@ def pick_device(name: str, option: str = "device") -> torch.device:
     Raises:
         InputError: an unknown name, a GPU is asked for and there is none, or fewer than processes on this machine.
     """
+    import torch
+
     if name not in ("auto", "cpu", "cuda"):
         raise InputError(f"{option} = '{name}', expected auto, cpu or cuda")
     if name == "cuda" and not torch.cuda.is_available():
@@ -55,6 +58,8 @@ def over_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> I
 
     At most twice as many results as threads wait to be taken.
     """
+    import torch
+
     threads, items = torch.get_num_threads(), list(items)
     if threads == 1 or len(items) < 2:
         yield from map(function, items)
@@ -83,22 +88,24 @@ class World:
     def wait(self) -> None:
         """Until every process has come here."""
         if self.size > 1:
-            with self._connected():
-                torch.distributed.barrier()
+            with self._connected() as distributed:
+                distributed.barrier()
 
     def sum(self, values: Tensor) -> None:
         """Put the sum over processes into `values`, of the same shape in each."""
         if self.size > 1:
-            with self._connected():
-                torch.distributed.all_reduce(values)
+            with self._connected() as distributed:
+                distributed.all_reduce(values)
 
     def broadcast(self, tensors: Sequence[Tensor]) -> None:
         """Give every process the tensors of rank 0, of the same shapes and types in each, in one message."""
         if self.size == 1 or not tensors:
             return
-        with torch.no_grad(), self._connected():
+        import torch
+
+        with torch.no_grad(), self._connected() as distributed:
             message = torch.cat([tensor.reshape(-1).view(torch.uint8) for tensor in tensors])
-            torch.distributed.broadcast(message, 0)
+            distributed.broadcast(message, 0)
             sizes = [tensor.numel() * tensor.element_size() for tensor in tensors]
             for tensor, part in zip(tensors, torch.split(message, sizes), strict=True):
                 tensor.copy_(part.clone().view(tensor.dtype).view(tensor.shape))  # the clone is aligned
@@ -114,14 +121,17 @@ class World:
         errors: list[InputError | None] = [error]
         if self.size > 1:
             errors *= self.size
-            with self._connected():
-                torch.distributed.all_gather_object(errors, error)
+            with self._connected() as distributed:
+                distributed.all_gather_object(errors, error)
         for failure in errors:
             if failure is not None:
                 raise failure
 
     @contextmanager
-    def _connected(self) -> Iterator[None]:
+    def _connected(self) -> Iterator[ModuleType]:
+        import torch
+        import torch.distributed
+
         try:
             if not torch.distributed.is_initialized():
                 backend = "gloo"
@@ -130,7 +140,7 @@ class World:
                     backend = "cpu:gloo,cuda:nccl"
                 torch.distributed.init_process_group(backend, timeout=_PATIENCE)
                 atexit.register(torch.distributed.destroy_process_group)
-            yield
+            yield torch.distributed
         except ValueError as error:
             raise InputError(f"processes cannot be joined ({error}); start them with torchrun") from None
         except RuntimeError as error:

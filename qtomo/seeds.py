@@ -7,9 +7,12 @@ one seed. A block of work that is done again, elsewhere or by another process, d
 from __future__ import annotations
 
 import zlib
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["stream", "torch_generator"]
 
@@ -22,4 +25,6 @@ def stream(seed: int, purpose: str, index: int = 0) -> np.random.Generator:
 
 def torch_generator(generator: np.random.Generator, device: str | torch.device = "cpu") -> torch.Generator:
     """A torch generator on `device`, seeded by the next number of a NumPy one."""
+    import torch
+
     return torch.Generator(device).manual_seed(int(generator.integers(2**63)))

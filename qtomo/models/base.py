@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from qtomo.config import Config
 from qtomo.distribution import Likelihood, Outcomes
 from qtomo.errors import InputError
-from qtomo.povm import POVM
+from qtomo.measurement.povm import POVM
 from qtomo.seeds import torch_generator
 
 __all__ = ["Model"]

@@ -8,25 +8,16 @@ from typing import Any
 from qtomo.config import near_miss
 from qtomo.errors import InputError
 from qtomo.models.base import Model
-from qtomo.models.bigan import BiGAN
 from qtomo.models.cnn import CNN
 from qtomo.models.flows import CNF, IAF, MAF, NICE, NSF, Glow, RealNVP
-from qtomo.models.gan import GAN
+from qtomo.models.gan.bigan import BiGAN
+from qtomo.models.gan.gan import GAN
 from qtomo.models.rbm import RBM
 from qtomo.models.rnn import GRU, LSTM
 from qtomo.models.tensor_network import LPDOModel, MPSModel
 from qtomo.models.transformer import Transformer
-from qtomo.models.vae import VAE
-from qtomo.models.vae_families import (
-    DHSICVAE,
-    IWAE,
-    MMDVAE,
-    WAE,
-    BetaTCVAE,
-    BetaVAE,
-    FactorVAE,
-    HypersphericalVAE,
-)
+from qtomo.models.vae.families import DHSICVAE, IWAE, MMDVAE, WAE, BetaTCVAE, BetaVAE, FactorVAE, HypersphericalVAE
+from qtomo.models.vae.vae import VAE
 
 __all__ = ["FAMILIES", "build_model", "parse_model"]
 

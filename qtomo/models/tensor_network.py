@@ -20,9 +20,9 @@ from torch import Tensor, nn
 
 from qtomo.config import Config
 from qtomo.errors import InputError
+from qtomo.measurement.povm import PAULIS, POVM, named_povm
 from qtomo.models.base import Model
-from qtomo.povm import PAULIS, POVM, named_povm
-from qtomo.states.local import pauli_coefficients
+from qtomo.states.born.local_likelihoods import pauli_coefficients
 from qtomo.states.lpdo import LPDO
 from qtomo.states.mps import MPS
 

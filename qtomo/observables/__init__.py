@@ -1,6 +1,5 @@
 """Observables: sums of Pauli products, exact in a state and estimated from records."""
 
-from qtomo.observables.estimates import estimate_observables, record_values
-from qtomo.observables.paulis import Observable, chain_observables, exact_value, pauli
+import lazy_loader
 
-__all__ = ["Observable", "chain_observables", "estimate_observables", "exact_value", "pauli", "record_values"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

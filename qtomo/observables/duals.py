@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from qtomo.distribution import LOST
 from qtomo.errors import InputError
-from qtomo.povm import BASES, PAULIS, POVM
+from qtomo.measurement.povm import BASES, PAULIS, POVM
 
 __all__ = ["bit_values", "dual_values"]
 

@@ -19,7 +19,7 @@ from qtomo.distribution import Outcomes
 from qtomo.errors import InputError
 from qtomo.observables.duals import bit_values, dual_values
 from qtomo.observables.paulis import Observable
-from qtomo.records import Records, checked_records
+from qtomo.records.records import Records, checked_records
 from qtomo.statistics.estimate import Estimate, mean_of_moments
 
 __all__ = ["estimate_observables", "record_values"]

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from qtomo.errors import InputError
-from qtomo.povm import PAULIS
-from qtomo.states import State, Terms
+from qtomo.measurement.povm import PAULIS
+from qtomo.states.dmrg import Terms
+from qtomo.states.state import State
 
 __all__ = ["Observable", "chain_observables", "exact_value", "pauli"]
 

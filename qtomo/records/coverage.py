@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qtomo.povm import BASES
+from qtomo.measurement.povm import BASES
 from qtomo.records.records import Records
 
 __all__ = ["Coverage", "coverage"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qtomo.records.reader import RecordFile
+from qtomo.records.file.reader import RecordFile
 
 __all__ = ["record_facts"]
 

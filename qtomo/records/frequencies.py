@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtomo.distribution import LOST, Outcomes
-from qtomo.povm import BASES
+from qtomo.measurement.povm import BASES
 
 __all__ = ["equal_bits", "outcome_pairs"]
 

@@ -12,13 +12,13 @@ import numpy as np
 
 from qtomo.distribution import LOST, Outcomes, shot_labels
 from qtomo.errors import InputError
-from qtomo.povm import POVM
-from qtomo.records.calibration import Calibration
+from qtomo.measurement.calibration import Calibration
+from qtomo.measurement.povm import POVM
+from qtomo.measurement.settings import Design
+from qtomo.records.file.schema import Target
+from qtomo.records.file.writer import Block, write_records
 from qtomo.records.importers.base import Columns, Imported
-from qtomo.records.schema import Target
-from qtomo.records.settings import Design
 from qtomo.records.uniformity import LEVEL, SettingTest, Uniformity
-from qtomo.records.writer import Block, write_records
 
 __all__ = ["Coarsening", "Survey", "coarsened", "survey", "write_imported"]
 

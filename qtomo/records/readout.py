@@ -16,17 +16,17 @@ from numpy.typing import NDArray
 
 from qtomo.distribution import LOST, Outcomes
 from qtomo.errors import InputError
-from qtomo.noise import with_readout_error
-from qtomo.povm import POVM
-from qtomo.records.calibration import Calibration
-from qtomo.records.hdf5 import first_line
+from qtomo.measurement.calibration import Calibration
+from qtomo.measurement.noise import with_readout_error
+from qtomo.measurement.povm import POVM
+from qtomo.records.file.hdf5 import first_line
+from qtomo.records.file.state_file import read_array
 from qtomo.records.importers.base import Imported, check_file, text_lines
 from qtomo.records.importers.csv import read_csv
 from qtomo.records.importers.hdf5 import read_hdf5
 from qtomo.records.importers.npy import read_npy
 from qtomo.records.importers.pastaq import read_pastaq
 from qtomo.records.importers.qiskit import read_qiskit
-from qtomo.records.state_file import read_array
 
 __all__ = ["calibrate", "confused", "read_confusion"]
 

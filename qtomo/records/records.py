@@ -12,10 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from qtomo.distribution import LOST, Outcomes, shot_labels
 from qtomo.errors import InputError
-from qtomo.povm import BASES, POVM, named_povm
-from qtomo.records.calibration import Calibration
-from qtomo.records.schema import Target
-from qtomo.records.settings import Design
+from qtomo.measurement.calibration import Calibration
+from qtomo.measurement.povm import BASES, POVM, named_povm
+from qtomo.measurement.settings import Design
+from qtomo.records.file.schema import Target
 
 __all__ = ["Records", "checked_records", "distinct_rows"]
 

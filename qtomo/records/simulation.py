@@ -14,15 +14,20 @@ import numpy as np
 from qtomo.distribution import LOST, Distribution, Outcomes
 from qtomo.errors import InputError
 from qtomo.files import check_absent
-from qtomo.noise import parse_noise
+from qtomo.measurement.noise import parse_noise
+from qtomo.measurement.povm import POVM, named_povm
+from qtomo.measurement.settings import SettingList
 from qtomo.parallel import pick_device
-from qtomo.povm import POVM, named_povm
-from qtomo.records.schema import Target
-from qtomo.records.settings import SettingList
-from qtomo.records.shards import shard_path
-from qtomo.records.writer import Block, write_records
+from qtomo.records.file.schema import Target
+from qtomo.records.file.shards import shard_path
+from qtomo.records.file.writer import Block, write_records
 from qtomo.seeds import stream
-from qtomo.states import LPDO, MPS, BornDistribution, DensityMatrix, State, System
+from qtomo.states.born.distribution import BornDistribution
+from qtomo.states.density import DensityMatrix
+from qtomo.states.library import System
+from qtomo.states.lpdo import LPDO
+from qtomo.states.mps import MPS
+from qtomo.states.state import State
 
 __all__ = ["Progress", "Shard", "draw_blocks", "option_name", "simulate"]
 
@@ -77,7 +82,7 @@ def simulate(
         output: the file.
         povm: the measurement of each qubit, or its name.
         seed: of all randomness.
-        noise: channels before the measurement, as `qtomo.noise.parse_noise` reads them; they become part
+        noise: channels before the measurement, as `qtomo.measurement.noise.parse_noise` reads them; they become part
             of the file's POVM.
         loss: probability that an outcome is lost, independently of all else.
         overwrite: replace an existing file.

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qtomo.povm import PAULIS
+from qtomo.measurement.povm import PAULIS
 
 __all__ = ["along_sites", "from_paulis", "to_paulis"]
 

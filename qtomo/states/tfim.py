@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtomo.errors import InputError
-from qtomo.povm import PAULIS
+from qtomo.measurement.povm import PAULIS
 from qtomo.states.dmrg import DIAGONALISED, Terms, lowest_vector, run_dmrg
 from qtomo.states.mps import MPO, MPS
 

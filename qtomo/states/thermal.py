@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.linalg import expm
 
 from qtomo.errors import InputError
-from qtomo.povm import PAULIS
+from qtomo.measurement.povm import PAULIS
 from qtomo.states.dmrg import Terms
 from qtomo.states.lpdo import LPDO
 from qtomo.states.mps import right_canonical

@@ -1,1 +1,5 @@
-"""Numbers with their errors: estimates, intervals and tests, each saying what it guarantees."""
+"""Estimates with error bars, tests, bounds and divergences."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -8,7 +8,7 @@ however heavy its tails (Markov; Wasserman, Ramdas and Balakrishnan 2020, arXiv 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,7 +19,6 @@ from qtomo.statistics.bounds import proportion_lower_limit, proportion_upper_lim
 __all__ = [
     "binomial_p_values",
     "clopper_pearson",
-    "holm",
     "likelihood_interval",
     "log_mean_exp",
     "p_of_log_e",
@@ -45,16 +44,6 @@ def log_mean_exp(logs: ArrayLike) -> float:
     if np.isposinf(array).any():
         return math.inf
     return float(special.logsumexp(array)) - math.log(array.size)
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """p-values adjusted so that all of them hold together at any level (Holm 1979), in the order given."""
-    order = np.argsort(p_values, kind="stable")
-    adjusted, largest = [0.0] * len(p_values), 0.0
-    for rank, index in enumerate(order):
-        largest = max(largest, min(1.0, (len(p_values) - rank) * float(p_values[index])))
-        adjusted[index] = largest
-    return adjusted
 
 
 def binomial_p_values(counts: ArrayLike, totals: ArrayLike, chances: ArrayLike) -> Reals:

@@ -17,7 +17,7 @@ from scipy import optimize, special, stats
 from torch import Tensor
 from torch.nn import functional
 
-from qtomo.adversarial import bound_with_error, divergence
+from qtomo.adversarial.fdivergences import bound_with_error, divergence
 from qtomo.distribution import Outcomes
 from qtomo.errors import InputError
 from qtomo.seeds import stream

@@ -1,20 +1,5 @@
 """Training: strict settings, one loop for every family, checkpoints and run folders."""
 
-from qtomo.training.config import PRESETS, TrainingConfig, read_settings
-from qtomo.training.launch import resume, train
-from qtomo.training.run import Run
-from qtomo.training.sample import sample_records
-from qtomo.training.sweep import Sweep, resume_sweep, run_sweep
+import lazy_loader
 
-__all__ = [
-    "PRESETS",
-    "Run",
-    "Sweep",
-    "TrainingConfig",
-    "read_settings",
-    "resume",
-    "resume_sweep",
-    "run_sweep",
-    "sample_records",
-    "train",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

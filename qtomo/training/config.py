@@ -15,7 +15,7 @@ from qtomo.config import Config, near_miss
 from qtomo.errors import InputError
 from qtomo.models.base import Model
 from qtomo.models.registry import FAMILIES, build_model, parse_model
-from qtomo.models.vae import VAE
+from qtomo.models.vae.vae import VAE
 from qtomo.seeds import stream
 
 __all__ = [

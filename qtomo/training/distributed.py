@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from qtomo.errors import InputError
-from qtomo.models import Model
+from qtomo.models.base import Model
 from qtomo.parallel import World
 
 __all__ = ["check_shares", "reduce_step", "share", "share_buffers", "start_together"]

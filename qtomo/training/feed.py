@@ -16,7 +16,7 @@ from torch import Tensor
 
 from qtomo.distribution import Outcomes
 from qtomo.parallel import World, pick_device
-from qtomo.records import RecordFile, split
+from qtomo.records.file.reader import RecordFile, split
 from qtomo.seeds import stream
 from qtomo.training.config import TrainingConfig
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from qtomo.errors import InputError
 from qtomo.parallel import pick_device, world
-from qtomo.records import RecordFile
+from qtomo.records.file.reader import RecordFile
 from qtomo.training.config import RecordsConfig, RunConfig, TrainingConfig, merge_settings, preset_of
 from qtomo.training.distributed import check_shares
 from qtomo.training.feed import open_feed

@@ -18,7 +18,7 @@ from torch import Tensor
 from qtomo.distribution import Outcomes
 from qtomo.errors import Diverged, InputError
 from qtomo.files import disk_errors, write_atomic
-from qtomo.models import Model
+from qtomo.models.base import Model
 from qtomo.parallel import ALONE, World, pick_device
 from qtomo.seeds import stream
 from qtomo.training.checkpoint import Progress, load_checkpoint, save_checkpoint
@@ -26,6 +26,7 @@ from qtomo.training.config import TrainingConfig
 from qtomo.training.distributed import reduce_step, share, share_buffers, start_together
 from qtomo.training.feed import Feed
 from qtomo.training.run import RunFolder
+from qtomo.training.schedule import learning_rate
 
 __all__ = ["Report", "fit", "stop_flag", "validation_loss"]
 
@@ -169,7 +170,7 @@ class _Step:
             start_together(model, batch.long(), workers)
         _seed_torch(config.seed, self._purpose, progress.step)
         for group in self._optimizer.param_groups:
-            group["lr"] = _learning_rate(config, progress.step, self._total)
+            group["lr"] = learning_rate(config, progress.step, self._total)
         self._optimizer.zero_grad(set_to_none=True)
         value, stop = reduce_step(model, self._backward(batch), stopped(), workers)
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.gradient_clip or math.inf).item()
@@ -244,13 +245,6 @@ def _end_epoch(progress: Progress, loss: float, error: float, config: TrainingCo
         progress.best_loss, progress.best_epoch = loss, progress.epoch
     tired = config.patience and progress.epoch - progress.best_epoch >= config.patience
     progress.finished = bool(progress.epoch >= config.epochs or tired)
-
-
-def _learning_rate(config: TrainingConfig, step: int, total: int) -> float:
-    rate = config.learning_rate * min(1.0, (step + 1) / (config.warmup_steps + 1))
-    if config.schedule == "cosine":
-        rate *= 0.5 * (1 + math.cos(math.pi * step / total))
-    return rate
 
 
 def _weights(model: Model) -> dict[str, Tensor]:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from qtomo.errors import InputError
 from qtomo.files import atomic_folder, write_atomic
-from qtomo.models import Model
-from qtomo.records import RecordFile
+from qtomo.models.base import Model
+from qtomo.records.file.reader import RecordFile
 from qtomo.training.checkpoint import Progress, load_weights
 from qtomo.training.config import RecordsConfig, RunConfig
 

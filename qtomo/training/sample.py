@@ -7,7 +7,8 @@ from pathlib import Path
 
 from qtomo.errors import InputError
 from qtomo.files import check_absent
-from qtomo.records import Progress, draw_blocks, write_records
+from qtomo.records.file.writer import write_records
+from qtomo.records.simulation import Progress, draw_blocks
 from qtomo.training.run import Run
 
 __all__ = ["sample_records"]

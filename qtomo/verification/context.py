@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtomo.distribution import Outcomes
-from qtomo.povm import BASES
-from qtomo.records import Records, distinct_rows
+from qtomo.measurement.povm import BASES
+from qtomo.records.records import Records, distinct_rows
 from qtomo.seeds import stream
-from qtomo.states.local import LocalLikelihoods
+from qtomo.states.born.local_likelihoods import LocalLikelihoods
 from qtomo.verification.hypothesis import Hypothesis
 
 __all__ = ["Context", "Options"]

@@ -18,12 +18,14 @@ from numpy.typing import NDArray
 
 from qtomo.statistics.estimate import Estimate
 from qtomo.statistics.evidence import likelihood_interval
-from qtomo.verification.checks import OF_STATE, Test, TestKind, adjusted
-from qtomo.verification.checks.shots import changes
+from qtomo.verification.checks.base import Test, TestKind, adjusted
+from qtomo.verification.checks.drift import changes
+from qtomo.verification.checks.registry import OF_STATE
 from qtomo.verification.checks.targets import learned
 from qtomo.verification.context import Context
-from qtomo.verification.faults import FAMILIES, Explanation, Fault, FaultKind
+from qtomo.verification.faults.base import Explanation, Fault, FaultKind
 from qtomo.verification.faults.local import fit_strength
+from qtomo.verification.faults.registry import FAMILIES
 from qtomo.verification.learned import Learned, learned_ratios
 
 __all__ = ["Diagnosis", "diagnose"]

@@ -11,11 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtomo.distribution import LOST, Outcomes
-from qtomo.povm import PAULIS, POVM
-from qtomo.records import Records
-from qtomo.states import LPDO, MPS, BornDistribution, DensityMatrix, State, System
-from qtomo.states.local import LocalLikelihoods
-from qtomo.states.marginals import Marginals, marginals
+from qtomo.measurement.povm import PAULIS, POVM
+from qtomo.records.records import Records
+from qtomo.states.born.distribution import BornDistribution
+from qtomo.states.born.local_likelihoods import LocalLikelihoods
+from qtomo.states.born.marginals import Marginals, marginals
+from qtomo.states.density import DensityMatrix
+from qtomo.states.library import System
+from qtomo.states.lpdo import LPDO
+from qtomo.states.mps import MPS
+from qtomo.states.state import State
 
 __all__ = ["Hypothesis", "Part"]
 

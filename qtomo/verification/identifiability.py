@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qtomo.povm import PAULIS, POVM, named_povm
+from qtomo.measurement.povm import PAULIS, POVM, named_povm
 from qtomo.seeds import stream
-from qtomo.states import MPS
+from qtomo.states.mps import MPS
 from qtomo.verification.context import Context
 from qtomo.verification.faults.base import FaultKind
 from qtomo.verification.faults.local import LOCAL_KINDS, LocalKind, applied

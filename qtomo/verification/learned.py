@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 from qtomo.config import near_miss
 from qtomo.distribution import Outcomes
 from qtomo.errors import InputError
-from qtomo.models import FAMILIES, KGram, build_model
+from qtomo.measurement.povm import BASES
 from qtomo.models.autoregressive import Autoregressive
-from qtomo.povm import BASES
-from qtomo.records import Records
+from qtomo.models.baselines import KGram
+from qtomo.models.registry import FAMILIES, build_model
+from qtomo.records.records import Records
 from qtomo.seeds import stream
 from qtomo.statistics.evidence import log_mean_exp
-from qtomo.training import TrainingConfig
+from qtomo.training.config import TrainingConfig
 from qtomo.training.feed import in_memory
 from qtomo.training.loop import fit
 from qtomo.training.run import RunFolder

@@ -13,21 +13,26 @@ import numpy as np
 from qtomo.distribution import Outcomes
 from qtomo.errors import InputError
 from qtomo.files import write_atomic
-from qtomo.records import RecordFile, Records, Target
+from qtomo.observables.certificates import Certificate, energy_witnesses, forbidden_share, misfit
 from qtomo.records.facts import record_facts
-from qtomo.states import State, System
-from qtomo.verification.certificates import Certificate, energy_witnesses, forbidden_share, misfit
-from qtomo.verification.checks import CHECKS, Test, adjusted
+from qtomo.records.file.reader import RecordFile
+from qtomo.records.file.schema import Target
+from qtomo.records.records import Records
+from qtomo.states.library import System
+from qtomo.states.state import State
+from qtomo.verification.checks.base import Test, adjusted
+from qtomo.verification.checks.registry import CHECKS
 from qtomo.verification.checks.targets import learned as learned_check
 from qtomo.verification.context import Context, Options
 from qtomo.verification.diagnosis import Diagnosis, diagnose
-from qtomo.verification.faults import Fault, FaultKind, relabellings
+from qtomo.verification.faults import relabellings
+from qtomo.verification.faults.base import Fault, FaultKind
 from qtomo.verification.faults.local import LOCAL_KINDS
 from qtomo.verification.hypothesis import Hypothesis
 from qtomo.verification.learned import Learned, check_alternative, learned_ratios
-from qtomo.verification.maps import batch_map, bond_map, heat_map, outcome_map, site_map
 from qtomo.verification.readout import fitted_readout
 from qtomo.verification.result import Verification
+from qtomo.verification.site_map import batch_map, bond_map, heat_map, outcome_map, site_map
 from qtomo.verification.verdict import Findings, answer
 
 __all__ = ["better_labelling", "tested", "verification_path", "verify"]
@@ -151,7 +156,7 @@ def _given(records: Records | str | os.PathLike[str]) -> tuple[Records, dict[str
     if isinstance(records, Records):
         return records, {}
     if isinstance(records, np.ndarray):
-        from qtomo.records import checked_records
+        from qtomo.records.records import checked_records
 
         return checked_records(records, "verify"), {}
     with RecordFile(records) as file:

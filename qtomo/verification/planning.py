@@ -18,10 +18,14 @@ from scipy import stats
 
 from qtomo.config import near_miss
 from qtomo.errors import InputError
-from qtomo.povm import named_povm
-from qtomo.records import Records
+from qtomo.measurement.povm import named_povm
+from qtomo.records.records import Records
 from qtomo.seeds import stream
-from qtomo.states import LPDO, MPS, DensityMatrix, State, System
+from qtomo.states.density import DensityMatrix
+from qtomo.states.library import System
+from qtomo.states.lpdo import LPDO
+from qtomo.states.mps import MPS
+from qtomo.states.state import State
 from qtomo.statistics.estimate import Estimate
 from qtomo.table import Table
 from qtomo.verification.context import Context

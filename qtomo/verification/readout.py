@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special, stats
 
-from qtomo.bases import as_random_bases
-from qtomo.povm import POVM
-from qtomo.records import Calibration
-from qtomo.states.local import pauli_coefficients
-from qtomo.verification.checks import Test, TestKind
+from qtomo.measurement.bases import as_random_bases
+from qtomo.measurement.calibration import Calibration
+from qtomo.measurement.povm import POVM
+from qtomo.states.born.local_likelihoods import pauli_coefficients
+from qtomo.verification.checks.base import Test, TestKind
 from qtomo.verification.context import Context
 
 __all__ = ["fitted_readout"]

@@ -10,12 +10,12 @@ from html import escape
 from typing import Any, Literal
 
 from qtomo import __version__
+from qtomo.observables.certificates import Certificate
 from qtomo.statistics.estimate import Estimate
 from qtomo.table import Table
-from qtomo.verification.certificates import Certificate
-from qtomo.verification.checks import Test
-from qtomo.verification.faults import Fault, FaultKind
-from qtomo.verification.maps import Batch, HeatMap
+from qtomo.verification.checks.base import Test
+from qtomo.verification.faults.base import Fault, FaultKind
+from qtomo.verification.site_map import Batch, HeatMap
 
 __all__ = ["FORMAT", "Verdict", "Verification"]
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from qtomo.bases import as_random_bases
+from qtomo.measurement.bases import as_random_bases
 from qtomo.records.coverage import Coverage, coverage
-from qtomo.verification.checks import Test, TestKind
+from qtomo.verification.checks.base import Test, TestKind
 from qtomo.verification.context import Context
 from qtomo.verification.diagnosis import Diagnosis
-from qtomo.verification.faults import Fault, FaultKind
+from qtomo.verification.faults.base import Fault, FaultKind
 from qtomo.verification.identifiability import Exclusion, exclusions
 from qtomo.verification.result import Verdict
 

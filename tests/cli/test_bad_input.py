@@ -11,7 +11,7 @@ import pytest
 
 from qtomo import POVM, TFIM, simulate, write_records
 from qtomo.errors import InputError
-from qtomo.povm import named_povm
+from qtomo.measurement.povm import named_povm
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -10,7 +10,7 @@ from qtomo_cli.main import COMMANDS
 from safetensors.torch import load_file
 
 from qtomo import TFIM, RecordFile
-from qtomo.states import SYSTEMS
+from qtomo.states.library import SYSTEMS
 from qtomo.training import loop
 
 SIMULATE = ("simulate", "tfim", "--qubits", 4, "--records", 600, "--seed", 7)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from qtomo import RecordFile
-from qtomo.verification import FaultKind, verify
+from qtomo.verification.faults.base import FaultKind
+from qtomo.verification.pipeline import verify
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "data").glob("*.h5"))

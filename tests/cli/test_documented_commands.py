@@ -125,7 +125,7 @@ FOUND = _collect()
 def laboratory(tmp_path_factory):
     """A folder with every file that the commands name; made once."""
     import qtomo
-    from qtomo.verification import verify
+    from qtomo.verification.pipeline import verify
 
     folder = tmp_path_factory.mktemp("laboratory")
     for name, seed in (
@@ -172,7 +172,7 @@ def laboratory(tmp_path_factory):
     run = qtomo.train(folder / "tfim.h5", folder / "run", settings)
     for name in ("other-run", "gru", "rbm", "gan", "bigan", "gru6", "cnn6"):
         shutil.copytree(run.folder.path, folder / name)
-    from qtomo.training.sweep import run_sweep
+    from qtomo.training.sweep.trials import run_sweep
 
     run_sweep(folder / "tfim8.h5", folder / "found", folder / "sweep.toml", settings)
     return folder

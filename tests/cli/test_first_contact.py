@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from qtomo_cli.main import COMMANDS
 
-from qtomo import doctor
+from qtomo import installation as doctor
 
 
 def test_alone_it_says_what_to_do_next_and_loads_nothing_heavy(qtomo):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from qtomo import TFIM, RecordFile
-from qtomo.records.importers import FORMATS
+from qtomo.records.importers.registry import FORMATS
 
 RNG = np.random.default_rng(2)
 SETTINGS = RNG.integers(0, 3, (400, 3), dtype=np.uint8)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from qtomo import DensityMatrix, read_state
-from qtomo.povm import POVM
-from qtomo.records import write_records
+from qtomo.measurement.povm import POVM
+from qtomo.records.file.writer import write_records
 
 QUICK = ("--resamples", 20)
 

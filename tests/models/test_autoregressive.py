@@ -7,9 +7,9 @@ from torch.nn import functional
 
 from qtomo.distribution import enumerate_outcomes
 from qtomo.errors import InputError
-from qtomo.models import build_model
 from qtomo.models.autoregressive import site_order
-from qtomo.training import read_settings
+from qtomo.models.registry import build_model
+from qtomo.training.config import read_settings
 
 N, K = 9, 3
 FAMILIES = {

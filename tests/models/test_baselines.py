@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from qtomo.analysis.divergences import compare_by_enumeration, log_prob_table
 from qtomo.distribution import enumerate_outcomes
 from qtomo.errors import InputError
-from qtomo.models import KGram
-from qtomo.states import TFIM, BornDistribution, ground_state
+from qtomo.models.baselines import KGram
+from qtomo.states.born.distribution import BornDistribution
+from qtomo.states.tfim import TFIM, ground_state
+from qtomo.statistics.divergences import compare_by_enumeration, log_prob_table
 
 
 def test_counts_without_smoothing_are_frequencies():

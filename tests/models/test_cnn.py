@@ -4,9 +4,8 @@ import pytest
 import torch
 
 from qtomo.errors import InputError
-from qtomo.models import build_model
 from qtomo.models.cnn import _covering, _GatedLayer
-from qtomo.models.registry import parse_model
+from qtomo.models.registry import build_model, parse_model
 
 N, K = 12, 3
 

@@ -9,8 +9,7 @@ from scipy import stats
 
 from qtomo.distribution import Distribution, enumerate_outcomes
 from qtomo.errors import InputError
-from qtomo.models import FAMILIES, build_model
-from qtomo.models.registry import parse_model
+from qtomo.models.registry import FAMILIES, build_model, parse_model
 
 VARIANTS = [({"family": name}, name) for name in FAMILIES] + [
     ({"family": "gru", "layers": 2, "dropout": 0.3, "learned_start": False}, "gru stacked"),
@@ -203,7 +202,7 @@ def test_wrong_settings_name_the_near_miss(settings, fault):
 
 
 def test_the_recipe_of_2018_has_its_size():
-    from qtomo.training import PRESETS
+    from qtomo.training.config import PRESETS
 
     model = build_model(PRESETS["carrasquilla2018"]["model"], 50, 4)
     # 192,704 with the dense layer after the latent (10,100) and one bias a gate where torch has two (900).

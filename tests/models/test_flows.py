@@ -12,9 +12,8 @@ from zuko.transforms import LULinearTransform
 
 from qtomo.distribution import enumerate_outcomes
 from qtomo.errors import InputError
-from qtomo.models import build_model
 from qtomo.models.embeddings import Embedding
-from qtomo.models.registry import parse_model
+from qtomo.models.registry import build_model, parse_model
 
 FLOWS = ("nice", "realnvp", "glow", "maf", "iaf", "nsf", "cnf")
 EMBEDDINGS = ("uniform", "variational", "argmax", "binary")

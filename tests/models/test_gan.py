@@ -6,8 +6,7 @@ import torch
 from torch.nn import functional
 
 from qtomo.errors import InputError
-from qtomo.models import build_model
-from qtomo.models.registry import parse_model
+from qtomo.models.registry import build_model, parse_model
 
 PLAIN = {"family": "gan", "loss": "wasserstein", "penalty": "none", "hidden_size": 8, "latent_size": 3}
 

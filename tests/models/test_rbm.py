@@ -12,8 +12,8 @@ from scipy import stats
 from qtomo import resume, train
 from qtomo.distribution import enumerate_outcomes
 from qtomo.errors import InputError
-from qtomo.models import build_model, rbm
-from qtomo.models.registry import parse_model
+from qtomo.models import rbm
+from qtomo.models.registry import build_model, parse_model
 
 N_SITES, N_OUTCOMES = 4, 3
 EVERY = torch.from_numpy(np.concatenate(list(enumerate_outcomes(N_SITES, N_OUTCOMES))))

@@ -6,9 +6,13 @@ import torch
 
 from qtomo import simulate, train
 from qtomo.errors import InputError
-from qtomo.models import KGram, build_model
-from qtomo.povm import POVM, named_povm
-from qtomo.states import LPDO, MPS, TFIM, BornDistribution
+from qtomo.measurement.povm import POVM, named_povm
+from qtomo.models.baselines import KGram
+from qtomo.models.registry import build_model
+from qtomo.states.born.distribution import BornDistribution
+from qtomo.states.lpdo import LPDO
+from qtomo.states.mps import MPS
+from qtomo.states.tfim import TFIM
 from qtomo.training.run import Run
 
 SETTINGS = [

@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from qtomo.errors import InputError
-from qtomo.models import build_model
-from qtomo.models.registry import parse_model
+from qtomo.models.registry import build_model, parse_model
 from qtomo.models.transformer import _Block, rotate
 
 N, K = 6, 3

@@ -9,9 +9,8 @@ from torch import Tensor
 
 from qtomo.distribution import enumerate_outcomes
 from qtomo.errors import InputError
-from qtomo.models import build_model
-from qtomo.models.registry import parse_model
-from qtomo.models.vae_penalties import (
+from qtomo.models.registry import build_model, parse_model
+from qtomo.models.vae.penalties import (
     AdversarialPrior,
     AdversarialTotalCorrelation,
     decompose_kl,
@@ -19,7 +18,7 @@ from qtomo.models.vae_penalties import (
     mmd,
     permute_latents,
 )
-from qtomo.models.vae_posteriors import POSTERIORS, InverseAutoregressive, Sphere, log_normal, planar_step
+from qtomo.models.vae.posteriors import POSTERIORS, InverseAutoregressive, Sphere, log_normal, planar_step
 
 EVERY = np.concatenate(list(enumerate_outcomes(3, 3)))
 RECORDS = torch.from_numpy(EVERY.astype(np.int64))

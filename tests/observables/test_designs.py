@@ -7,8 +7,9 @@ import pytest
 from scipy import stats
 
 from qtomo import InputError, Records, estimate_observables, pauli
-from qtomo.observables import Observable, record_values
-from qtomo.povm import POVM
+from qtomo.measurement.povm import POVM
+from qtomo.observables.estimates import record_values
+from qtomo.observables.paulis import Observable
 from tests.systems import dense, laboratory
 
 TEXTS = ["X0", "Y1", "Z2", "Z0 Z1", "X1 X2", "Y0 Z2", "X0 X1 X2", "X0 Y1 Z2"]

@@ -6,8 +6,8 @@ import pytest
 from qtomo import TFIM, BornDistribution, Records, estimate_observables, ground_state, named_povm, pauli
 from qtomo.distribution import LOST
 from qtomo.errors import InputError
-from qtomo.observables import chain_observables, exact_value
-from qtomo.povm import POVM
+from qtomo.measurement.povm import POVM
+from qtomo.observables.paulis import chain_observables, exact_value
 from tests.systems import ising
 
 MODEL = TFIM(5, 1.0, 0.8)

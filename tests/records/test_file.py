@@ -10,8 +10,8 @@ import pytest
 from qtomo import TFIM, RecordFile, Target, named_povm, simulate, write_records
 from qtomo.distribution import LOST
 from qtomo.errors import InputError
-from qtomo.records import split
-from qtomo.states import ground_state
+from qtomo.records.file.reader import split
+from qtomo.states.tfim import ground_state
 
 PAULI4 = named_povm("pauli4")
 DATA = Path(__file__).parents[2] / "data" / "tfim10.h5"

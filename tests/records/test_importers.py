@@ -12,7 +12,8 @@ import pytest
 from qtomo import RecordFile, named_povm
 from qtomo.distribution import LOST
 from qtomo.errors import InputError
-from qtomo.records.importers import FORMATS, Imported
+from qtomo.records.importers.base import Imported
+from qtomo.records.importers.registry import FORMATS
 from qtomo.records.importing import coarsened, survey, write_imported
 from qtomo.records.readout import calibrate, confused, read_confusion
 from qtomo.records.uniformity import LEVEL, SettingTest

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from qtomo import InputError, Records
 from qtomo.distribution import LOST
-from qtomo.povm import POVM, named_povm
-from qtomo.records import Calibration, checked_records, distinct_rows
+from qtomo.measurement.calibration import Calibration
+from qtomo.measurement.povm import POVM, named_povm
+from qtomo.records.records import checked_records, distinct_rows
 from tests.systems import dense, laboratory
 
 CALIBRATION = Calibration(np.zeros((3, 2), int), np.full((3, 2), 10))

@@ -12,7 +12,7 @@ import pytest
 
 from qtomo import TFIM, RecordFile, simulate
 from qtomo.errors import InputError
-from qtomo.records import join_shards, shard_path
+from qtomo.records.file.shards import join_shards, shard_path
 
 MODEL, RECORDS = TFIM(4), 30_000
 

@@ -7,9 +7,10 @@ import qutip
 
 from qtomo import GHZ, TFIM, RandomMPS, simulate, write_records
 from qtomo.errors import InputError
-from qtomo.povm import named_povm
-from qtomo.records import RecordFile, read_povm, read_state, write_state
-from qtomo.states import DensityMatrix
+from qtomo.measurement.povm import named_povm
+from qtomo.records.file.reader import RecordFile
+from qtomo.records.file.state_file import read_povm, read_state, write_state
+from qtomo.states.density import DensityMatrix
 
 
 def test_a_state_comes_back(tmp_path):

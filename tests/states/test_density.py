@@ -6,14 +6,15 @@ import qutip
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qtomo.analysis import exact_value, pauli
 from qtomo.distribution import LOST
 from qtomo.errors import InputError
-from qtomo.povm import named_povm
-from qtomo.states import BornDistribution, DensityMatrix
-from tests.states.test_born import FALSE_ALARM, all_records, chi_square_p_value
+from qtomo.measurement.povm import named_povm
+from qtomo.observables.paulis import exact_value, pauli
+from qtomo.states.born.distribution import BornDistribution
+from qtomo.states.density import DensityMatrix
+from tests.measurement.test_noise import random_povm
+from tests.states.born.test_distribution import FALSE_ALARM, all_records, chi_square_p_value
 from tests.systems import ising
-from tests.test_noise import random_povm
 
 
 @settings(max_examples=25, deadline=None)
@@ -46,7 +47,7 @@ def test_lost_outcomes_and_observables():
 
 
 def test_a_pure_state_scores_as_its_ket():
-    from qtomo.states import TFIM
+    from qtomo.states.tfim import TFIM
 
     mps = TFIM(5).state()
     ket = mps.to_qutip()
@@ -57,7 +58,7 @@ def test_a_pure_state_scores_as_its_ket():
 
 @pytest.mark.parametrize("mixed", [False, True])
 def test_bits_in_given_bases_follow_the_conditional_law(mixed):
-    from tests.states.test_born import random_state
+    from tests.states.born.test_distribution import random_state
 
     state = random_state(3, real=False)
     state = DensityMatrix.from_qutip(state.to_qutip().proj()) if mixed else state

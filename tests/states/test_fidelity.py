@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from qtomo.errors import InputError
-from qtomo.states import LPDO, TFIM, RandomMPS
 from qtomo.states import fidelity as module
 from qtomo.states.fidelity import fidelity
+from qtomo.states.library import RandomMPS
+from qtomo.states.lpdo import LPDO
 from qtomo.states.quantities import fidelity as dense
+from qtomo.states.tfim import TFIM
 
 
 def mixed(seed: int) -> LPDO:

@@ -5,21 +5,11 @@ import pytest
 import qutip
 
 from qtomo.errors import InputError
-from qtomo.povm import PAULIS
-from qtomo.states import (
-    GHZ,
-    SYSTEMS,
-    TFIM,
-    XXZ,
-    BornDistribution,
-    Cluster,
-    FreeFermions,
-    Product,
-    RandomMPS,
-    W,
-    build_system,
-    ground_state,
-)
+from qtomo.measurement.povm import PAULIS
+from qtomo.states.born.distribution import BornDistribution
+from qtomo.states.library import GHZ, SYSTEMS, Cluster, Product, RandomMPS, W, build_system
+from qtomo.states.tfim import TFIM, FreeFermions, ground_state
+from qtomo.states.xxz import XXZ
 from tests.systems import ising
 
 
@@ -58,8 +48,9 @@ def test_a_hundred_qubits():
     hop = {3: PAULIS["X"], 96: PAULIS["X"]}
     assert w.expectation(hop).real == pytest.approx(2 / 100, abs=1e-12)
     assert ghz.expectation(hop).real == pytest.approx(0, abs=1e-12)
-    from qtomo.observables import estimate_observables, pauli
-    from qtomo.records import Records
+    from qtomo.observables.estimates import estimate_observables
+    from qtomo.observables.paulis import pauli
+    from qtomo.records.records import Records
 
     for state, expected in ((ghz, {"Z3 Z96": 1, "Z50": 0}), (w, {"Z3 Z96": 0.96, "Z50": 0.98})):
         born = BornDistribution(state, "pauli4")

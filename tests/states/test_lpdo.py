@@ -7,9 +7,12 @@ import pytest
 
 from qtomo import simulate
 from qtomo.errors import InputError
-from qtomo.povm import PAULIS, named_povm
-from qtomo.records import RecordFile, read_state, write_state
-from qtomo.states import LPDO, TFIM, BornDistribution
+from qtomo.measurement.povm import PAULIS, named_povm
+from qtomo.records.file.reader import RecordFile
+from qtomo.records.file.state_file import read_state, write_state
+from qtomo.states.born.distribution import BornDistribution
+from qtomo.states.lpdo import LPDO
+from qtomo.states.tfim import TFIM
 
 
 @pytest.fixture

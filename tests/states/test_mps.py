@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qtomo.errors import InputError
-from qtomo.povm import PAULIS
-from qtomo.states import MPS, TFIM
+from qtomo.measurement.povm import PAULIS
+from qtomo.states.mps import MPS
+from qtomo.states.tfim import TFIM
 from tests.systems import ising
 
 

@@ -5,8 +5,8 @@ import math
 import pytest
 
 from qtomo.errors import InputError
-from qtomo.povm import PAULIS
-from qtomo.states import TFIM, FreeFermions, ground_state
+from qtomo.measurement.povm import PAULIS
+from qtomo.states.tfim import TFIM, FreeFermions, ground_state
 from tests.systems import ising
 
 

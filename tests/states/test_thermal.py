@@ -5,8 +5,9 @@ import pytest
 from scipy.linalg import expm
 
 from qtomo.errors import InputError
-from qtomo.states import TFIM, XXZ
+from qtomo.states.tfim import TFIM
 from qtomo.states.thermal import thermal_states
+from qtomo.states.xxz import XXZ
 from tests.systems import dense
 
 #: Terms of one and of two sites with complex and real Paulis, none alike.

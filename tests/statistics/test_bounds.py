@@ -4,12 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from qtomo.statistics.bounds import (
-    mean_lower_limit,
-    mean_upper_limit,
-    proportion_lower_limit,
-    proportion_upper_limit,
-)
+from qtomo.statistics.bounds import mean_lower_limit, mean_upper_limit, proportion_lower_limit, proportion_upper_limit
 
 
 @pytest.mark.parametrize("level", [0.8, 0.95, 0.999])

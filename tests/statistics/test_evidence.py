@@ -9,11 +9,11 @@ from scipy import stats
 from qtomo.statistics.evidence import (
     binomial_p_values,
     clopper_pearson,
-    holm,
     log_mean_exp,
     p_of_log_e,
     randomisation_p_value,
 )
+from qtomo.statistics.holm import holm
 
 
 def test_holm_by_hand():

@@ -6,7 +6,7 @@ import itertools
 import numpy as np
 import qutip
 
-from qtomo.states import TFIM
+from qtomo.states.tfim import TFIM
 
 
 def operator(letters: dict[int, qutip.Qobj], n_sites: int) -> qutip.Qobj:

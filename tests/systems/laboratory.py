@@ -5,7 +5,7 @@ import functools
 import numpy as np
 
 from qtomo import Records
-from qtomo.povm import named_povm
+from qtomo.measurement.povm import named_povm
 from qtomo.verification.context import Context
 from qtomo.verification.hypothesis import Hypothesis
 from tests.systems import dense

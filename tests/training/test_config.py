@@ -3,9 +3,8 @@
 import pytest
 
 from qtomo.errors import InputError
-from qtomo.models import FAMILIES
-from qtomo.training import PRESETS, read_settings
-from qtomo.training.config import RunConfig
+from qtomo.models.registry import FAMILIES
+from qtomo.training.config import PRESETS, RunConfig, read_settings
 
 
 @pytest.mark.parametrize("preset", PRESETS)

@@ -10,9 +10,11 @@ from safetensors.torch import load_file
 from qtomo import TFIM, RecordFile, resume, simulate, train
 from qtomo.distribution import LOST
 from qtomo.errors import InputError
+from qtomo.measurement.povm import named_povm
 from qtomo.parallel import ALONE
-from qtomo.povm import named_povm
-from qtomo.records import join_shards, split, write_records
+from qtomo.records.file.reader import split
+from qtomo.records.file.shards import join_shards
+from qtomo.records.file.writer import write_records
 from qtomo.training.config import TrainingConfig
 from qtomo.training.feed import open_feed, streamed
 

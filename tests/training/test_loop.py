@@ -14,8 +14,8 @@ from safetensors.torch import load_file
 
 from qtomo import Run, resume, train
 from qtomo.errors import InputError
-from qtomo.models import build_model
-from qtomo.records import RecordFile, split
+from qtomo.models.registry import build_model
+from qtomo.records.file.reader import RecordFile, split
 from qtomo.training.loop import _follow
 from tests.conftest import SMALL
 

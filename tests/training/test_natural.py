@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from qtomo.models import build_model
-from qtomo.povm import named_povm
-from qtomo.states import TFIM, BornDistribution
+from qtomo.measurement.povm import named_povm
+from qtomo.models.registry import build_model
+from qtomo.states.born.distribution import BornDistribution
+from qtomo.states.tfim import TFIM
 from qtomo.training.natural import fisher_matrix, fit_natural, mean_log_prob, scores
 
 SETTINGS = [

@@ -6,7 +6,7 @@ from safetensors.torch import load_file
 
 from qtomo import train
 from qtomo.errors import InputError
-from qtomo.models import FAMILIES
+from qtomo.models.registry import FAMILIES
 from tests.conftest import SMALL
 
 

@@ -14,12 +14,14 @@ import torch
 from safetensors.torch import load_file
 
 from qtomo import RecordFile, Run, train
-from qtomo.analysis.sweeps import sweep_summary
 from qtomo.errors import InputError
-from qtomo.training import loop, read_settings, resume_sweep, run_sweep
+from qtomo.training import loop
+from qtomo.training.config import read_settings
 from qtomo.training.launch import describe_records
-from qtomo.training.space import Choices, Range, propose, read_space
-from qtomo.training.sweep import SweepPlan
+from qtomo.training.sweep.choice import propose
+from qtomo.training.sweep.search_space import Choices, Range, read_space
+from qtomo.training.sweep.summary import sweep_summary
+from qtomo.training.sweep.trials import SweepPlan, resume_sweep, run_sweep
 from tests.conftest import SMALL
 
 PLAN = """

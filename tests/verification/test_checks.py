@@ -7,13 +7,13 @@ import pytest
 from scipy import optimize, stats
 
 from qtomo import InputError, Records
-from qtomo.povm import named_povm
-from qtomo.states import GHZ, Product, W
-from qtomo.verification.checks import Test, TestKind, adjusted
+from qtomo.measurement.povm import named_povm
+from qtomo.states.library import GHZ, Product, W
+from qtomo.verification.checks.base import Test, TestKind, adjusted
 from qtomo.verification.checks.one_state import _best_state, one_state
 from qtomo.verification.checks.targets import classifier, forbidden, learned, log_likelihood
 from qtomo.verification.context import Context, Options
-from qtomo.verification.faults import FaultKind
+from qtomo.verification.faults.base import FaultKind
 from qtomo.verification.learned import check_alternative, learned_ratios
 from tests.systems import dense, laboratory
 from tests.systems.laboratory import hypothesis

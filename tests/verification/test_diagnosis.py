@@ -8,14 +8,17 @@ import pytest
 from scipy.linalg import expm
 
 from qtomo import Records
-from qtomo.noise import parse_noise
-from qtomo.povm import named_povm
-from qtomo.states import GHZ, TFIM, Product, W
+from qtomo.measurement.noise import parse_noise
+from qtomo.measurement.povm import named_povm
+from qtomo.states.library import GHZ, Product, W
+from qtomo.states.tfim import TFIM
 from qtomo.statistics.evidence import likelihood_interval
-from qtomo.verification import FaultKind, diagnosis, verify
+from qtomo.verification import diagnosis
 from qtomo.verification.context import Context
+from qtomo.verification.faults.base import FaultKind
 from qtomo.verification.faults.local import fit_strength, site_curve
 from qtomo.verification.hypothesis import Hypothesis
+from qtomo.verification.pipeline import verify
 from tests.systems import dense, laboratory
 
 DISORDERED = TFIM(4, (1.4, 0.9, 1.1), (0.8, 0.5, 1.1, 1.2))

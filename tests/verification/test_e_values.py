@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 
 from qtomo import Records
-from qtomo.povm import named_povm
-from qtomo.states import GHZ, TFIM, XXZ, Product
+from qtomo.measurement.povm import named_povm
+from qtomo.states.library import GHZ, Product
+from qtomo.states.tfim import TFIM
+from qtomo.states.xxz import XXZ
 from qtomo.statistics.evidence import log_mean_exp
 from qtomo.verification import learned
-from qtomo.verification.checks import faults, shots, targets
+from qtomo.verification.checks import drift, faults, independence, targets
 from qtomo.verification.context import Context, Options
-from qtomo.verification.faults import FaultKind
+from qtomo.verification.faults.base import FaultKind
 from qtomo.verification.faults.local import LOCAL_KINDS, applied, one_qubit_curves
 from qtomo.verification.faults.parameters import log_e, parameters_of
 from qtomo.verification.faults.relabellings import global_relabellings, one_qubit_log_ratios
@@ -201,7 +203,7 @@ def test_probabilities_of_bits_given_bases_add_up_to_one():
 
 
 CHECKS = [faults.local_faults, faults.relabelled, targets.forbidden, targets.site_frequencies, targets.pair_frequencies,
-          shots.duplicated, shots.stays, shots.drift]  # fmt: skip
+          independence.duplicated, independence.stays, drift.drift]  # fmt: skip
 
 
 @pytest.mark.parametrize("settings", [None, SETTINGS])

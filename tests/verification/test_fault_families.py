@@ -7,10 +7,13 @@ import pytest
 from scipy.linalg import expm
 
 from qtomo import Records
-from qtomo.povm import named_povm
-from qtomo.states import GHZ, TFIM, XXZ, Product
+from qtomo.measurement.povm import named_povm
+from qtomo.states.library import GHZ, Product
+from qtomo.states.tfim import TFIM
+from qtomo.states.xxz import XXZ
 from qtomo.verification.context import Context
-from qtomo.verification.faults import FaultKind, mixtures, pairs, parameters
+from qtomo.verification.faults import mixtures, pairs, parameters
+from qtomo.verification.faults.base import FaultKind
 from qtomo.verification.hypothesis import Hypothesis
 from tests.systems import dense, laboratory
 

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from qtomo import InputError, Records, estimate_observables, pauli, simulate
-from qtomo.analysis.stored import read_verification
-from qtomo.povm import named_povm
-from qtomo.report.layout import render
-from qtomo.report.page import page_of
-from qtomo.states import GHZ, TFIM, Product, W
-from qtomo.verification import verification_path, verify
+from qtomo.measurement.povm import named_povm
+from qtomo.reporting.layout import render
+from qtomo.reporting.page import page_of
+from qtomo.reporting.results import read_verification
+from qtomo.states.library import GHZ, Product, W
+from qtomo.states.tfim import TFIM
 from qtomo.verification.hypothesis import Hypothesis
+from qtomo.verification.pipeline import verification_path, verify
 
 DESIGNS = ("listed", "random", "pauli4", "sic", "trine")
 

@@ -7,8 +7,10 @@ import pytest
 from scipy import stats
 
 from qtomo import InputError, Records
-from qtomo.povm import POVM, named_povm
-from qtomo.states import LPDO, TFIM, DensityMatrix
+from qtomo.measurement.povm import POVM, named_povm
+from qtomo.states.density import DensityMatrix
+from qtomo.states.lpdo import LPDO
+from qtomo.states.tfim import TFIM
 from qtomo.verification.checks.targets import log_likelihood, pair_frequencies, site_frequencies
 from qtomo.verification.context import Context, Options
 from qtomo.verification.hypothesis import Hypothesis

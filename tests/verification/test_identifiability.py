@@ -8,14 +8,16 @@ import pytest
 from scipy import stats
 
 from qtomo import Records
-from qtomo.povm import named_povm
+from qtomo.measurement.povm import named_povm
 from qtomo.records.coverage import coverage
-from qtomo.states import GHZ, TFIM, Product, W
-from qtomo.verification import FaultKind, verify
+from qtomo.states.library import GHZ, Product, W
+from qtomo.states.tfim import TFIM
 from qtomo.verification.context import Context, Options
+from qtomo.verification.faults.base import FaultKind
 from qtomo.verification.faults.local import LOCAL_KINDS, applied
 from qtomo.verification.hypothesis import Hypothesis
 from qtomo.verification.identifiability import exclusions
+from qtomo.verification.pipeline import verify
 
 Z = FaultKind.DEPHASING, FaultKind.ROTATION_Z
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from qtomo import InputError, Records
-from qtomo.povm import named_povm
-from qtomo.states import TFIM
+from qtomo.measurement.povm import named_povm
+from qtomo.states.tfim import TFIM
 from qtomo.verification.context import Context
-from qtomo.verification.faults import FaultKind
+from qtomo.verification.faults.base import FaultKind
 from qtomo.verification.faults.local import (
     LOCAL_KINDS,
     anywhere_log_ratios,

@@ -5,14 +5,14 @@ import pytest
 from scipy import stats
 
 from qtomo import Records
-from qtomo.noise import parse_noise
-from qtomo.povm import named_povm
-from qtomo.states import GHZ
+from qtomo.measurement.noise import parse_noise
+from qtomo.measurement.povm import named_povm
+from qtomo.states.library import GHZ
 from qtomo.verification.context import Context, Options
-from qtomo.verification.faults import FaultKind
+from qtomo.verification.faults.base import FaultKind
 from qtomo.verification.faults.local import LOCAL_KINDS
 from qtomo.verification.hypothesis import Hypothesis
-from qtomo.verification.maps import batch_map, bond_map, heat_map, outcome_map, site_map
+from qtomo.verification.site_map import batch_map, bond_map, heat_map, outcome_map, site_map
 from tests.systems import dense, laboratory
 
 SYSTEM, RHO = dense.STATES["tilted"]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from qtomo import Records
-from qtomo.povm import named_povm
-from qtomo.states import TFIM
+from qtomo.measurement.povm import named_povm
+from qtomo.states.tfim import TFIM
 from qtomo.verification.context import Context
 from qtomo.verification.faults.matching import expectations, flipped_qubits, permutations
 from qtomo.verification.hypothesis import Hypothesis

@@ -8,14 +8,16 @@ import pytest
 from scipy import stats
 
 from qtomo import GHZ, TFIM, InputError, Product, Records
-from qtomo.povm import named_povm
-from qtomo.states import XXZ, DensityMatrix
-from qtomo.verification import FaultKind, plan
-from qtomo.verification.checks import TestKind
+from qtomo.measurement.povm import named_povm
+from qtomo.states.density import DensityMatrix
+from qtomo.states.xxz import XXZ
+from qtomo.verification.checks.base import TestKind
 from qtomo.verification.checks.faults import local_faults, parameters
 from qtomo.verification.context import Context, Options
+from qtomo.verification.faults.base import FaultKind
 from qtomo.verification.faults.local import applied
 from qtomo.verification.hypothesis import Hypothesis
+from qtomo.verification.planning import plan
 from tests.systems import dense
 
 FAULTS = ["depolarizing:0.05", "dephasing:0.1", "readout-1-to-0:0.05", "rotation-x:0.2"]

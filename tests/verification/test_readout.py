@@ -4,13 +4,16 @@ import numpy as np
 import pytest
 
 from qtomo import Records
-from qtomo.povm import POVM, named_povm
-from qtomo.records import Calibration
+from qtomo.measurement.calibration import Calibration
+from qtomo.measurement.povm import POVM, named_povm
 from qtomo.records.readout import confused
-from qtomo.states import TFIM
-from qtomo.verification import FaultKind, TestKind, pipeline, verify
+from qtomo.states.tfim import TFIM
+from qtomo.verification import pipeline
+from qtomo.verification.checks.base import TestKind
 from qtomo.verification.context import Context, Options
+from qtomo.verification.faults.base import FaultKind
 from qtomo.verification.hypothesis import Hypothesis
+from qtomo.verification.pipeline import verify
 from qtomo.verification.readout import fitted_readout
 
 SYSTEM = TFIM(4, 1.0, 1.2)

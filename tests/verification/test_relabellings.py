@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from qtomo import Records
-from qtomo.noise import depolarizing, noisy
-from qtomo.povm import POVM, named_povm
-from qtomo.states import GHZ, TFIM, Product
-from qtomo.verification.faults import FaultKind
+from qtomo.measurement.noise import depolarizing, noisy
+from qtomo.measurement.povm import POVM, named_povm
+from qtomo.states.library import GHZ, Product
+from qtomo.states.tfim import TFIM
 from qtomo.verification.faults.axes import AXES, Axes
+from qtomo.verification.faults.base import FaultKind
 from qtomo.verification.faults.relabellings import explanations, global_relabellings, one_qubit_log_ratios
 from tests.systems import dense, laboratory
 from tests.systems.laboratory import against, hypothesis

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 
 from qtomo import Records
-from qtomo.analysis.stored import read_verification
-from qtomo.noise import parse_noise
-from qtomo.povm import named_povm
-from qtomo.states import GHZ, W
+from qtomo.measurement.noise import parse_noise
+from qtomo.measurement.povm import named_povm
+from qtomo.reporting.results import read_verification
+from qtomo.states.library import GHZ, W
 from qtomo.statistics.estimate import Estimate
-from qtomo.verification import Fault, FaultKind, verify
+from qtomo.verification.faults.base import Fault, FaultKind
 from qtomo.verification.hypothesis import Hypothesis
+from qtomo.verification.pipeline import verify
 
 SIZE = Estimate(0.1034, 0.01, 0.084, 0.124, 0.95, 1000, "m")
 

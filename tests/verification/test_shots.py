@@ -7,13 +7,15 @@ import pytest
 from scipy import stats
 
 from qtomo import InputError, Records
-from qtomo.noise import parse_noise
-from qtomo.povm import named_povm
-from qtomo.states import GHZ, Product
-from qtomo.verification.checks import TestKind
-from qtomo.verification.checks.shots import drift, duplicated, stays
+from qtomo.measurement.noise import parse_noise
+from qtomo.measurement.povm import named_povm
+from qtomo.states.library import GHZ, Product
+from qtomo.verification.checks.base import TestKind
+from qtomo.verification.checks.drift import drift
+from qtomo.verification.checks.independence import duplicated, stays
 from qtomo.verification.context import Context, Options
-from qtomo.verification.faults import FaultKind, local, shots
+from qtomo.verification.faults import local, shots
+from qtomo.verification.faults.base import FaultKind
 from qtomo.verification.faults.local import applied
 from qtomo.verification.hypothesis import Hypothesis
 

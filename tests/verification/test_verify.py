@@ -7,9 +7,14 @@ import pytest
 
 from qtomo import GHZ, TFIM, Product, Records, simulate
 from qtomo.errors import InputError
-from qtomo.records import SettingList, read_state, write_state
-from qtomo.states import BornDistribution, DensityMatrix
-from qtomo.verification import FaultKind, TestKind, plan, verification_path, verify
+from qtomo.measurement.settings import SettingList
+from qtomo.records.file.state_file import read_state, write_state
+from qtomo.states.born.distribution import BornDistribution
+from qtomo.states.density import DensityMatrix
+from qtomo.verification.checks.base import TestKind
+from qtomo.verification.faults.base import FaultKind
+from qtomo.verification.pipeline import verification_path, verify
+from qtomo.verification.planning import plan
 
 MODEL = TFIM(5, 1.0, 1.3)
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from qtomo.distribution import LOST, Outcomes
 from qtomo.errors import InputError
-from qtomo.povm import BASES, POVM, named_povm
-from qtomo.records.writer import Block
+from qtomo.measurement.povm import BASES, POVM, named_povm
+from qtomo.records.file.writer import Block
 
 __all__ = [
     "Alphabet",

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtomo.errors import InputError
-from qtomo.povm import BASES
+from qtomo.measurement.povm import BASES
+from qtomo.records.file.writer import Block
 from qtomo.records.importers.base import (
     Basis,
     Columns,
@@ -28,7 +29,6 @@ from qtomo.records.importers.base import (
     text_lines,
     with_basis,
 )
-from qtomo.records.writer import Block
 
 __all__ = ["read_csv"]
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from qtomo.distribution import Outcomes
 from qtomo.errors import InputError
-from qtomo.records.hdf5 import CheckedFile
+from qtomo.records.file.hdf5 import CheckedFile
+from qtomo.records.file.writer import Block
 from qtomo.records.importers.base import (
     Alphabet,
     Basis,
@@ -27,7 +28,6 @@ from qtomo.records.importers.base import (
     names_bases,
     with_basis,
 )
-from qtomo.records.writer import Block
 
 __all__ = ["ForeignFile", "Table", "read_hdf5", "table_blocks", "table_shape"]
 

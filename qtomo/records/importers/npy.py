@@ -13,7 +13,8 @@ from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
 from qtomo.errors import InputError
-from qtomo.records.hdf5 import first_line
+from qtomo.records.file.hdf5 import first_line
+from qtomo.records.file.writer import Block
 from qtomo.records.importers.base import (
     Basis,
     Imported,
@@ -27,7 +28,6 @@ from qtomo.records.importers.base import (
     names_bases,
     with_basis,
 )
-from qtomo.records.writer import Block
 
 __all__ = ["read_npy", "read_outcomes_array"]
 

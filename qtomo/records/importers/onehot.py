@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from qtomo.errors import InputError
-from qtomo.povm import named_povm
+from qtomo.measurement.povm import named_povm
 from qtomo.records.importers.base import Alphabet, Imported, Povm, as_blocks, text_lines
 
 __all__ = ["read_onehot"]

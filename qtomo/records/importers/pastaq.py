@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from qtomo.povm import named_povm
+from qtomo.measurement.povm import named_povm
 from qtomo.records.importers.base import Imported, Lost, OneBased, alphabets
 from qtomo.records.importers.hdf5 import ForeignFile, table_blocks, table_shape
 

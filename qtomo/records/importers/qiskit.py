@@ -17,10 +17,10 @@ import numpy as np
 
 from qtomo.distribution import Outcomes
 from qtomo.errors import InputError
-from qtomo.povm import BASES, named_povm
-from qtomo.records.hdf5 import first_line
+from qtomo.measurement.povm import BASES, named_povm
+from qtomo.records.file.hdf5 import first_line
+from qtomo.records.file.writer import Block
 from qtomo.records.importers.base import Basis, Imported, Lost, alphabets, check_file, fixed_basis
-from qtomo.records.writer import Block
 
 __all__ = ["read_qiskit"]
 

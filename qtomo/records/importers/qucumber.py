@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 from qtomo.errors import InputError
+from qtomo.records.file.writer import Block
 from qtomo.records.importers.base import (
     Basis,
     Imported,
@@ -20,7 +21,6 @@ from qtomo.records.importers.base import (
     text_lines,
     with_basis,
 )
-from qtomo.records.writer import Block
 
 __all__ = ["read_qucumber"]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from qtomo.statistics.evidence import holm
+from qtomo.statistics.holm import holm
 from qtomo.verification.faults.base import FaultKind
 
 __all__ = ["Test", "TestKind", "adjusted"]

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtomo.distribution import LOST, Outcomes
-from qtomo.povm import POVM
-from qtomo.records import Records, distinct_rows
+from qtomo.measurement.povm import POVM
+from qtomo.records.records import Records, distinct_rows
 from qtomo.seeds import stream
-from qtomo.states.local import pauli_coefficients
+from qtomo.states.born.local_likelihoods import pauli_coefficients
 from qtomo.states.pauli import from_paulis, to_paulis
 from qtomo.statistics.evidence import log_mean_exp, p_of_log_e
 from qtomo.verification.checks.base import Test, TestKind

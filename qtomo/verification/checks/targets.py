@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtomo.distribution import LOST
-from qtomo.povm import BASES
+from qtomo.measurement.povm import BASES
 from qtomo.records.frequencies import equal_bits, outcome_pairs
 from qtomo.seeds import stream
-from qtomo.states.local import pauli_coefficients
+from qtomo.states.born.local_likelihoods import pauli_coefficients
 from qtomo.statistics.evidence import binomial_p_values, p_of_log_e, randomisation_p_value
 from qtomo.statistics.two_sample import SMALLEST, classifier_two_sample_test
 from qtomo.verification.checks.base import Test, TestKind

@@ -2,17 +2,3 @@
 
 A family of faults is a function in a file of its own, from a context to explanations. FAMILIES lists them all.
 """
-
-from qtomo.verification.faults import local, mixtures, pairs, parameters, relabellings, shots
-from qtomo.verification.faults.base import Explanation, Family, Fault, FaultKind
-
-__all__ = ["FAMILIES", "Explanation", "Fault", "FaultKind"]
-
-FAMILIES: tuple[Family, ...] = (
-    local.explanations,
-    relabellings.explanations,
-    mixtures.explanations,
-    parameters.explanations,
-    pairs.explanations,
-    shots.explanations,
-)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from qtomo.povm import BASES, PAULIS, POVM
-from qtomo.states.local import pauli_coefficients
+from qtomo.measurement.povm import BASES, PAULIS, POVM
+from qtomo.states.born.local_likelihoods import pauli_coefficients
 from qtomo.verification.faults.base import FaultKind
 
 __all__ = ["AXES", "Axes"]

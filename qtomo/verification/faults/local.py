@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from scipy import optimize
 
 from qtomo.errors import InputError
-from qtomo.noise import amplitude_damping, dephasing, depolarizing, noisy, with_readout_error
+from qtomo.measurement.noise import amplitude_damping, dephasing, depolarizing, noisy, with_readout_error
+from qtomo.measurement.povm import PAULIS, POVM
 from qtomo.parallel import over_threads
-from qtomo.povm import PAULIS, POVM
-from qtomo.states.local import pauli_coefficients
+from qtomo.states.born.local_likelihoods import pauli_coefficients
 from qtomo.verification.context import Context
 from qtomo.verification.faults.base import Explanation, Fault, FaultKind
 from qtomo.verification.hypothesis import Hypothesis

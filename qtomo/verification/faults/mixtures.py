@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
-from qtomo.states import TFIM, State, System, ground_state
+from qtomo.states.library import System
+from qtomo.states.state import State
+from qtomo.states.tfim import TFIM, ground_state
 from qtomo.states.thermal import thermal_states
 from qtomo.verification.context import Context
 from qtomo.verification.faults.base import Explanation, Fault, FaultKind, hopeless

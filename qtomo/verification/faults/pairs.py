@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtomo.errors import InputError
-from qtomo.povm import PAULIS, POVM
+from qtomo.measurement.povm import PAULIS, POVM
 from qtomo.verification.context import Context
 from qtomo.verification.faults.base import Explanation, Fault, FaultKind
 from qtomo.verification.faults.local import LOCAL_KINDS, fit_strength, mixture_curve, one_qubit_curves

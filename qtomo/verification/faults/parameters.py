@@ -17,8 +17,11 @@ from numpy.typing import NDArray
 from scipy import optimize
 from scipy.interpolate import PchipInterpolator
 
-from qtomo.states import TFIM, XXZ, State, System
 from qtomo.states.dmrg import lowest_state
+from qtomo.states.library import System
+from qtomo.states.state import State
+from qtomo.states.tfim import TFIM
+from qtomo.states.xxz import XXZ
 from qtomo.statistics.evidence import log_mean_exp
 from qtomo.verification.context import Context
 from qtomo.verification.faults.base import Explanation, Fault, FaultKind

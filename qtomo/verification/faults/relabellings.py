@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtomo.distribution import LOST, Outcomes
-from qtomo.povm import POVM
-from qtomo.records import Records
-from qtomo.states.local import pauli_coefficients
+from qtomo.measurement.povm import POVM
+from qtomo.records.records import Records
+from qtomo.states.born.local_likelihoods import pauli_coefficients
 from qtomo.verification.context import Context
 from qtomo.verification.faults.axes import AXES, Axes
 from qtomo.verification.faults.base import Explanation, Fault, FaultKind

@@ -13,7 +13,7 @@ from scipy import stats
 from qtomo.distribution import LOST
 from qtomo.errors import InputError
 from qtomo.seeds import stream
-from qtomo.states.local import pauli_coefficients
+from qtomo.states.born.local_likelihoods import pauli_coefficients
 from qtomo.statistics.evidence import log_mean_exp
 from qtomo.verification.context import Context
 from qtomo.verification.faults.base import Explanation, Fault, FaultKind

@@ -1,0 +1,242 @@
+"""Runs of any family on the same records, and k-grams, in one table."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+from qtomo import __version__
+from qtomo.distribution import Likelihood
+from qtomo.errors import InputError
+from qtomo.evaluation.evaluation import TOLERANCE, Evidence, Say, check_samples, draw, judge
+from qtomo.models.base import Model
+from qtomo.models.baselines import KGram
+from qtomo.statistics.estimate import Estimate
+from qtomo.statistics.holm import expected_largest
+from qtomo.statistics.two_sample import TwoSampleTest, classifier_two_sample_test
+from qtomo.table import Table, as_text
+from qtomo.training.run import Run
+
+__all__ = ["Comparison", "Entry", "compare"]
+
+#: What stands before a number that is not the quantity itself.
+MARKS: dict[Likelihood, str] = {"exact": "", "lower_bound": "≤ ", "estimate": "≈ ", "none": ""}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a comparison says of one distribution.
+
+    Args:
+        family: the model's family.
+        likelihood: what its likelihood is: a lower bound makes upper bounds of its loss and divergence.
+        divergences: as `Evaluation.divergences` has them, by name.
+        z_scores: (estimate - exact)/standard error of each observable; empty without a target.
+        two_sample: fresh records of it against held-out ones.
+        n_parameters: trained or counted numbers.
+        seconds: time of training; None for a k-gram.
+    """
+
+    family: str
+    likelihood: Likelihood
+    divergences: dict[str, Estimate]
+    z_scores: dict[str, float]
+    two_sample: TwoSampleTest
+    n_parameters: int
+    seconds: float | None
+
+    @property
+    def worst_z(self) -> float | None:
+        """Largest |z| of the observables."""
+        return max(map(abs, self.z_scores.values()), default=None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, as plain values for JSON."""
+        return {
+            "family": self.family,
+            "likelihood": self.likelihood,
+            "divergences": {name: estimate.to_dict() for name, estimate in self.divergences.items()},
+            "worst_z": self.worst_z,
+            "z_scores": self.z_scores,
+            "two_sample": self.two_sample.to_dict(),
+            "n_parameters": self.n_parameters,
+            "seconds": self.seconds,
+        }
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Distributions side by side. Prints as a table; `to_dict` has everything.
+
+    Args:
+        target: the exact state, in words; empty where the records name none.
+        entries: by name, the k-grams first.
+        notes: what a reader of the table must know.
+    """
+
+    target: str
+    entries: dict[str, Entry]
+    notes: list[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, as plain values for JSON."""
+        return {
+            "creator": f"qtomo {__version__}",
+            "target": self.target,
+            "log_prob_tolerance": TOLERANCE,
+            "entries": {name: entry.to_dict() for name, entry in self.entries.items()},
+            "notes": self.notes,
+        }
+
+    @property
+    def measure(self) -> str:
+        """The divergence that the table shows first: KL where there is a target, the held-out loss otherwise."""
+        return "kl_target_model" if self.target else "validation_loss"
+
+    def table(self) -> Table:
+        """One row a distribution."""
+        first = "KL(target‖model)" if self.target else "held-out loss"
+        headings = [
+            "distribution",
+            first,
+            "F_c [interval]",
+            "worst |z|",
+            "C2ST accuracy [interval]",
+            "time",
+            "parameters",
+        ]
+        rows = []
+        for name, entry in self.entries.items():
+            divergence, fidelity = entry.divergences.get(self.measure), entry.divergences.get("classical_fidelity")
+            rows.append(
+                [
+                    name if entry.family == name else f"{name} ({entry.family})",
+                    "–" if divergence is None else f"{MARKS[entry.likelihood]}{divergence}",
+                    "–" if fidelity is None else fidelity.interval() if fidelity.n_records else str(fidelity),
+                    "–" if entry.worst_z is None else f"{entry.worst_z:.1f}",
+                    entry.two_sample.accuracy.interval(),
+                    "–" if entry.seconds is None else f"{entry.seconds:.0f} s",
+                    f"{entry.n_parameters:,}",
+                ]
+            )
+        title = f"Target: {self.target}" if self.target else "Records without a target"
+        return Table(f"{title}  (nats a record)", headings, rows)
+
+    def __str__(self) -> str:
+        return as_text([self.table()], self.notes)
+
+    def _repr_html_(self) -> str:
+        notes = "".join(f"<li>{escape(note)}</li>" for note in self.notes)
+        return f"{self.table()._repr_html_()}<ul>{notes}</ul>"
+
+
+def compare(
+    runs: Sequence[Run | str | os.PathLike[str]],
+    records: str | os.PathLike[str] | None = None,
+    n_samples: int = 20_000,
+    seed: int = 0,
+    level: float = 0.95,
+    say: Say | None = None,
+    device: str = "cpu",
+    allow_estimates: bool = False,
+) -> Comparison:
+    """Judge runs that were trained on the same records, with k-grams of these records beside them.
+
+    Every run is judged as `evaluate` does, on the same fresh records of the target; what a run has held out, it is
+    tested on. The k-grams learn from the training records of the first run.
+
+    Args:
+        runs: runs, or their folders.
+        records: where the record file is now, if it has moved.
+        n_samples: fresh records drawn from each distribution (a quarter is scored of a k-gram's).
+        seed: of all sampling.
+        level: confidence level of intervals.
+        say: called with a line about what is being done.
+        device: where the exact target is sampled and scored: `cpu`, `cuda` or `auto`.
+        allow_estimates: give KL(target||model) also where a likelihood is only estimated.
+
+    Raises:
+        InputError: no run, one given twice, damaged ones, runs of other records, or fewer than 100 samples.
+    """
+    check_samples(n_samples)
+    say = say or (lambda _line: None)
+    by_name = _named([run if isinstance(run, Run) else Run(run) for run in runs])
+    evidence = Evidence.of(next(iter(by_name.values())), records)
+    held_out = {name: Evidence.of(run, records).held_out for name, run in by_name.items()}
+    say("counting k-grams")
+    grams = evidence.baselines()
+    models: dict[str, KGram | Model] = {**grams, **{name: run.model for name, run in by_name.items()}}
+    held_out = {name: held_out.get(name, evidence.held_out) for name in models}
+    say("drawing records of every model")
+    drawn = draw(models, n_samples, seed)
+    scored = {**drawn, **draw(grams, n_samples // 4, seed)}
+    born, divergences, _ = judge(evidence, models, held_out, scored, seed, level, device, allow_estimates, say)
+    say("observables")
+    observables = evidence.observables(drawn, born.state if born is not None else None, level)
+    truth = observables.get("exact", {})
+    entries = {}
+    for name, model in models.items():
+        say(f"telling records of {name} from held-out ones")
+        run = by_name.get(name)
+        found = observables.get(name, {})
+        entries[name] = Entry(
+            family=str(run.config.model["family"]) if run else name,
+            likelihood=model.likelihood,
+            divergences=divergences[name],
+            z_scores={key: found[key].z_score(e.value) for key, e in truth.items()},
+            two_sample=classifier_two_sample_test(drawn[name], held_out[name], model.n_outcomes, seed, level),
+            n_parameters=model.n_parameters,
+            seconds=run.progress.seconds if run else None,
+        )
+    target = evidence.target.describe() if evidence.target is not None else ""
+    return Comparison(target, entries, _notes(entries, bool(target), len(truth), level, allow_estimates))
+
+
+def _named(runs: list[Run]) -> dict[str, Run]:
+    """Runs by the name of their folder, or by its path where that name is taken."""
+    if not runs:
+        raise InputError("no run to compare, expected at least one")
+    paths = [run.folder.path.absolute() for run in runs]
+    named: dict[str, Run] = {}
+    for run, path in zip(runs, paths, strict=True):
+        if paths.count(path) > 1:
+            raise InputError(f"{run.folder.path}: given twice")
+        of_run, of_first = run.config.records, runs[0].config.records
+        if of_run.sha256 != of_first.sha256:
+            raise InputError(
+                f"{run.folder.path}: trained on other records ({of_run.file}, SHA-256 {of_run.sha256[:12]}…) than "
+                f"{runs[0].folder.path} ({of_first.file}, {of_first.sha256[:12]}…), expected runs of the same records"
+            )
+        reserved = path.name in ("exact", "records") or path.name.endswith("-gram")
+        taken = reserved or [other.name for other in paths].count(path.name) > 1
+        named[str(run.folder.path) if taken else path.name] = run
+    return named
+
+
+def _notes(
+    entries: dict[str, Entry], with_target: bool, n_observables: int, level: float, allow_estimates: bool
+) -> list[str]:
+    kinds = {entry.likelihood for entry in entries.values()}
+    notes = [
+        f"Intervals at {100 * level:g} %. C2ST: can a classifier tell fresh records from held-out ones? 0.5 is chance."
+    ]
+    if n_observables:
+        expected = expected_largest(n_observables)
+        notes.append(f"Largest |z| of {n_observables} observables: about {expected:.1f} expected where all are right.")
+    if "lower_bound" in kinds:
+        notes.append("≤: an upper bound, from a lower bound on the likelihood.")
+    estimated = [name for name, entry in entries.items() if entry.likelihood == "estimate"]
+    if estimated and (allow_estimates or not with_target):
+        notes.append("≈: from an estimated likelihood, whose normalisation is part of the error.")
+    elif estimated:
+        notes.append(
+            f"KL(target‖model) is refused for {', '.join(estimated)}: only an estimate of the likelihood stands. "
+            "Ask for it with --allow-estimates."
+        )
+    without = [name for name, entry in entries.items() if entry.likelihood == "none"]
+    if without:
+        notes.append(f"No likelihood, and so no divergence: {', '.join(without)}.")
+    return notes

@@ -1,0 +1,505 @@
+"""Judge a trained run: divergences from the exact target, baselines beside it, observables, and claims."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from qtomo import __version__
+from qtomo.distribution import Distribution, Outcomes
+from qtomo.errors import InputError
+from qtomo.evaluation.reliability import Calibration, calibrate
+from qtomo.files import write_atomic
+from qtomo.measurement.povm import POVM
+from qtomo.measurement.settings import Design
+from qtomo.models.base import Model
+from qtomo.models.baselines import KGram
+from qtomo.observables.certificates import Certificate, CertificateKind, energy_witnesses
+from qtomo.observables.estimates import estimate_observables
+from qtomo.observables.paulis import chain_observables, exact_value
+from qtomo.parallel import pick_device
+from qtomo.records.file.reader import split
+from qtomo.records.file.schema import Target
+from qtomo.records.records import Records
+from qtomo.seeds import stream
+from qtomo.states.born.distribution import BornDistribution
+from qtomo.states.state import State
+from qtomo.statistics.divergences import (
+    LARGEST_LIST,
+    compare_by_enumeration,
+    compare_by_sampling,
+    kl_divergence,
+    log_prob_table,
+)
+from qtomo.statistics.estimate import Estimate, exact, sample_mean
+from qtomo.statistics.holm import expected_largest
+from qtomo.statistics.two_sample import (
+    SMALLEST,
+    TwoSampleTest,
+    classifier_two_sample_test,
+    divergence_bounds,
+    marginal_total_variation,
+)
+from qtomo.table import Table, as_text
+from qtomo.training.run import Run
+
+__all__ = ["Evaluation", "evaluate"]
+
+#: Orders of the k-grams that stand beside every model.
+BASELINE_ORDERS = (0, 1, 2, 3, 4)
+#: Largest error of the target's log-probability, in nats a record.
+TOLERANCE = 1e-4
+_FEW_CARRY = 10  # records that carry half of the variance of a mean, below which its error is not to be trusted
+
+Say = Callable[[str], None]
+Estimates = dict[str, Estimate]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation found. Prints as tables; `to_dict` has everything.
+
+    Args:
+        run: the run folder.
+        target: the exact state, in words; empty where the records name none.
+        family: the model's family.
+        divergences: by distribution (the exact target, k-grams, the model), by divergence; see
+            `compare_by_sampling`. `validation_loss` is the mean negative log-likelihood of the held-out
+            records, the same ones for all.
+        gain: nats a record by which the model is better than the best k-gram on the same records.
+        observables: by source ("exact", "records", "model"), by name.
+        claims: what the data support, in sentences.
+        two_sample: fresh records of the model against held-out ones; None where there are too few.
+        calibration: of the model's conditionals on the held-out records; None for a model that has none.
+        certificates: what the training records certify of the measured state, and what the model's law rules out.
+        made_by: what the evaluation was made from and how, so that a later one can be known to be the same.
+    """
+
+    run: str
+    target: str
+    family: str
+    divergences: dict[str, Estimates]
+    gain: Estimate | None
+    observables: dict[str, Estimates]
+    claims: list[str] = field(default_factory=list)
+    two_sample: TwoSampleTest | None = None
+    calibration: Calibration | None = None
+    certificates: list[Certificate] = field(default_factory=list)
+    made_by: dict[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, as plain values for JSON."""
+        nested = {
+            key: {a: {b: estimate.to_dict() for b, estimate in inner.items()} for a, inner in outer.items()}
+            for key, outer in (("divergences", self.divergences), ("observables", self.observables))
+        }
+        return {
+            "creator": f"qtomo {__version__}",
+            "run": self.run,
+            "target": self.target,
+            "family": self.family,
+            "log_prob_tolerance": TOLERANCE,
+            "gain_over_best_baseline": self.gain.to_dict() if self.gain else None,
+            **nested,
+            "z_scores": {  # null where infinite
+                source: {name: z if math.isfinite(z) else None for name, z in found.items()}
+                for source, found in self.z_scores().items()
+            },
+            "claims": self.claims,
+            "two_sample": self.two_sample.to_dict() if self.two_sample else None,
+            "calibration": self.calibration.to_dict() if self.calibration else None,
+            "certificates": [certificate.to_dict() for certificate in self.certificates],
+            "made_by": self.made_by,
+        }
+
+    def z_scores(self) -> dict[str, dict[str, float]]:
+        """(estimate - exact)/standard error, by source and observable; empty without exact values."""
+        truth = self.observables.get("exact", {})
+        return {
+            source: {name: e.z_score(truth[name].value) for name, e in found.items()}
+            for source, found in self.observables.items()
+            if source != "exact" and truth
+        }
+
+    def tables(self) -> list[Table]:
+        """Divergences, then the main observables."""
+        columns = {
+            "validation_loss": "validation loss",
+            "kl_target_model": "KL(target‖model)",
+            "kl_model_target": "KL(model‖target)",
+            "classical_fidelity": "F_c [95 % interval]",
+            "total_variation": "total variation",
+            "total_variation_bound": "total variation ≥",
+            "jensen_shannon_bound": "Jensen–Shannon ≥",
+            "marginal_total_variation": "TV of pairs of sites",
+        }
+        shown = [c for c in columns if any(c in row for row in self.divergences.values())]
+        rows = []
+        for name, found in self.divergences.items():
+            cells = [_cell(found.get(c), interval=c == "classical_fidelity") for c in shown]
+            rows.append([name, *cells])
+        title = f"Target: {self.target}" if self.target else "Records without a target"
+        tables = [Table(f"{title}  (nats a record)", ["distribution", *(columns[c] for c in shown)], rows)]
+        main = self.main_observables()
+        if main:
+            rows = [[source, *(_cell(found.get(name)) for name in main)] for source, found in self.observables.items()]
+            tables.append(Table("Observables", ["source", *main], rows))
+        return tables
+
+    def main_observables(self) -> list[str]:
+        """Energy per site, mid-chain <X> and mid-chain <ZZ> of neighbours, as far as they were evaluated."""
+        names = list(self.observables.get("records", {}))
+        sites = [int(name[1:]) for name in names if name[0] == "X" and name[1:].isdigit()]
+        middle = (max(sites) + 1) // 2 if sites else 0
+        wanted = ["energy per site", "mean X", f"X{middle}", f"Z{middle} Z{middle + 1}", f"Z{middle - 1} Z{middle}"]
+        return [name for name in wanted if name in names][:4]
+
+    def __str__(self) -> str:
+        return as_text(self.tables(), self.claims)
+
+    def _repr_html_(self) -> str:
+        items = "".join(f"<li>{escape(claim)}</li>" for claim in self.claims)
+        return "".join(table._repr_html_() for table in self.tables()) + f"<ul>{items}</ul>"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a run is judged by: its records as it split them, and what the file says of them.
+
+    Args:
+        training: records that the run learned from.
+        held_out: records that it did not.
+        povm: their measurement.
+        target: the state they are of, where it is known.
+        shots: whether they are shots in known bases.
+    """
+
+    training: Outcomes
+    held_out: Outcomes
+    povm: POVM
+    target: Target | None
+    shots: bool
+
+    @classmethod
+    def of(cls, run: Run, records: str | os.PathLike[str] | None = None) -> Evidence:
+        """The evidence of a run.
+
+        Raises:
+            InputError: the records are missing, damaged or other ones.
+        """
+        with run.open_records(records) as file:
+            outcomes, povm, target, shots = file.load(), file.povm, file.target, file.has_settings
+        config = run.config.training
+        training, held_out = split(len(outcomes), config.n_validation(len(outcomes)), config.seed)
+        return cls(outcomes[training], outcomes[held_out], povm, target, shots)
+
+    @property
+    def n_sites(self) -> int:
+        """Number of qubits."""
+        return int(self.training.shape[1])
+
+    def baselines(self) -> dict[str, KGram]:
+        """k-grams of the training records, by name."""
+        orders = [order for order in BASELINE_ORDERS if order < self.n_sites]
+        return {f"{order}-gram": KGram(self.training, self.povm.n_outcomes, order) for order in orders}
+
+    def observables(self, drawn: Mapping[str, Outcomes], state: State | None, level: float) -> dict[str, Estimates]:
+        """Observables in the state, in the training records and in records drawn from models, by source.
+
+        Empty where the POVM is not informationally complete.
+        """
+        if not self.povm.is_complete:
+            return {}
+        system = self.target.system if self.target is not None else None
+        wanted = chain_observables(self.n_sites, system.terms() if system is not None else ())
+        found = (
+            {"exact": {o.name: exact(round(exact_value(o, state), 12) + 0.0) for o in wanted}}
+            if state is not None
+            else {}
+        )
+        for name, labels in {"records": self.training, **drawn}.items():
+            records = Records.from_labels(labels, self.povm, design="random" if self.shots else "povm", name=name)
+            found[name] = estimate_observables(wanted, records, level=level)
+        return found
+
+
+def evaluate(
+    run: Run | str | os.PathLike[str],
+    records: str | os.PathLike[str] | None = None,
+    n_samples: int = 20_000,
+    seed: int = 0,
+    level: float = 0.95,
+    save: bool = True,
+    say: Say | None = None,
+    device: str = "cpu",
+    allow_estimates: bool = False,
+) -> Evaluation:
+    """Judge a run against the exact target of its records, with k-gram baselines and observables.
+
+    Divergences use `n_samples` fresh records of the target and of the model (a quarter for a k-gram), or exact
+    sums where there are at most 4**10 possible records. Nothing is judged on records that were trained on.
+
+    Args:
+        run: a run, or its folder.
+        records: where the run's record file is now, if it has moved.
+        n_samples: fresh records drawn from each distribution.
+        seed: of all sampling; streams differ from those of training and simulation.
+        level: confidence level of intervals.
+        save: write `evaluation.json` into the run folder.
+        say: called with a line about what is being done.
+        device: where the exact target is sampled and scored: `cpu`, `cuda` or `auto`.
+        allow_estimates: give KL(target||model) also where the model's likelihood is only estimated.
+
+    Raises:
+        InputError: a damaged or unfinished run, other records, or fewer than 100 samples.
+    """
+    check_samples(n_samples)
+    run = run if isinstance(run, Run) else Run(run)
+    say = say or (lambda _line: None)
+    evidence = Evidence.of(run, records)
+    say("counting k-grams")
+    family = str(run.config.model["family"])
+    grams = evidence.baselines()
+    models: dict[str, KGram | Model] = {**grams, family: run.model}
+    drawn = {**draw(grams, n_samples // 4, seed), **draw({family: run.model}, n_samples, seed)}
+    born, divergences, gain = judge(
+        evidence, models, dict.fromkeys(models, evidence.held_out), drawn, seed, level, device, allow_estimates, say
+    )
+    if run.model.likelihood == "none":
+        divergences[family] = _without_likelihood(
+            drawn[family], evidence.held_out, evidence.povm.n_outcomes, seed, level
+        )
+    two_sample = None
+    if len(evidence.held_out) >= SMALLEST:
+        say(f"telling records of {family} from held-out ones")
+        two_sample = classifier_two_sample_test(drawn[family], evidence.held_out, evidence.povm.n_outcomes, seed, level)
+    say("observables")
+    evaluation = Evaluation(
+        run=str(run.folder.path),
+        target=evidence.target.describe() if evidence.target is not None else "",
+        family=family,
+        divergences=divergences,
+        gain=gain,
+        observables=evidence.observables({family: drawn[family]}, born.state if born is not None else None, level),
+        two_sample=two_sample,
+        calibration=calibrate(run.model, evidence.held_out, level),
+        certificates=_certificates(evidence, divergences[family].get("classical_fidelity"), level),
+        made_by=made_by(run, n_samples, seed, level, allow_estimates),
+    )
+    evaluation.claims.extend(_claims(evaluation))
+    if born is not None and run.model.likelihood == "estimate" and not allow_estimates:
+        evaluation.claims.append(
+            f"KL(target‖model) is not given: {family} has only an estimate of its likelihood. "
+            "Ask for it with --allow-estimates."
+        )
+    if save:
+        write_atomic(run.folder.evaluation, json.dumps(evaluation.to_dict(), indent=1) + "\n")
+    return evaluation
+
+
+def _certificates(evidence: Evidence, fidelity: Estimate | None, level: float) -> list[Certificate]:
+    """A bound on the measured state's fidelity from below, and one on any state of the model's law from above."""
+    found = []
+    system = evidence.target.system if evidence.target is not None else None
+    if system is not None:
+        design: Design = "random" if evidence.shots else "povm"
+        records = Records.from_labels(evidence.training, evidence.povm, design=design)
+        found.extend(energy_witnesses(system, records, level)[-1:])
+    if fidelity is not None:
+        bound = min(1.0, fidelity.high**2)
+        found.append(
+            Certificate(
+                CertificateKind.CLASSICAL_FIDELITY,
+                bound,
+                level,
+                f"F <= F_c² = {bound:.4f}: a state is refuted by a low one and never certified by a high one",
+                [
+                    "the outcomes of one measurement tell states apart no better than the states themselves differ",
+                    f"F_c's interval holds: {fidelity.method}",
+                ],
+            )
+        )
+    return found
+
+
+def made_by(run: Run, n_samples: int, seed: int, level: float, allow_estimates: bool) -> dict[str, Any]:
+    """Version, records, weights and options of an evaluation: where they are equal, so are its numbers."""
+    digest = hashlib.sha256()
+    for name, value in sorted(run.model.state_dict().items()):
+        digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
+    return {
+        "creator": f"qtomo {__version__}",
+        "records_sha256": run.config.records.sha256,
+        "weights_sha256": digest.hexdigest(),
+        "n_samples": n_samples,
+        "seed": seed,
+        "level": level,
+        "allow_estimates": allow_estimates,
+    }
+
+
+def check_samples(n_samples: int) -> None:
+    """Make sure that there are enough to judge by.
+
+    Raises:
+        InputError: fewer than 100.
+    """
+    if n_samples < 100:
+        raise InputError(f"number of samples is {n_samples}, expected at least 100")
+
+
+def draw(models: Mapping[str, Distribution], n_samples: int, seed: int) -> dict[str, Outcomes]:
+    """Fresh records of each model by name."""
+    return {name: model.sample(n_samples, stream(seed, f"evaluate {name}")) for name, model in models.items()}
+
+
+def judge(
+    evidence: Evidence,
+    models: Mapping[str, Distribution],
+    held_out: Mapping[str, Outcomes],
+    drawn: Mapping[str, Outcomes],
+    seed: int,
+    level: float,
+    device: str,
+    allow_estimates: bool,
+    say: Say,
+) -> tuple[BornDistribution | None, dict[str, Estimates], Estimate | None]:
+    """The exact target where there is one, divergences of models by name, and the last model's gain over k-grams.
+
+    Args:
+        evidence: the records, of which the models learned.
+        models: by name, baselines first.
+        held_out: records that each model has not seen.
+        drawn: fresh records of each model.
+        seed: of the sampling of the target.
+        level: of intervals.
+        device: where the exact target is sampled and scored.
+        allow_estimates: whether an estimated likelihood may give a divergence.
+        say: called with a line about what is being done.
+    """
+    divergences: dict[str, Estimates] = {name: {} for name in models}
+    for name, model in models.items():
+        if model.likelihood != "none":
+            loss = sample_mean(-model.log_prob(held_out[name]), level, f"mean over held-out records{_caveat(model)}")
+            divergences[name]["validation_loss"] = loss.widened(_shared_error(model))
+    if evidence.target is None:
+        return None, divergences, None
+    say("the exact target")
+    born = BornDistribution(evidence.target.state(), evidence.povm, tolerance=TOLERANCE, device=pick_device(device))
+    at_target = sample_mean(-born.log_prob(evidence.held_out), level, "mean over held-out records")
+    allowed = ("exact", "lower_bound", "estimate") if allow_estimates else ("exact", "lower_bound")
+    scored = {name: model for name, model in models.items() if model.likelihood in allowed}
+    found, gain = _compare(born, scored, drawn, seed, level, say)
+    for name, estimates in found.items():
+        divergences[name].update(estimates)
+    return born, {"exact": {"validation_loss": at_target}, **divergences}, gain
+
+
+def _compare(
+    target: BornDistribution,
+    models: Mapping[str, Distribution],
+    drawn: Mapping[str, Outcomes],
+    seed: int,
+    level: float,
+    say: Say,
+) -> tuple[dict[str, Estimates], Estimate | None]:
+    """Divergences from the target of models with a likelihood, and the last one's gain over the best k-gram."""
+    found: dict[str, Estimates] = {}
+    if target.n_outcomes**target.n_sites <= LARGEST_LIST:
+        table = log_prob_table(BornDistribution(target.state, target.povm))
+        for name, model in models.items():
+            if model.likelihood == "exact":
+                say(f"{name} against the target, by enumeration")
+                found[name] = compare_by_enumeration(table, log_prob_table(model))
+    fresh = target.sample(max(map(len, drawn.values())), stream(seed, "evaluate target"))
+    say(f"scoring {len(fresh):,} records of the target")
+    target_at_target = target.log_prob(fresh)
+    scores = {name: model.log_prob(fresh) for name, model in models.items()}
+    for name, model in models.items():
+        if name in found:
+            continue
+        if model.likelihood != "exact":
+            divergence = kl_divergence(target_at_target, scores[name], model.likelihood, level, _shared_error(model))
+            found[name] = {"kl_target_model": divergence}
+            continue
+        say(f"scoring {len(drawn[name]):,} records of {name}")
+        found[name] = compare_by_sampling(
+            target_at_target, scores[name], target.log_prob(drawn[name]), model.log_prob(drawn[name]), level
+        )
+    grams = [name for name, model in models.items() if isinstance(model, KGram)]
+    *_, (last, model) = models.items()
+    if last in grams or not grams:
+        return found, None
+    best = max(grams, key=lambda name: float(np.mean(scores[name])))
+    caveat = {"lower_bound": ", a lower bound", "estimate": ", an estimate"}.get(model.likelihood, "")
+    method = f"mean of ln Q({last})/Q({best}) over target records, Student interval{caveat}"
+    return found, sample_mean(scores[last] - scores[best], level, method).widened(_shared_error(model))
+
+
+def _without_likelihood(drawn: Outcomes, held_out: Outcomes, n_outcomes: int, seed: int, level: float) -> Estimates:
+    """What can be said from records alone: of held-out ones against drawn ones."""
+    bounds = divergence_bounds(held_out, drawn, n_outcomes, ("total_variation", "jensen_shannon"), seed, level)
+    found = {f"{name}_bound": bound for name, bound in bounds.items()}
+    if drawn.shape[1] > 1:
+        found["marginal_total_variation"] = marginal_total_variation(held_out, drawn, n_outcomes, seed, level)
+    return found
+
+
+def _claims(evaluation: Evaluation) -> list[str]:
+    claims = []
+    found = evaluation.divergences[evaluation.family]
+    fidelity, gain = found.get("classical_fidelity"), evaluation.gain
+    if "total_variation_bound" in found:
+        claims.append(
+            f"{evaluation.family} has no likelihood: no KL and no fidelity can be given, and a lower bound near zero "
+            "does not say that its law is near. Rare records that it never makes would not show."
+        )
+    if gain is not None:
+        verdict = "better than" if gain.low > 0 else "worse than" if gain.high < 0 else "not distinguishable from"
+        claims.append(f"{evaluation.family} is {verdict} the best k-gram: gain {gain} nats a record.")
+    if fidelity is not None:
+        claims.append(
+            f"Classical fidelity of target and {evaluation.family}: {_cell(fidelity, interval=True)}. It refutes a "
+            f"state and never certifies one: it allows a quantum fidelity up to F_c² = {fidelity.high**2:.4f} and any "
+            "below."
+        )
+    divergence = found.get("kl_target_model")
+    if divergence is not None and divergence.carried_by is not None and divergence.carried_by < _FEW_CARRY:
+        claims.append(
+            f"KL(target‖{evaluation.family}) hangs on few records: {divergence.carried_by} of "
+            f"{divergence.n_records:,} carry half of its variance, so its interval is too narrow."
+        )
+    for source, scores in evaluation.z_scores().items():
+        values = np.abs(list(scores.values()))
+        if len(values):
+            claims.append(
+                f"Observables from {source}: largest |z| = {_z(values.max())} over {len(values)} of them "
+                f"(about {expected_largest(len(values)):.1f} expected where all are right)."
+            )
+    return claims
+
+
+def _z(value: float) -> str:
+    return f"{value:.1f}" if math.isfinite(value) else "∞"
+
+
+def _shared_error(model: Distribution) -> float:
+    return model.log_prob_error if isinstance(model, Model) else 0.0
+
+
+def _caveat(model: Distribution) -> str:
+    return {"exact": "", "lower_bound": ", an upper bound", "estimate": ", an estimate"}.get(model.likelihood, "")
+
+
+def _cell(estimate: Estimate | None, interval: bool = False) -> str:
+    if estimate is None:
+        return "–"
+    return estimate.interval() if interval and estimate.n_records else str(estimate)

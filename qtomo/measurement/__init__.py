@@ -1,0 +1,5 @@
+"""One qubit's measurement: POVM elements, noise, bases, settings, readout calibration."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,189 @@
+"""Local noise before and at the detector, as a change of POVM.
+
+A channel E on a qubit before it is measured equals no channel and the measurement E†(M_a), the sum of
+K† M_a K over Kraus operators K; wrong readout mixes the elements. So noisy records of any state cost what
+clean ones do, and no density matrix is ever made.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from qtomo.config import near_miss
+from qtomo.errors import InputError
+from qtomo.measurement.bases import as_random_bases
+from qtomo.measurement.povm import PAULIS, POVM
+
+__all__ = [
+    "NOISES",
+    "amplitude_damping",
+    "dephasing",
+    "depolarizing",
+    "noisy",
+    "parse_noise",
+    "with_confusion",
+    "with_readout_error",
+]
+
+_TOLERANCE = 1e-9
+_READOUT = "readout"
+
+Kraus = NDArray[np.complex128]
+
+
+def depolarizing(probability: float) -> Kraus:
+    """The qubit is replaced by the maximally mixed state with this probability: (4, 2, 2).
+
+    Raises:
+        InputError: a probability outside [0, 1].
+    """
+    p = _probability(probability, "depolarizing")
+    weights = [1 - 3 * p / 4, p / 4, p / 4, p / 4]
+    return np.stack([math.sqrt(w) * PAULIS[letter] for w, letter in zip(weights, "IXYZ", strict=True)])
+
+
+def dephasing(probability: float) -> Kraus:
+    """Z acts with this probability, so that coherences shrink by 1 - 2p: (2, 2, 2).
+
+    Raises:
+        InputError: a probability outside [0, 1].
+    """
+    p = _probability(probability, "dephasing")
+    return np.stack([math.sqrt(1 - p) * PAULIS["I"], math.sqrt(p) * PAULIS["Z"]])
+
+
+def amplitude_damping(probability: float) -> Kraus:
+    """|1> decays to |0> with this probability: (2, 2, 2).
+
+    Raises:
+        InputError: a probability outside [0, 1].
+    """
+    p = _probability(probability, "amplitude-damping")
+    stay = np.diag([1, math.sqrt(1 - p)]).astype(np.complex128)
+    return np.stack([stay, math.sqrt(p) * np.array([[0, 1], [0, 0]], dtype=np.complex128)])
+
+
+#: Channels by the name the command line knows, each made from one probability.
+NOISES: dict[str, Callable[[float], Kraus]] = {
+    "depolarizing": depolarizing,
+    "dephasing": dephasing,
+    "amplitude-damping": amplitude_damping,
+}
+
+
+def noisy(povm: POVM, kraus: ArrayLike, n_sites: int, sites: Sequence[int] | None = None) -> POVM:
+    """The measurement that `povm` is after a channel has acted on its qubits.
+
+    Args:
+        povm: the measurement of `n_sites` qubits.
+        kraus: Kraus operators (operators, 2, 2).
+        n_sites: N.
+        sites: the qubits that the channel acts on; all where not given.
+
+    Raises:
+        InputError: operators that do not preserve the trace or have another shape, or a site outside the chain.
+    """
+    operators = np.asarray(kraus, dtype=np.complex128)
+    if operators.ndim != 3 or operators.shape[1:] != (2, 2) or not np.isfinite(operators).all():
+        raise InputError(f"Kraus operators have shape {operators.shape}, expected finite (operators, 2, 2)")
+    excess = np.abs(np.einsum("kji,kjl->il", operators.conj(), operators) - np.eye(2)).max()
+    if excess > _TOLERANCE:
+        raise InputError(f"Kraus operators do not preserve the trace: the sum of K†K is off 1 by {excess:.3g}")
+
+    def pulled_back(elements: NDArray[np.complex128]) -> NDArray[np.complex128]:
+        moved: NDArray[np.complex128] = np.einsum("kji,...ajl,klm->...aim", operators.conj(), elements, operators)
+        return 0.5 * (moved + moved.conj().swapaxes(-1, -2))  # Hermitian to the last bit
+
+    return povm.changed(pulled_back, n_sites, sites)
+
+
+def with_confusion(povm: POVM, confusion: ArrayLike, n_sites: int, sites: Sequence[int] | None = None) -> POVM:
+    """The measurement that `povm` is when outcome b is read as a with probability `confusion[a, b]`.
+
+    Raises:
+        InputError: not (K, K), a negative entry, or a column that does not sum to 1.
+    """
+    matrix = np.asarray(confusion, dtype=np.float64)
+    k = povm.n_outcomes
+    if matrix.shape != (k, k):
+        raise InputError(f"a confusion matrix has shape {matrix.shape}, expected ({k}, {k}) for POVM '{povm.name}'")
+    if not np.isfinite(matrix).all() or matrix.min() < 0:
+        raise InputError("a confusion matrix holds an entry that is not a probability")
+    sums = matrix.sum(axis=0)
+    worst = int(np.abs(sums - 1).argmax())
+    if abs(sums[worst] - 1) > _TOLERANCE:
+        raise InputError(f"column {worst} of a confusion matrix sums to {sums[worst]:.6g}, expected 1")
+    return povm.changed(lambda elements: np.einsum("ab,...bij->...aij", matrix, elements), n_sites, sites)
+
+
+def with_readout_error(
+    povm: POVM, zero_as_one: float, one_as_zero: float, n_sites: int, sites: Sequence[int] | None = None
+) -> POVM:
+    """The measurement that `povm` is when the bit is misread before it becomes an outcome.
+
+    Bit 0 of a basis is its outcome along the POVM's own pole: |0>, |+>, |+i> for Pauli-4 and Pauli-6.
+
+    Raises:
+        InputError: a probability outside [0, 1], or a POVM that measures no bit, such as SIC.
+    """
+    p0, p1 = (_probability(value, "readout") for value in (zero_as_one, one_as_zero))
+    flip = np.array([[1 - p0, p0], [p1, 1 - p1]])
+
+    def misread(elements: NDArray[np.complex128]) -> NDArray[np.complex128]:
+        return np.stack([_misread(site, flip, povm.name) for site in elements.reshape(-1, *elements.shape[-3:])])
+
+    if povm.n_sites is None and sites is None:
+        return POVM(misread(povm.elements)[0], povm.name)
+    return povm.changed(misread, n_sites, sites)
+
+
+def _misread(elements: NDArray[np.complex128], flip: NDArray[np.float64], name: str) -> NDArray[np.complex128]:
+    bases = as_random_bases(elements)
+    if bases is None:
+        raise InputError(f"readout error: POVM '{name}' measures no bit in a basis; give it as a confusion matrix")
+    return replace(bases, labels=np.einsum("sr,bra->bsa", flip, bases.labels)).elements()
+
+
+def parse_noise(povm: POVM, texts: Sequence[str], n_sites: int) -> POVM:
+    """The measurement after channels written as NAME:PROBABILITY or NAME:PROBABILITY@SITE,SITE.
+
+    The first acts first on the state. `readout:P` or `readout:P0/P1` acts last, wherever it stands: 0 is read as 1
+    with probability P0, 1 as 0 with P1. The name of the result tells them all.
+
+    Raises:
+        InputError: an unknown name (tells the near miss), no probability, or a site outside the chain.
+    """
+    name = povm.name
+    last = [text for text in texts if text.startswith(_READOUT)]
+    for text in [*last, *(text for text in reversed(texts) if text not in last)]:
+        povm = _with_noise(povm, text, n_sites)
+    return POVM(povm.elements, " after ".join([name, *reversed(texts)])) if texts else povm
+
+
+def _with_noise(povm: POVM, text: str, n_sites: int) -> POVM:
+    head, at, places = text.partition("@")
+    name, _, strength = head.partition(":")
+    known = [*NOISES, _READOUT]
+    if name not in known:
+        raise InputError(f"noise '{text}': unknown channel '{name}'{near_miss(name, known)}")
+    try:
+        probabilities = [float(part) for part in strength.split("/")]
+        sites = [int(place) for place in places.split(",")] if at else None
+    except ValueError:
+        raise InputError(f"noise '{text}': expected NAME:PROBABILITY or NAME:PROBABILITY@SITE,SITE") from None
+    if len(probabilities) > (2 if name == _READOUT else 1):
+        raise InputError(f"noise '{text}': {len(probabilities)} probabilities are too many")
+    if name == _READOUT:
+        return with_readout_error(povm, probabilities[0], probabilities[-1], n_sites, sites)
+    return noisy(povm, NOISES[name](probabilities[0]), n_sites, sites)
+
+
+def _probability(value: float, name: str) -> float:
+    if not 0 <= value <= 1:
+        raise InputError(f"{name}: probability is {value}, expected 0 to 1")
+    return value

@@ -1,0 +1,64 @@
+"""A generative adversarial network that infers its latents: generator and encoder against one critic of pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from qtomo.models.gan.gan import GAN, GANConfig, perceptron_critic
+
+__all__ = ["BiGAN", "BiGANConfig"]
+
+
+class BiGANConfig(GANConfig):
+    """Settings of a bidirectional network."""
+
+    #: A game that is the same from both sides.
+    loss: Literal["saturating", "non_saturating", "wasserstein"] = "non_saturating"
+    #: The critic of pairs is a perceptron, and so is what is inferred from a whole record.
+    generator: Literal["perceptron"] = "perceptron"
+    critic: Literal["perceptron"] = "perceptron"
+    latent_size: int = Field(8, ge=1)
+
+
+class BiGAN(GAN):
+    """Pairs (a, E(a)) of records against pairs (G(z), z) of noise (arXiv 1605.09782, eq. 3; arXiv 1606.00704).
+
+    At the optimum both have one law, so that E inverts G.
+    """
+
+    Config = BiGANConfig
+    config: BiGANConfig
+
+    def __init__(self, n_sites: int, n_outcomes: int, config: BiGANConfig) -> None:
+        super().__init__(n_sites, n_outcomes, config)
+        hidden = config.hidden_size
+        self.encoder = nn.Sequential(
+            nn.Linear(n_sites * n_outcomes, hidden),
+            nn.LeakyReLU(0.2),
+            nn.Linear(hidden, hidden),
+            nn.LeakyReLU(0.2),
+            nn.Linear(hidden, config.latent_size),
+        )
+
+    def encode(self, outcomes: Tensor) -> Tensor:
+        """E(a): (batch, n_sites) outcomes to (batch, latent_size)."""
+        found: Tensor = self.encoder(self._one_hot(outcomes))
+        return found
+
+    def _new_critic(self) -> nn.Sequential:
+        return perceptron_critic(self.n_sites * self.n_outcomes + self.config.latent_size, self.config.hidden_size)
+
+    def _seen_of_real(self, real: Tensor) -> Tensor:
+        return torch.cat([real, self.encoder(real)], dim=1)
+
+    def _seen_of_fake(self, fake: Tensor, noise: Tensor) -> Tensor:
+        return torch.cat([fake, noise], dim=1)
+
+    def _move(self, critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, log_prob: Tensor) -> Tensor:
+        """The game is the same from both sides: the encoder's pairs gain by a low score as generated ones by a high."""
+        return super()._move(critic, real, fake, log_prob) + self.game.generator(-critic(real))

@@ -1,0 +1,5 @@
+"""From records to the state: linear inversion, maximum likelihood, tensor networks."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,2 @@
+from .dense import Reconstruction as Reconstruction
+from .dense import reconstruct as reconstruct

@@ -1,0 +1,17 @@
+from .file.reader import RecordFile as RecordFile
+from .file.reader import split as split
+from .file.schema import Target as Target
+from .file.shards import join_shards as join_shards
+from .file.shards import shard_path as shard_path
+from .file.state_file import read_povm as read_povm
+from .file.state_file import read_state as read_state
+from .file.state_file import write_state as write_state
+from .file.writer import write_records as write_records
+from .records import Records as Records
+from .records import checked_records as checked_records
+from .records import distinct_rows as distinct_rows
+from .simulation import Progress as Progress
+from .simulation import Shard as Shard
+from .simulation import draw_blocks as draw_blocks
+from .simulation import option_name as option_name
+from .simulation import simulate as simulate

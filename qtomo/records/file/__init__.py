@@ -1,0 +1,1 @@
+"""The record file: schema, reader, writer, shards and state files."""

@@ -1,0 +1,174 @@
+"""States in files: our own HDF5, the target of a record file, or a plain NumPy array."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from qtomo import __version__
+from qtomo.errors import InputError
+from qtomo.files import check_absent
+from qtomo.measurement.povm import POVM
+from qtomo.records.file.hdf5 import CheckedFile, first_line, text
+from qtomo.records.file.reader import RecordFile
+from qtomo.records.file.schema import FORMAT
+from qtomo.records.file.writer import open_new, set_text, write_checked
+from qtomo.states.density import LARGEST_DENSITY, DensityMatrix
+from qtomo.states.lpdo import LPDO
+from qtomo.states.mps import MPS
+from qtomo.states.state import State
+
+__all__ = ["STATE_FORMAT", "read_array", "read_povm", "read_state", "state_of_array", "write_state"]
+
+STATE_FORMAT = "qtomo-state"
+_VERSION = 1
+_LARGEST_SITES = 100_000
+_LARGEST_ANCILLAS = 8
+_NORM = 1e-6  # by which a norm may be off 1
+_LARGEST_ARRAY = 4 ** (LARGEST_DENSITY + 1)
+
+
+def write_state(path: str | os.PathLike[str], state: State, overwrite: bool = False) -> Path:
+    """A state as HDF5: attributes `format` and `version`, and `/tensors/0...` or `/density_matrix`.
+
+    An LPDO has the tensors of its purification and the attribute `ancillas`.
+
+
+    Raises:
+        InputError: the path exists and `overwrite` is false, or cannot be written.
+    """
+    path = check_absent(path, overwrite)
+    with open_new(path) as (file, _):
+        set_text(file, "format", STATE_FORMAT)
+        file.attrs["version"] = _VERSION
+        set_text(file, "creator", f"qtomo {__version__}")
+        file.attrs["n_sites"] = state.n_sites
+        if isinstance(state, DensityMatrix):
+            write_checked(file, "density_matrix", state.matrix, compression="gzip")
+        else:
+            if isinstance(state, LPDO):
+                file.attrs["ancillas"] = state.ancillas
+            chain = state.purification if isinstance(state, LPDO) else state
+            for site, tensor in enumerate(chain.tensors):
+                write_checked(file, f"tensors/{site}", tensor)
+    return path
+
+
+class _StateFile(CheckedFile):
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        super().__init__(path, "state file", STATE_FORMAT)
+
+    def _read_header(self) -> None:
+        if self._file.attrs.get("version") != _VERSION:
+            raise self.error(f"state file of version {self._file.attrs.get('version')}, expected {_VERSION}")
+        n_sites = int(self._file.attrs.get("n_sites", 0))
+        if not 1 <= n_sites <= _LARGEST_SITES:
+            raise self.error(f"attribute n_sites is {n_sites}, expected 1 to {_LARGEST_SITES}")
+        try:
+            self.state: State
+            if "density_matrix" in self._file:
+                self.state = DensityMatrix(self.square("density_matrix", n_sites))
+            elif "ancillas" in self._file.attrs:
+                ancillas = int(self._file.attrs["ancillas"])
+                if not 0 <= ancillas <= _LARGEST_ANCILLAS:
+                    raise self.error(f"attribute ancillas is {ancillas}, expected 0 to {_LARGEST_ANCILLAS}")
+                self.state = LPDO(MPS(self.tensors("tensors", n_sites * (1 + ancillas))), ancillas)
+            else:
+                self.state = MPS(self.tensors("tensors", n_sites))
+        except InputError as error:
+            known = str(error).startswith(f"{self.path}: ")
+            raise error if known else self.error(str(error)) from None
+
+
+def read_state(path: str | os.PathLike[str]) -> State:
+    """A state from a file: ours (`write_state`), a record file's target, or a .npy array.
+
+    An array is a ket (2**N,) or a density matrix (2**N, 2**N), site 0 its slowest index, as QuTiP's `full()` gives.
+
+    Raises:
+        InputError: another kind of file, or no state.
+    """
+    path = Path(path)
+    if path.suffix == ".npy":
+        array = read_array(path)
+        try:
+            return state_of_array(array)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+    if _format(path) == FORMAT:
+        with RecordFile(path) as file:
+            if file.target is None:
+                raise file.error("/target: missing, expected the state to read")
+            return file.target.state()
+    with _StateFile(path) as state_file:
+        return state_file.state
+
+
+def state_of_array(array: NDArray[Any]) -> State:
+    """A state from numbers: a ket (2**N,) or (2**N, 1), or a density matrix (2**N, 2**N), site 0 its slowest index.
+
+    Raises:
+        InputError: another shape, numbers that are not finite, or a norm or trace that is not 1: nothing is normalised.
+    """
+    if array.ndim == 2 and array.shape[0] == 1 and array.shape[1] > 1:
+        raise InputError(f"an array of shape {array.shape} is a bra, expected a ket of shape ({array.shape[1]},)")
+    if array.ndim == 2 and array.shape[1] > 1:
+        return DensityMatrix(array)
+    if array.ndim not in (1, 2):
+        raise InputError(f"an array of shape {array.shape}, expected a ket (2**N,) or a density matrix (2**N, 2**N)")
+    if not np.isfinite(array).all():
+        raise InputError("a ket holds entries that are not finite numbers")
+    norm = float(np.linalg.norm(array))
+    if abs(norm - 1) > _NORM:
+        total = float(np.real(array).sum())
+        positive = np.isrealobj(array) and array.min() >= 0
+        hint = "; its entries sum to 1, as probabilities do" if positive and abs(total - 1) < _NORM else ""
+        raise InputError(f"a ket of norm {norm:.6g}, expected 1{hint}")
+    return MPS.from_statevector(array.ravel())
+
+
+def read_povm(path: str | os.PathLike[str]) -> POVM:
+    """A POVM from a file: that of a record file, or a .npy array (K, 2, 2) or (N, K, 2, 2).
+
+    Raises:
+        InputError: another kind of file, or no POVM.
+    """
+    path = Path(path)
+    if path.suffix != ".npy":
+        with RecordFile(path) as file:
+            return file.povm
+    try:
+        return POVM(read_array(path), path.stem)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def read_array(path: Path) -> NDArray[Any]:
+    """The numbers of a .npy file, never more than a density matrix of 12 qubits has.
+
+    Raises:
+        InputError: not such a file.
+    """
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        if array.dtype.kind not in "iufc" or array.size > _LARGEST_ARRAY:
+            expected = f"numbers, at most {_LARGEST_ARRAY:,}"
+            raise InputError(f"{path}: an array of {array.dtype} {array.shape}, expected {expected}")
+        return np.array(array)
+    except (OSError, ValueError, EOFError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: not a readable .npy file ({first_line(error)})") from None
+
+
+def _format(path: Path) -> str:
+    try:
+        with h5py.File(path, "r") as file:
+            return text(file.attrs.get("format"))
+    except OSError:
+        return ""

@@ -1,0 +1,361 @@
+"""What a file of ours holds, at a glance, and what to do with it next."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from qtomo.distribution import LOST
+from qtomo.errors import InputError
+from qtomo.records.file.hdf5 import text
+from qtomo.records.file.reader import RecordFile
+from qtomo.records.file.schema import FORMAT
+from qtomo.records.file.state_file import STATE_FORMAT, read_state
+from qtomo.states.density import LARGEST_DENSITY, DensityMatrix
+from qtomo.states.mps import MPS
+from qtomo.statistics.estimate import plus_minus
+from qtomo.training.sweep.folder import PLAN, is_sweep
+
+__all__ = ["Summary", "sparkline", "summarize"]
+
+_BARS = "▁▂▃▄▅▆▇█"
+_WIDEST = 60  # columns of a drawing
+_DRAWN_ROWS = 100_000
+_DRAWN_OUTCOMES = 8
+_LARGEST_JSON = 64 * 2**20
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a file holds. Prints as lines; `to_dict` has everything but the drawing.
+
+    Args:
+        kind: what the file is, in words.
+        facts: by name.
+        drawing: lines of text.
+        uses: commands that can use the file, complete but for names in capitals.
+    """
+
+    kind: str
+    facts: dict[str, Any]
+    drawing: list[str] = field(default_factory=list)
+    uses: list[str] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Kind, facts and uses, as plain values for JSON."""
+        return {"kind": self.kind, **self.facts, "uses": self.uses}
+
+    def __str__(self) -> str:
+        width = max(map(len, self.facts))
+        facts = [f"{name.ljust(width)}  {value}" for name, value in self.facts.items()]
+        parts = [facts, self.drawing, ["What now:", *(f"  {use}" for use in self.uses)] if self.uses else []]
+        return "\n\n".join("\n".join(part) for part in parts if part)
+
+
+def summarize(path: str | os.PathLike[str]) -> Summary:
+    """Look a file or folder of ours through.
+
+    Record file, state file, .npy state, run folder, sweep folder, or the JSON of an evaluation, a verification, a
+    comparison or a plan. Of a record file every outcome is read and compared with the checksum.
+
+    Raises:
+        InputError: damaged, or none of these.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"{path}: no such file, expected one of qtomo's files or a run folder")
+    if path.is_dir():
+        return _sweep(path) if is_sweep(path) else _run(path)
+    if path.suffix == ".npy":
+        return _state(path)
+    if h5py.is_hdf5(path):
+        return _hdf5(path)
+    if path.suffix == ".json":
+        return _json(path)
+    known = "a record file, a state (HDF5 or .npy), a run or sweep folder, or a .json of ours"
+    raise InputError(
+        f"{path}: none of qtomo's files, expected {known}; if it holds a laboratory's records, look at it with "
+        f"qtomo import FORMAT {shlex.quote(str(path))} --dry-run (formats: qtomo import --help)"
+    )
+
+
+def sparkline(values: Sequence[float], low: float | None = None, high: float | None = None) -> str:
+    """A bar a value, on one line; neighbours are averaged where there are more than fit.
+
+    Args:
+        values: what to draw; one that is not finite leaves a gap.
+        low: value of the lowest bar, the least by default.
+        high: value of the highest bar, the largest by default.
+    """
+    shown = np.array([part.mean() for part in np.array_split(np.asarray(values, float), min(len(values), _WIDEST))])
+    finite = shown[np.isfinite(shown)]
+    if not finite.size:
+        return " " * len(shown)
+    low = float(finite.min()) if low is None else low
+    high = float(finite.max()) if high is None else high
+    span = high - low if high > low else 1.0
+    steps = np.clip(np.nan_to_num((shown - low) / span) * (len(_BARS) - 1) + 0.5, 0, len(_BARS) - 1).astype(int)
+    return "".join(_BARS[step] if np.isfinite(value) else " " for step, value in zip(steps, shown, strict=True))
+
+
+def _hdf5(path: Path) -> Summary:
+    try:
+        with h5py.File(path, "r") as file:
+            found = text(file.attrs.get("format"))
+    except OSError:
+        found = FORMAT  # the reader says what is damaged
+    if found == STATE_FORMAT:
+        return _state(path)
+    if found != FORMAT:
+        name = f"format '{found}'" if found else "no attribute 'format'"
+        raise InputError(
+            f"{path}: HDF5 file of another program ({name}), expected '{FORMAT}' or '{STATE_FORMAT}'; read its records "
+            f"with qtomo import hdf5 {shlex.quote(str(path))} --outcomes /DATASET --dry-run"
+        )
+    return _records(path)
+
+
+def _records(path: Path) -> Summary:
+    with RecordFile(path) as file:
+        n_lost = file.check()
+        facts = {
+            "file": str(path),
+            "records": file.n_records,
+            "lost outcomes": n_lost,
+            "qubits": file.n_sites,
+            "outcomes": file.n_outcomes,
+            **({"settings": f"recorded per shot, {file.design}"} if file.has_settings else {}),
+            "povm": file.povm.name + ("" if file.povm.is_complete else " (not informationally complete)"),
+            "target": file.target.describe() if file.target else "none",
+            "seed": file.seed if file.seed is not None else "unknown",
+            "creator": file.creator,
+            "command": file.command,
+            "sha256": f"{file.sha256} (holds)",
+        }
+        n_drawn = min(file.n_records, _DRAWN_ROWS)
+        drawn = file.rows(0, n_drawn)
+        name, which = shlex.quote(str(path)), "" if file.target else " --target TARGET"
+        uses = [f"qtomo verify {name}{which}", f"qtomo train {name} --output RUN", f"qtomo compare {name} OTHER.h5"]
+        if file.n_sites <= LARGEST_DENSITY:
+            uses.append(f"qtomo reconstruct {name} --output STATE.h5")
+        if file.target:
+            uses.append(f"qtomo simulate state --file {name} --output NEW.h5")
+        return Summary("record file", facts, _shares(drawn, file.n_outcomes), uses)
+
+
+def _shares(outcomes: Any, n_outcomes: int) -> list[str]:
+    """How often each outcome came at each qubit, a line an outcome."""
+    valid = np.maximum(1, (outcomes != LOST).sum(axis=0))
+    n_shown = min(n_outcomes, _DRAWN_OUTCOMES)
+    shares = np.array([(outcomes == outcome).sum(axis=0) / valid for outcome in range(n_shown)])
+    top = float(shares.max())
+    of = f" of the first {len(outcomes):,} records" if len(outcomes) == _DRAWN_ROWS else ""
+    lines = [f"How often each outcome came, qubit 0 leftmost, bars from 0 to {top:.2f}{of}:"]
+    for outcome, row in enumerate(shares):
+        lines.append(f"  {outcome}  {sparkline(row, 0.0, top)}  {row.min():.3f} to {row.max():.3f}")
+    if n_shown < n_outcomes:
+        lines.append(f"  … {n_outcomes - n_shown} more outcomes")
+    return lines
+
+
+def _state(path: Path) -> Summary:
+    state = read_state(path)
+    facts: dict[str, Any] = {"file": str(path), "qubits": state.n_sites}
+    drawing = []
+    if isinstance(state, DensityMatrix):
+        facts["state"] = "density matrix"
+        facts["purity"] = float(np.real(np.vdot(state.matrix, state.matrix)))
+    else:
+        bonds = state.bond_dims
+        mixed = "mixed, a locally purified density operator"
+        facts["state"] = "pure, a matrix-product state" if isinstance(state, MPS) else mixed
+        facts["bond dimension"] = max(bonds, default=1)
+        if bonds:
+            drawing = ["Bond dimensions, from left to right:", f"  {sparkline(bonds, 0)}"]
+    name = shlex.quote(str(path))
+    uses = [f"qtomo simulate state --file {name} --output records.h5", f"qtomo verify RECORDS.h5 --target {name}"]
+    return Summary("state", facts, drawing, uses)
+
+
+def _run(path: Path) -> Summary:
+    from qtomo.training.run import Run  # and with it torch, which other files do not need
+
+    run = Run(path)
+    progress = run.progress
+    name = shlex.quote(str(path))
+    facts = {
+        "run": str(path),
+        "family": run.config.model["family"],
+        "likelihood": run.model.likelihood,
+        "parameters": run.model.n_parameters,
+        "qubits": run.config.records.n_sites,
+        "outcomes": run.config.records.n_outcomes,
+        "records": run.config.records.file,
+        "epochs": f"{progress.epoch} of {run.config.training.epochs}",
+        "finished": progress.finished,
+        "evaluated": run.folder.evaluation.is_file(),
+        "best validation loss": f"{progress.best_loss:.6g} {run.model.validation_unit} (epoch {progress.best_epoch})",
+    }
+    losses = [float(entry.get("validation_loss", np.nan)) for entry in progress.history]
+    drawing = []
+    if losses:
+        drawing = ["Validation loss, epoch by epoch:", f"  {sparkline(losses)}  {losses[0]:.6g} to {losses[-1]:.6g}"]
+    if not progress.finished:
+        return Summary("run folder", facts, drawing, [f"qtomo train --resume {name}"])
+    uses = [
+        f"qtomo evaluate {name}",
+        f"qtomo report {name} --output report.html",
+        f"qtomo sample {name} --output learned.h5",
+        f"qtomo compare {name} OTHER",
+    ]
+    return Summary("run folder", facts, drawing, uses)
+
+
+def _sweep(path: Path) -> Summary:
+    from qtomo.training.sweep.trials import SweepPlan
+
+    plan = SweepPlan.load(path / PLAN)
+    found = path / "trials.json"
+    with _reading(found):
+        trials = _load(found)["trials"] if found.is_file() else []
+        losses = [np.nan if trial["loss"] is None else float(trial["loss"]) for trial in trials]
+        best = int(np.nanargmin(losses)) if np.isfinite(losses).any() else None
+    facts = {
+        "sweep": str(path),
+        "family": plan.model["family"],
+        "varied": ", ".join(plan.space),
+        "trials": f"{len(trials)} of {plan.sweep.trials}",
+        "failed": int(np.isnan(losses).sum()) if losses else 0,
+        "best validation loss": "none" if best is None else f"{losses[best]:.6g}, trial {best:04d}",
+    }
+    drawing = ["Best validation loss of each trial:", f"  {sparkline(losses)}"] if losses else []
+    name = shlex.quote(str(path))
+    if len(trials) < plan.sweep.trials or best is None:
+        return Summary("sweep folder", facts, drawing, [f"qtomo train --resume {name}"])
+    uses = [
+        f"qtomo evaluate {shlex.quote(str(path / 'trials' / f'{best:04d}'))}",
+        f"qtomo train RECORDS.h5 --config {shlex.quote(str(path / 'best.toml'))} --output RUN",
+    ]
+    return Summary("sweep folder", facts, drawing, uses)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn what a damaged JSON of ours raises into one message."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise InputError(f"{path}: damaged ({type(error).__name__} {error}); make it again") from None
+
+
+def _load(path: Path) -> dict[str, Any]:
+    """A JSON object from a file of bounded size."""
+    if path.stat().st_size > _LARGEST_JSON:
+        raise InputError(f"{path}: larger than {_LARGEST_JSON // 2**20} MiB, expected a JSON of qtomo")
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not readable as JSON ({error})") from None
+    if not isinstance(value, dict):
+        raise InputError(f"{path}: JSON of a {type(value).__name__}, expected an object that qtomo wrote")
+    return value
+
+
+def _json(path: Path) -> Summary:
+    value = _load(path)
+    for key, describe in _JSON_KINDS.items():
+        if key in value:
+            with _reading(path):
+                return describe(path, value)
+    raise InputError(f"{path}: JSON of no kind that qtomo writes, expected one of {', '.join(_JSON_KINDS)} in it")
+
+
+def _verification(path: Path, value: dict[str, Any]) -> Summary:
+    sites = [float(site["value"]) for site in value["map"]["sites"]]
+    faults = [str(fault["description"]) for fault in value["faults"]] if value["explains"] else []
+    facts = {
+        "file": str(path),
+        "verdict": str(value["verdict"]),
+        "headline": str(value["headline"]),
+        "faults": "; ".join(faults) or "none named",
+        "of": str(value["file"]),
+        "records": int(value["n_records"]),
+        "target": str(value["target"]),
+        "alpha": float(value["alpha"]),
+    }
+    drawing = []
+    if sites:
+        drawing = [
+            f"Strength of {value['map']['fault']}, qubit 0 leftmost, bars from 0 to {max(sites):.2g}:",
+            f"  {sparkline(sites, 0.0)}  largest at qubit {int(np.argmax(sites))}",
+        ]
+    drawing += [f"  • {claim}" for claim in map(str, value["claims"])]
+    uses = [
+        f"qtomo report {shlex.quote(str(path))} --output report.html",
+        f"qtomo verify {shlex.quote(str(value['file']))} --figure map.png",
+    ]
+    return Summary("verification", facts, drawing, uses)
+
+
+def _evaluation(path: Path, value: dict[str, Any]) -> Summary:
+    family = str(value["family"])
+    facts: dict[str, Any] = {
+        "file": str(path),
+        "of": str(value["run"]),
+        "family": family,
+        "target": str(value["target"]) or "none",
+    }
+    gain = value["gain_over_best_baseline"]
+    if gain:
+        facts["gain over k-grams"] = f"{plus_minus(gain['value'], gain['standard_error'])} nats a record"
+    drawing: list[str] = []
+    found = value["divergences"]
+    for key, label in (("kl_target_model", "KL(target‖model)"), ("validation_loss", "validation loss")):
+        rows = {name: each[key] for name, each in found.items() if each.get(key)}
+        if rows and not drawing:
+            top = max(float(row["value"]) for row in rows.values())
+            drawing.append(f"{label}, nats a record:")
+            for name, row in rows.items():
+                bar = "█" * max(0, round(30 * float(row["value"]) / top)) if top > 0 else ""
+                drawing.append(f"  {name:10} {bar or '▏'} {_said(row)}")
+    drawing += [f"  • {claim}" for claim in map(str, value["claims"])]
+    run = shlex.quote(str(value["run"]))
+    return Summary("evaluation", facts, drawing, [f"qtomo report {run} --output report.html"])
+
+
+def _said(estimate: dict[str, Any]) -> str:
+    """A stored estimate with its error, which a sum over all outcomes does not have."""
+    if estimate["standard_error"] == 0:
+        return f"{estimate['value']:.4g} (exact sum)"
+    return plus_minus(estimate["value"], estimate["standard_error"])
+
+
+def _comparison(path: Path, value: dict[str, Any]) -> Summary:
+    entries = value["entries"]
+    facts = {"file": str(path), "target": str(value["target"]) or "none", "distributions": ", ".join(entries)}
+    drawing = [f"  • {note}" for note in map(str, value["notes"])]
+    return Summary("comparison", facts, drawing, [])
+
+
+def _trials(path: Path, value: dict[str, Any]) -> Summary:
+    return _sweep(path.parent)
+
+
+#: By a key that only this kind has.
+_JSON_KINDS: dict[str, Callable[[Path, dict[str, Any]], Summary]] = {
+    "verdict": _verification,
+    "gain_over_best_baseline": _evaluation,
+    "entries": _comparison,
+    "trials": _trials,
+}

@@ -1,0 +1,114 @@
+"""One self-contained HTML file of what is known of runs, or of a verification."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from qtomo.errors import InputError
+from qtomo.files import check_absent, disk_errors, write_atomic
+from qtomo.reporting.layout import Page, render
+from qtomo.reporting.results import read_verification, stored_or_new
+from qtomo.reporting.run_page import run_page
+from qtomo.reporting.style import FORMATS, save_figure
+from qtomo.reporting.verification_page import verification_page
+from qtomo.training.run import Run
+
+__all__ = ["page_of", "write_report"]
+
+Say = Callable[[str], None]
+
+
+def write_report(
+    sources: Sequence[str | os.PathLike[str]],
+    output: str | os.PathLike[str],
+    records: str | os.PathLike[str] | None = None,
+    n_samples: int = 20_000,
+    seed: int = 0,
+    level: float = 0.95,
+    figure_format: str | None = None,
+    overwrite: bool = False,
+    say: Say | None = None,
+    device: str = "cpu",
+    allow_estimates: bool = False,
+) -> Page:
+    """Write the report of runs, or of a verification, to one HTML file, and return what it holds.
+
+    A run without an evaluation of its weights, records and these options is evaluated first.
+
+    Args:
+        sources: run folders, or the JSON file of one verification.
+        output: the file; it needs no other file and no network.
+        records: where the runs' record file is now, if it has moved.
+        n_samples: fresh records of each distribution, where a run is evaluated.
+        seed: of that evaluation.
+        level: confidence level of its intervals.
+        figure_format: `pdf`, `png` or `svg`: save each figure also as a file, in a folder of the output's name.
+        overwrite: replace what is there.
+        say: called with a line about what is being done.
+        device: where exact states are sampled and scored.
+        allow_estimates: give KL also where a likelihood is only estimated.
+
+    Raises:
+        InputError: no source, something else than runs or a verification, a bad one, or an output that
+            may not be written.
+    """
+    path = check_absent(output, overwrite)
+    if figure_format is not None and figure_format not in FORMATS:
+        raise InputError(f"figure format '{figure_format}', expected {', '.join(FORMATS)}")
+    folder = path.with_name(f"{path.stem}-figures")
+    if figure_format is not None and folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: is a file, expected a folder for the figures or nothing")
+    page = page_of(sources, records, n_samples, seed, level, say, device, allow_estimates)
+    if figure_format is not None:
+        with disk_errors(folder):
+            folder.mkdir(exist_ok=True)
+        for drawing in page.drawings():
+            if drawing.figure is not None:
+                save_figure(drawing.figure, folder / f"{drawing.name}.{figure_format}")
+    write_atomic(path, render(page))
+    return page
+
+
+def page_of(
+    sources: Sequence[str | os.PathLike[str]],
+    records: str | os.PathLike[str] | None = None,
+    n_samples: int = 20_000,
+    seed: int = 0,
+    level: float = 0.95,
+    say: Say | None = None,
+    device: str = "cpu",
+    allow_estimates: bool = False,
+) -> Page:
+    """What `write_report` writes.
+
+    Raises:
+        InputError: as there.
+    """
+    if not sources:
+        raise InputError("nothing to report on, expected run folders, or the JSON file of a verification")
+    files = [source for source in sources if Path(source).is_file()]
+    if files:
+        if len(sources) > 1:
+            raise InputError(f"{files[0]}: a file among {len(sources)}, expected run folders, or one file alone")
+        if Path(files[0]).suffix != ".json":
+            raise InputError(f"{files[0]}: expected the JSON file that qtomo verify writes: verify records first")
+        return verification_page(read_verification(files[0]))
+    judged = {
+        name: (run, stored_or_new(run, records, n_samples, seed, level, say, device, allow_estimates))
+        for name, run in _named([Run(source) for source in sources]).items()
+    }
+    return run_page(judged, records)
+
+
+def _named(runs: list[Run]) -> dict[str, Run]:
+    """Runs by the name of their folder, or by its path where several have that name."""
+    names = [run.folder.path.absolute().name for run in runs]
+    named: dict[str, Run] = {}
+    for run, name in zip(runs, names, strict=True):
+        key = name if names.count(name) == 1 else str(run.folder.path)
+        if key in named:
+            raise InputError(f"{run.folder.path}: given twice")
+        named[key] = run
+    return named

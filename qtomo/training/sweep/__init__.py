@@ -1,0 +1,1 @@
+"""Sweeps of a model's settings."""

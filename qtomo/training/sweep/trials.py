@@ -1,0 +1,345 @@
+"""Sweep a model's settings: train with many, each time where the results so far say it is worth trying.
+
+A sweep folder has `sweep.toml` (enough to run it again), a run folder a trial under `trials/`, and, after each trial,
+`trials.json` (all of them) and `best.toml` (the best settings, for `qtomo train --config`). There is no other state:
+an interrupted sweep reads its trials back from their folders.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from pydantic import Field
+
+from qtomo.config import Config
+from qtomo.errors import Diverged, InputError
+from qtomo.files import atomic_folder, write_atomic
+from qtomo.models.registry import FAMILIES
+from qtomo.parallel import world
+from qtomo.records.file.reader import RecordFile
+from qtomo.training.checkpoint import Progress
+from qtomo.training.config import RecordsConfig, TrainingConfig, check_sections, merge_settings, read_toml
+from qtomo.training.launch import describe_records, plan_run, resume
+from qtomo.training.loop import stop_flag
+from qtomo.training.run import Run, RunFolder, open_records
+from qtomo.training.sweep.choice import corners, propose, require_optuna
+from qtomo.training.sweep.folder import PLAN, is_sweep
+from qtomo.training.sweep.search_space import Choices, Range, Settings, read_space, with_options
+
+__all__ = ["Sweep", "SweepConfig", "SweepPlan", "SweepReport", "Trial", "is_sweep", "resume_sweep", "run_sweep"]
+
+
+#: Called as report(trials_done, n_trials, progress, total_steps) after each step of the trial under way.
+SweepReport = Callable[[Sequence["Trial"], int, Progress, int], None]
+
+
+class SweepConfig(Config):
+    """Settings of the search."""
+
+    #: Trainings in all.
+    trials: int = Field(20, ge=1)
+    #: Every proposal is a function of it and of the trials before.
+    seed: int = Field(0, ge=0, lt=2**63)
+    #: Random trials before the search is guided.
+    startup: int = Field(10, ge=1)
+
+
+class SweepPlan(Config):
+    """All of `sweep.toml`."""
+
+    records: RecordsConfig
+    model: dict[str, Any]
+    training: TrainingConfig
+    sweep: SweepConfig
+    #: By option, such as `training.learning_rate`.
+    space: dict[str, Range | Choices]
+
+    @property
+    def settings(self) -> dict[str, dict[str, Any]]:
+        """Sections `model` and `training`, which a trial changes in the options of the space."""
+        return {"model": self.model, "training": self.training.model_dump()}
+
+    def save_text(self) -> str:
+        """The plan as TOML."""
+        return tomli_w.dumps(self.model_dump(exclude_none=True))
+
+    @classmethod
+    def load(cls, path: Path, settings: Settings | None = None, records: RecordsConfig | None = None) -> SweepPlan:
+        """Read a plan; its own [model] and [training] stand over `settings`, and `records` in place of its own.
+
+        Raises:
+            InputError: missing, not TOML, with unknown or wrong settings, or more trials than the space has settings.
+        """
+        values = read_toml(path)
+        check_sections(values, list(cls.model_fields), str(path))
+        own = {name: section for name, section in values.items() if name in ("model", "training")}
+        complete = merge_settings([("settings", settings or {}), (str(path), own)])
+        config = SweepConfig.parse(values.get("sweep", {}), f"{path} [sweep]")
+        space = read_space(values.get("space", {}), complete, f"{path} [space]")
+        size = 1.0
+        for dimension in space.values():
+            size *= dimension.size
+        if config.trials > size:
+            raise InputError(
+                f"{path} [sweep]: trials = {config.trials}, expected at most {size:.0f}, "
+                "the number of different settings in [space]"
+            )
+        return cls(
+            records=records or RecordsConfig.parse(values.get("records", {}), f"{path} [records]"),
+            model=complete["model"],
+            training=TrainingConfig(**complete["training"]),
+            sweep=config,
+            space=space,
+        )
+
+    def check(self, file: RecordFile, folder: Path) -> None:
+        """Make sure that each end and each choice of the space can be trained on the records.
+
+        Raises:
+            InputError: it cannot.
+        """
+        for settings in corners(self.space, self.settings):
+            plan_run(file, folder, settings)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training of a sweep.
+
+    Args:
+        number: counted from 0, the name of its folder.
+        settings: values by option of the space.
+        loss: the best validation loss, None where the trial failed.
+        loss_error: its standard error, None where there are too few records for one.
+        n_parameters: of the model.
+        epochs: passes over the records.
+        seconds: of training.
+        failure: why it failed.
+    """
+
+    number: int
+    settings: dict[str, Any]
+    loss: float | None = None
+    loss_error: float | None = None
+    n_parameters: int | None = None
+    epochs: int | None = None
+    seconds: float | None = None
+    failure: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of its folder."""
+        return f"{self.number:04d}"
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep folder and its trials so far.
+
+    Args:
+        folder: the sweep folder.
+        plan: what was asked for.
+        trials: in order, failed ones included.
+    """
+
+    folder: Path
+    plan: SweepPlan
+    trials: list[Trial]
+
+    @cached_property
+    def ranked(self) -> list[Trial]:
+        """Trials that did not fail, the lowest validation loss first."""
+        return sorted((trial for trial in self.trials if trial.failure is None), key=_loss)
+
+    @property
+    def near_best(self) -> list[Trial]:
+        """Trials after the best whose validation loss is within one standard error of it."""
+        best = self.ranked[0]
+        return [trial for trial in self.ranked[1:] if _loss(trial) <= _loss(best) + (best.loss_error or 0.0)]
+
+    @property
+    def unit(self) -> str:
+        """What the validation loss is counted in."""
+        return FAMILIES[self.plan.model["family"]].validation_unit
+
+    @property
+    def best_settings(self) -> Path:
+        """`best.toml`: the settings of the best trial, complete."""
+        return self.folder / "best.toml"
+
+    def trial_folder(self, trial: Trial) -> Path:
+        """The run folder of a trial."""
+        return _run_folder(self.folder, trial.number).path
+
+    def to_dict(self) -> dict[str, Any]:
+        """All that was found, for JSON."""
+        return {
+            "sweep": str(self.folder),
+            "family": self.plan.model["family"],
+            "validation_unit": self.unit,
+            "best": self.ranked[0].number if self.ranked else None,
+            "within_one_standard_error": [trial.number for trial in self.near_best] if self.ranked else [],
+            "trials": [{**asdict(trial), "run": str(self.trial_folder(trial))} for trial in self.trials],
+        }
+
+    def save(self) -> None:
+        """Write `trials.json` and `best.toml`."""
+        write_atomic(self.folder / "trials.json", json.dumps(self.to_dict(), indent=1) + "\n")
+        if self.ranked:
+            best = with_options(self.plan.settings, self.ranked[0].settings)
+            write_atomic(self.best_settings, tomli_w.dumps(best))
+
+
+def run_sweep(
+    records: str | os.PathLike[str],
+    folder: str | os.PathLike[str],
+    plan: str | os.PathLike[str],
+    settings: Settings | None = None,
+    overwrite: bool = False,
+    report: SweepReport | None = None,
+) -> Sweep:
+    """Train a model on a record file with many settings; everything this leaves is in the sweep folder.
+
+    Args:
+        records: the record file.
+        folder: the sweep folder, which must not exist.
+        plan: a TOML file with sections [space], [sweep] and, where wanted, [model] and [training].
+        settings: sections `model` and `training`, under those of the plan; the default is a GRU.
+        overwrite: replace an existing sweep.
+        report: called as report(trials_done, n_trials, progress, total_steps) after each step.
+
+    Raises:
+        InputError: bad records or settings, an existing folder, no Optuna, several processes, or every trial failed.
+        KeyboardInterrupt: stopped by Ctrl-C or SIGTERM; `resume_sweep(folder)` goes on.
+    """
+    _check_able()
+    folder = Path(folder)
+    with RecordFile(records) as file:
+        checked = SweepPlan.load(Path(plan), settings, describe_records(file, folder))
+        checked.check(file, folder)
+        file.check(lost=False)
+    with atomic_folder(folder, "sweep folder", PLAN, overwrite) as fresh:
+        (fresh / "trials").mkdir()
+        write_atomic(fresh / PLAN, checked.save_text())
+    return resume_sweep(folder, report=report)
+
+
+def resume_sweep(
+    folder: str | os.PathLike[str], records: str | os.PathLike[str] | None = None, report: SweepReport | None = None
+) -> Sweep:
+    """Go on with a sweep to the trials that an unbroken one makes; of a finished one all are read back.
+
+    Args:
+        folder: the sweep folder.
+        records: where the sweep's record file is now, if it has moved.
+        report: called as report(trials_done, n_trials, progress, total_steps) after each step.
+
+    Raises:
+        InputError: not a sweep folder, damaged files, other records, no Optuna, several processes, or every trial
+            failed.
+        KeyboardInterrupt: stopped by Ctrl-C or SIGTERM; the state has been saved.
+    """
+    _check_able()
+    folder = Path(folder)
+    plan = SweepPlan.load(folder / PLAN)
+    found = Sweep(folder, plan, [])
+    with open_records(plan.records, folder, records) as file, stop_flag() as stopped:
+        plan.check(file, folder)
+        while len(found.trials) < plan.sweep.trials:
+            if stopped():
+                raise KeyboardInterrupt
+            found = Sweep(folder, plan, [*found.trials, _next_trial(found, file, report)])
+            found.save()
+    if not found.ranked:
+        raise InputError(f"{folder}: all {len(found.trials)} trials failed, the first: {found.trials[0].failure}")
+    return found
+
+
+def _check_able() -> None:
+    require_optuna()
+    if world().size > 1:
+        raise InputError(f"a sweep runs in one process, found {world().size}; start it without torchrun")
+
+
+def _next_trial(found: Sweep, file: RecordFile, report: SweepReport | None) -> Trial:
+    """Read the next trial back where it is finished, go on with it where it is not, or begin it."""
+    plan, done = found.plan, found.trials
+    number, run = len(done), _run_folder(found.folder, len(done))
+    failed = run.path / "failed.json"
+
+    def fail(options: Mapping[str, Any], message: str) -> Trial:
+        run.path.mkdir(exist_ok=True)
+        write_atomic(failed, json.dumps({"settings": options, "message": message}) + "\n")
+        return Trial(number, dict(options), failure=message)
+
+    if failed.is_file():
+        stored = _read_failure(failed)
+        return Trial(number, stored["settings"], failure=stored["message"])
+    if run.config.is_file():
+        options = _options_of(run, found)
+    else:
+        options = propose(plan.space, [(t.settings, t.loss) for t in done], plan.sweep.seed, plan.sweep.startup)
+        try:
+            config = plan_run(file, run.path, with_options(plan.settings, options))
+        except InputError as error:  # each value was checked alone: these do not go together
+            return fail(options, str(error))
+        run.create(config, overwrite=False)
+    try:
+        trained = resume(run.path, file.path, report and (lambda *now: report(done, plan.sweep.trials, *now)))
+    except Diverged as error:
+        return fail(options, str(error))
+    progress = trained.progress
+    if progress.best_epoch == 0:
+        return fail(options, f"the validation loss is finite in none of {progress.epoch} epochs")
+    return Trial(
+        number,
+        options,
+        loss=progress.best_loss,
+        loss_error=progress.history[progress.best_epoch - 1]["validation_loss_error"],
+        n_parameters=trained.model.n_parameters,
+        epochs=progress.epoch,
+        seconds=round(progress.seconds, 3),
+    )
+
+
+def _options_of(run: RunFolder, found: Sweep) -> dict[str, Any]:
+    """Values by option of a trial that has begun.
+
+    Raises:
+        InputError: its other settings are not those of the plan.
+    """
+    config = Run(run.path).config
+    have = {"model": config.model, "training": config.training.model_dump()}
+    options = {}
+    for name in found.plan.space:
+        section, _, option = name.partition(".")
+        options[name] = have[section].get(option)
+    if have != with_options(found.plan.settings, options):
+        raise InputError(
+            f"{run.config}: other settings than {found.folder / PLAN} gives; of a sweep that has begun only "
+            "[sweep] trials may change"
+        )
+    return options
+
+
+def _read_failure(path: Path) -> dict[str, Any]:
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        return {"settings": dict(stored["settings"]), "message": str(stored["message"])}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: damaged ({error}); delete it to have the trial made again") from None
+
+
+def _run_folder(folder: Path, number: int) -> RunFolder:
+    return RunFolder(folder / "trials" / f"{number:04d}")
+
+
+def _loss(trial: Trial) -> float:
+    return float("inf") if trial.loss is None else trial.loss

@@ -1,0 +1,13 @@
+from .checks.base import Test as Test
+from .checks.base import TestKind as TestKind
+from .faults.base import Fault as Fault
+from .faults.base import FaultKind as FaultKind
+from .file_comparison import FileComparison as FileComparison
+from .file_comparison import compare_records as compare_records
+from .pipeline import better_labelling as better_labelling
+from .pipeline import verification_path as verification_path
+from .pipeline import verify as verify
+from .planning import Plan as Plan
+from .planning import plan as plan
+from .result import Verdict as Verdict
+from .result import Verification as Verification

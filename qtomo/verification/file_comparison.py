@@ -1,0 +1,235 @@
+"""Do record files have the same distribution? Tests, bounds on how far apart they are, and where it shows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from qtomo import __version__
+from qtomo.errors import InputError
+from qtomo.observables.estimates import estimate_observables
+from qtomo.observables.paulis import chain_observables
+from qtomo.records.file.reader import RecordFile
+from qtomo.records.records import Records
+from qtomo.seeds import stream
+from qtomo.statistics.estimate import Estimate
+from qtomo.statistics.holm import expected_largest
+from qtomo.statistics.two_sample import SMALLEST, held_out_log_ratios, kernel_two_sample_test
+from qtomo.table import Table, as_text
+from qtomo.verification.difference_tests import DifferenceKind, DifferenceTest, adjusted, differences, matched
+
+__all__ = ["Drift", "FileComparison", "compare_records"]
+
+#: Lower bounds that are given.
+DIVERGENCES = ("total_variation", "kl", "jensen_shannon")
+
+_MOST = 200_000  # records of a file that are looked at
+_SHOWN = 5  # observables in a table
+
+
+@dataclass(frozen=True)
+class Drift:
+    """How one file's records differ from those of the first.
+
+    Args:
+        n_records: looked at of the first file and of this one.
+        tests: of equal distributions, with Holm's correction over all files, smallest first.
+        bounds: lower bounds on divergences of the first file's distribution from this one's, by name.
+        observables: estimate in the first file, in this one, and the difference in standard errors, by name.
+    """
+
+    n_records: tuple[int, int]
+    tests: list[DifferenceTest]
+    bounds: dict[str, Estimate]
+    observables: dict[str, tuple[Estimate, Estimate, float]]
+
+    def differs(self, alpha: float) -> bool:
+        """Whether the tests together refute that the distributions are equal."""
+        return self.tests[0].adjusted <= alpha
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, as plain values for JSON."""
+        return {
+            "n_records": list(self.n_records),
+            "tests": [test.to_dict() for test in self.tests],
+            "lower_bounds": {name: bound.to_dict() for name, bound in self.bounds.items()},
+            "observables": {
+                name: {"first": a.to_dict(), "second": b.to_dict(), "z": z}
+                for name, (a, b, z) in self.observables.items()
+            },
+        }
+
+
+@dataclass(frozen=True)
+class FileComparison:
+    """Record files against the first of them. Prints as tables; `to_dict` has everything.
+
+    Args:
+        first: the file that the others are compared with.
+        drifts: by file.
+        alpha: false-alarm rate at which a difference is said to be there.
+    """
+
+    first: str
+    drifts: dict[str, Drift]
+    alpha: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, as plain values for JSON."""
+        return {
+            "creator": f"qtomo {__version__}",
+            "first": self.first,
+            "alpha": self.alpha,
+            "files": {
+                name: {"differs": drift.differs(self.alpha), **drift.to_dict()} for name, drift in self.drifts.items()
+            },
+        }
+
+    def verdicts(self) -> list[str]:
+        """A sentence a file."""
+        found = []
+        for name, drift in self.drifts.items():
+            best = drift.tests[0]
+            if drift.differs(self.alpha):
+                found.append(
+                    f"{name} differs from {self.first}: {best.name}{f' ({best.place})' if best.place else ''}, "
+                    f"adjusted p = {best.adjusted:.2g}."
+                )
+            else:
+                found.append(
+                    f"No difference found between {name} and {self.first} at α = {self.alpha:g} "
+                    f"(smallest adjusted p = {best.adjusted:.2g}). That is no proof that there is none."
+                )
+        return found
+
+    def tables(self) -> list[Table]:
+        """For each file: tests, bounds, and the observables that differ most."""
+        tables = []
+        for name, drift in self.drifts.items():
+            sizes = " and ".join(f"{n:,}" for n in drift.n_records)
+            rows = [[t.name, t.statistic, t.place or "–", f"{t.p_value:.2g}", f"{t.adjusted:.2g}"] for t in drift.tests]
+            title = f"{name} against {self.first}  ({sizes} records)"
+            tables.append(Table(title, ["test", "found", "where", "p", "adjusted p"], rows))
+            rows = [[key.replace("_", " "), bound.interval()] for key, bound in drift.bounds.items()]
+            tables.append(
+                Table("Lower bounds on the divergence of the distributions", ["divergence", "bound [interval]"], rows)
+            )
+            largest = sorted(drift.observables.items(), key=lambda item: -abs(item[1][2]))[:_SHOWN]
+            if largest:
+                rows = [[key, str(a), str(b), f"{z:+.1f}"] for key, (a, b, z) in largest]
+                expected = expected_largest(len(drift.observables))
+                title = (
+                    f"Observables that differ most, of {len(drift.observables)} "
+                    f"(largest |z| about {expected:.1f} where none does)"
+                )
+                tables.append(Table(title, ["observable", "first", "this", "z"], rows))
+        return tables
+
+    def __str__(self) -> str:
+        return as_text(self.tables(), self.verdicts())
+
+    def _repr_html_(self) -> str:
+        verdicts = "".join(f"<li>{escape(verdict)}</li>" for verdict in self.verdicts())
+        return "".join(table._repr_html_() for table in self.tables()) + f"<ul>{verdicts}</ul>"
+
+
+def compare_records(
+    paths: Sequence[str | os.PathLike[str]],
+    *,
+    alpha: float = 0.05,
+    seed: int = 0,
+    say: Callable[[str], None] | None = None,
+) -> FileComparison:
+    """Test whether record files of the same measurement have the same distribution: a device today and last week, say.
+
+    Tests are conditional on the settings: frequencies of each qubit's and each pair's outcomes, the parity of all bits
+    in each setting that both files have, likelihoods in the first file's target where it names one, the kernel
+    distance and the classifier of `qtomo.statistics.two_sample` (of listed settings on shots matched by setting), with
+    Holm's correction over all tests of all files. Of a larger file, 200,000 records drawn at random are looked at.
+
+    Args:
+        paths: record files, all compared with the first.
+        alpha: false-alarm rate over all tests of all files together; intervals are at 1 - alpha.
+        seed: of all randomness.
+        say: called with a line about what is being done.
+
+    Raises:
+        InputError: fewer than two files, damaged ones, or files of different qubits or measurements.
+    """
+    if len(paths) < 2:
+        raise InputError("one record file, expected two or more to compare")
+    say = say or (lambda _line: None)
+    first, *others = (_load(path, seed) for path in paths)
+    for other in others:
+        _check_kin(first, other)
+    names: list[str] = []
+    found = []
+    for other in others:
+        say(f"{other.name} against {first.name}")
+        names.append(other.name if other.name not in names else f"{other.name} ({len(names) + 1})")
+        found.append(_drift(first, other, alpha, seed))
+    tests = adjusted([drift.tests for drift in found])
+    drifts = {n: replace(drift, tests=own) for n, drift, own in zip(names, found, tests, strict=True)}
+    return FileComparison(first.name, drifts, alpha)
+
+
+def _check_kin(first: Records, other: Records) -> None:
+    if other.n_sites != first.n_sites:
+        raise InputError(f"{other.name}: {other.n_sites} qubits, expected {first.n_sites} as {first.name} has")
+    same_shape = other.povm.elements.shape == first.povm.elements.shape
+    if other.has_settings != first.has_settings or not same_shape:
+        raise InputError(
+            f"{other.name}: measured by '{other.povm.name}', expected '{first.povm.name}' as {first.name} was"
+        )
+    if not np.allclose(other.povm.elements, first.povm.elements, atol=1e-9):
+        raise InputError(
+            f"{other.name}: elements of its POVM '{other.povm.name}' differ from those of {first.name}: outcomes of "
+            "different measurements have different distributions for the same state"
+        )
+
+
+def _load(path: str | os.PathLike[str], seed: int) -> Records:
+    with RecordFile(path) as file:
+        records = file.records()
+    if len(records) > _MOST:
+        chosen = stream(seed, "records to compare").choice(len(records), _MOST, replace=False)
+        records = records.take(np.sort(chosen))
+    return records
+
+
+def _drift(a: Records, b: Records, alpha: float, seed: int) -> Drift:
+    target = a.target.state() if a.target is not None else None
+    tests = list(differences(a, b, target, stream(seed, "matched likelihoods")))
+    whole = a.whole(), b.whole()
+    pair = matched(*whole, stream(seed, "matched"))
+    bounds: dict[str, Estimate] = {}
+    if len(pair[0]) >= SMALLEST:
+        n_outcomes, listed = a.povm.n_outcomes, "listed" in (a.design, b.design)
+        kernel = kernel_two_sample_test(pair[0].labels, pair[1].labels, n_outcomes, seed, 1 - alpha)
+        ratios = held_out_log_ratios(pair[0].labels, pair[1].labels, n_outcomes, seed, matched=listed)
+        accuracy = ratios.accuracy(1 - alpha)
+        if not listed:  # whose blocks are not exchangeable between settings
+            tests.append(DifferenceTest(DifferenceKind.KERNEL, kernel.p_value, f"squared MMD {kernel.squared_mmd}"))
+        tests.append(
+            DifferenceTest(DifferenceKind.CLASSIFIER, accuracy.p_value, f"accuracy {accuracy.accuracy.interval()}")
+        )
+        bounds = ratios.bounds(DIVERGENCES, 1 - alpha)
+    return Drift((len(a), len(b)), tests, bounds, _observables(a, b, 1 - alpha))
+
+
+def _observables(a: Records, b: Records, level: float) -> dict[str, tuple[Estimate, Estimate, float]]:
+    found = {}
+    for observable in chain_observables(a.n_sites):
+        try:
+            one, other = (estimate_observables([observable], x, level=level)[observable.name] for x in (a, b))
+        except InputError:
+            continue  # the settings of a file do not tell it
+        error = float(np.hypot(one.standard_error, other.standard_error))
+        if error > 0:
+            found[observable.name] = (one, other, (other.value - one.value) / error)
+    return found

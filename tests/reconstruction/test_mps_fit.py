@@ -1,0 +1,78 @@
+"""Chains fitted to records: the bond dimension and the amplitudes are those that the records carry."""
+
+import numpy as np
+import pytest
+
+from qtomo.measurement.povm import named_povm
+from qtomo.reconstruction.mps_fit import fit_chain, fit_wider, free_parameters
+from qtomo.states.born.distribution import BornDistribution
+from qtomo.states.fidelity import fidelity
+from qtomo.states.library import GHZ, RandomMPS
+from qtomo.states.tfim import TFIM
+from qtomo.training.natural import mean_log_prob
+
+
+def fitted(state, povm, n, **options):
+    records = BornDistribution(state, povm).sample(n, np.random.default_rng(1))
+    return fit_chain("mps", records, named_povm(povm), seed=1, **options)
+
+
+def test_a_real_state_gets_real_amplitudes():
+    state = TFIM(6).state()
+    fit = fitted(state, "pauli6", 4000)
+    assert not fit.model.config.complex_amplitudes
+    assert abs(fit.model.to_state().overlap(state)) ** 2 > 0.98
+    assert fit.log_prob > fit.stages[0].validation - 0.2
+    assert sorted([*fit.training, *fit.validation]) == list(range(4000))
+
+
+def test_a_complex_state_gets_complex_ones():
+    state = RandomMPS(5, 2, 3).state()
+    fit = fitted(state, "pauli4", 6000)
+    assert fit.model.config.complex_amplitudes
+    assert abs(fit.model.to_state().overlap(state)) ** 2 > 0.95
+
+
+def test_sharp_measurements_of_a_far_state_do_not_trap_it():
+    state = GHZ(6).state()
+    fit = fitted(state, "pauli6", 3000, bond_dim=2)
+    assert fit.model.config.bond_dim == 2
+    assert abs(fit.model.to_state().overlap(state)) ** 2 > 0.98
+
+
+def test_the_same_seed_gives_the_same_state():
+    first, second = (fitted(TFIM(4).state(), "sic", 500, bond_dim=2) for _ in range(2))
+    assert all((a == b).all() for a, b in zip(first.model.arrays(), second.model.arrays(), strict=True))
+
+
+def test_free_parameters_are_those_of_a_ray():
+    """A full chain has the 2**(N + 1) - 2 real numbers of a normalised ray, or 2**N - 1 where it is real."""
+    for complex_, expected in ((True, 30), (False, 15)):
+        fit = fitted(TFIM(4).state(), "sic", 300, bond_dim=4, complex_amplitudes=complex_)
+        assert free_parameters(fit.model) == expected == pytest.approx(fit.stages[-1].parameters)
+
+
+def test_the_next_bond_dimension_is_fitted_to_the_end_of_all_records():
+    records = BornDistribution(TFIM(6).state(), "pauli6").sample(2000, np.random.default_rng(1))
+    model = fit_chain("mps", records, named_povm("pauli6"), seed=1).model
+    before = mean_log_prob(model, records)
+    wider = fit_wider(model, records)
+    assert wider.config.bond_dim == model.config.bond_dim + 1
+    gained = 2 * len(records) * (mean_log_prob(wider, records) - before)
+    more = free_parameters(wider) - free_parameters(model)
+    assert 0.3 * more < gained < 4 * more  # a likelihood ratio, chi-squared of so many parameters or somewhat more
+    assert mean_log_prob(model, records) == before
+
+
+def test_there_is_no_wider_chain_where_none_has_room():
+    records = BornDistribution(TFIM(3).state(), "sic").sample(500, np.random.default_rng(1))
+    model = fit_chain("mps", records, named_povm("sic"), 2, seed=1).model
+    assert fit_wider(model, records) is None
+
+
+def test_a_mixed_fit_finds_coherence_that_few_records_show():
+    """From a mixed start the fit of a GHZ state ends without its coherence, at fidelity 1/2."""
+    state = GHZ(6).state()
+    records = BornDistribution(state, "pauli6").sample(3000, np.random.default_rng(1))
+    fit = fit_chain("lpdo", records, named_povm("pauli6"), 2, False, seed=1)
+    assert fidelity(fit.model.to_state(), state).low > 0.9
