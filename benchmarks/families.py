@@ -20,8 +20,9 @@ from qtomo.evaluation.latents import bounds_by_samples, collective_observables, 
 from qtomo.models.vae.vae import VAE
 from qtomo.reporting.figures import comparison_figure, latent_figure, save_figure
 from qtomo.table import Table
-from qtomo.training.config import PRESETS, read_settings
+from qtomo.training.config import read_settings
 from qtomo.training.launch import resume
+from qtomo.training.presets import PRESETS
 
 VALIDATION = 5_000
 

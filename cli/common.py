@@ -18,7 +18,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from qtomo.errors import InputError
 from qtomo.measurement.povm import NAMED_POVMS, POVM, named_povm
 from qtomo.parallel import world
-from qtomo.records.file.state_file import read_povm
 
 __all__ = [
     "command_line",
@@ -87,6 +86,8 @@ def povm_of(name: str) -> POVM:
     if name in NAMED_POVMS:
         return named_povm(name)
     if Path(name).exists():
+        from qtomo.records.file.state_file import read_povm
+
         return read_povm(name)
     raise InputError(f"--povm {name}: neither a file nor a measurement; known: {', '.join(NAMED_POVMS)}")
 

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import rich_click as click
 
+import qtomo
 from qtomo.errors import InputError
-from qtomo.evaluation.comparison import compare
 from qtomo.files import check_absent
 from qtomo.reporting.style import figure_kind
-from qtomo.verification.file_comparison import compare_records
 
 from .common import json_option, judging_options, overwrite_option, print_json, say
 
@@ -49,7 +48,7 @@ def command(
             raise InputError(f"{folder}: not a record file as {files[0]} is; compare runs, or record files")
         if figure is not None:
             raise InputError("--figure: of runs only, not of record files")
-        found = compare_records(files, alpha=1 - level, seed=seed, say=say)
+        found = qtomo.compare_records(files, alpha=1 - level, seed=seed, say=say)
         if as_json:
             print_json(found.to_dict())
         else:
@@ -58,7 +57,7 @@ def command(
     if figure is not None:
         figure_kind(figure)
         check_absent(figure, overwrite)
-    comparison = compare(runs, records_file, samples, seed, level, say, device, allow_estimates)
+    comparison = qtomo.compare(runs, records_file, samples, seed, level, say, device, allow_estimates)
     if figure is not None:
         from qtomo.reporting.figures import comparison_figure, save_figure
 

@@ -7,13 +7,8 @@ from pathlib import Path
 
 import rich_click as click
 
+import qtomo
 from qtomo.errors import InputError
-from qtomo.evaluation.evaluation import evaluate
-from qtomo.records.simulation import simulate
-from qtomo.reporting.figures import save_figure, summary_figure
-from qtomo.reporting.page import write_report
-from qtomo.states.tfim import TFIM
-from qtomo.training.config import read_settings
 
 from .common import json_option, overwrite_option, print_json, progress_bar, say
 from .train import run_training
@@ -40,22 +35,25 @@ def command(output: Path, qubits: int, records: int, preset: str, epochs: int, o
     if output.exists() and not output.is_dir():
         raise InputError(f"{output}: is a file, expected a folder")
     settings = [f"training.epochs={epochs}", f"training.validation_records={_VALIDATION}"]
+    from qtomo.reporting.figures import save_figure, summary_figure
+    from qtomo.training.config import read_settings
+
     checked = read_settings(preset, None, settings)
-    model = TFIM(qubits)
+    model = qtomo.TFIM(qubits)
     output.mkdir(parents=True, exist_ok=True)
     record_file, run_folder, figure = output / "tfim.h5", output / "run", output / "demo.png"
     say(f"[1/3] {records + _VALIDATION:,} Pauli-4 records of the critical Ising chain of {qubits} qubits (J = h = 1)")
     with progress_bar("records") as update:
-        simulate(model, records + _VALIDATION, record_file, seed=7, overwrite=overwrite, progress=update)
+        qtomo.simulate(model, records + _VALIDATION, record_file, seed=7, overwrite=overwrite, progress=update)
     say(f"[2/3] training on {records:,} of them, {_VALIDATION:,} held out")
     run = run_training(run_folder, record_file, checked, overwrite)
     say("[3/3] judging against the exact state")
-    evaluation = evaluate(run, say=say)
+    evaluation = qtomo.evaluate(run, say=say)
     save_figure(summary_figure(run, evaluation), figure)
-    report = run.folder.report
-    write_report([run.folder.path], report, overwrite=True, say=say)
+    page = run.folder.report
+    qtomo.report([run.folder.path], page, overwrite=True, say=say)
     seconds = time.monotonic() - started
     if as_json:
-        print_json({**evaluation.to_dict(), "figure": str(figure), "report": str(report), "seconds": seconds})
+        print_json({**evaluation.to_dict(), "figure": str(figure), "report": str(page), "seconds": seconds})
         return
-    click.echo(f"\n{evaluation}\n\nfigure: {figure}\nreport: {report}   ({seconds:.0f} s in all)")
+    click.echo(f"\n{evaluation}\n\nfigure: {figure}\nreport: {page}   ({seconds:.0f} s in all)")

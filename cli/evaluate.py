@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import rich_click as click
 
-from qtomo.evaluation.evaluation import evaluate
+import qtomo
 
 from .common import json_option, judging_options, print_json, say
 
@@ -29,7 +29,7 @@ def command(
 
     Example: qtomo evaluate run --samples 20000
     """
-    evaluation = evaluate(
+    evaluation = qtomo.evaluate(
         run, records_file, samples, seed, level, say=say, device=device, allow_estimates=allow_estimates
     )
     if as_json:

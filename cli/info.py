@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import rich_click as click
 
-from qtomo.reporting.describe import summarize
+import qtomo
 
 from .common import json_option, print_json
 
@@ -21,7 +21,7 @@ def command(path: str, as_json: bool) -> None:
 
     Example: qtomo info tfim.h5
     """
-    summary = summarize(path)
+    summary = qtomo.info(path)
     if as_json:
         print_json(summary.to_dict())
     else:

@@ -6,6 +6,7 @@ import importlib
 import os
 import sys
 import time
+from typing import cast
 
 import rich_click as click
 from click.shell_completion import CompletionItem
@@ -15,21 +16,21 @@ from qtomo.errors import InputError, ProcessLost
 
 __all__ = ["main"]
 
-#: Subcommands by name: the module that holds `command`, loaded when it is asked for.
+#: Subcommands by name: the module that holds `command`, loaded when it is asked for, and what it does.
 COMMANDS = {
-    "simulate": "simulate",
-    "import": "import_",
-    "join": "join",
-    "info": "info",
-    "train": "train",
-    "sample": "sample",
-    "evaluate": "evaluate",
-    "compare": "compare",
-    "reconstruct": "reconstruct",
-    "verify": "verify",
-    "report": "report",
-    "demo": "demo",
-    "doctor": "doctor",
+    "simulate": ("simulate", "Simulate measurement records of an exact state."),
+    "import": ("import_", "Import records of a laboratory or of another program."),
+    "join": ("join", "Join shards of records into one record file."),
+    "info": ("info", "Say what a file holds and which command can use it."),
+    "train": ("train", "Train a model on a record file, or go on with a run."),
+    "sample": ("sample", "Draw records from a trained model."),
+    "evaluate": ("evaluate", "Judge a run against the exact target."),
+    "compare": ("compare", "Compare runs side by side, or record files."),
+    "reconstruct": ("reconstruct", "Reconstruct the state from records."),
+    "verify": ("verify", "Test records against a target: was it prepared, and what is wrong?"),
+    "report": ("report", "Write one HTML file of what is known."),
+    "demo": ("demo", "Fifty qubits end to end: simulate, learn, judge."),
+    "doctor": ("doctor", "Check the installation."),
 }
 
 _WELCOME = """\
@@ -53,6 +54,9 @@ INTERRUPTED = 130
 _OTHERS_SECONDS = 10.0  # in which rank 0 tells an error that all processes have, and torchrun ends the others
 
 
+_LISTING = f"{__name__}.listing"
+
+
 class _Commands(click.RichGroup):
     """Loads a command's module, and with it torch, only when that command is asked for."""
 
@@ -62,8 +66,16 @@ class _Commands(click.RichGroup):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f".{COMMANDS[name]}", __package__).command
+        module, summary = COMMANDS[name]
+        if ctx.meta.get(_LISTING):
+            return click.Command(name, short_help=summary)
+        command: click.Command = importlib.import_module(f".{module}", __package__).command
         return command
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The help of the group, for which no command is loaded."""
+        ctx.meta[_LISTING] = True
+        super().format_help(cast(click.RichContext, ctx), cast(click.RichHelpFormatter, formatter))
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Names of commands, without loading them: a shell asks at each press of the key."""

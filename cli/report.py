@@ -6,7 +6,7 @@ from pathlib import Path
 
 import rich_click as click
 
-from qtomo.reporting.page import write_report
+import qtomo
 from qtomo.reporting.style import FORMATS
 
 from .common import judging_options, overwrite_option, say
@@ -45,7 +45,7 @@ def command(
 
     Example: qtomo report gru rbm --output families.html --figure-format pdf
     """
-    page = write_report(
+    page = qtomo.report(
         sources, output, records_file, samples, seed, level, figure_format, overwrite, say, device, allow_estimates
     )
     for drawing in page.drawings():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import rich_click as click
 
-from qtomo.training.sample import sample_records
+import qtomo
 
 from .common import json_option, overwrite_option, print_json, progress_bar, seed_option
 
@@ -27,7 +27,7 @@ def command(
     Example: qtomo sample run --records 100000 --output model.h5
     """
     with progress_bar("records") as update:
-        path = sample_records(run, records, output, training_records, seed, overwrite, update)
+        path = qtomo.sample_records(run, records, output, training_records, seed, overwrite, update)
     if as_json:
         print_json({"file": str(path), "n_records": records, "seed": seed})
     else:

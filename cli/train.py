@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
+import qtomo
 from qtomo.errors import InputError, ProcessLost
 from qtomo.models.registry import FAMILIES
 from qtomo.parallel import world
-from qtomo.training.checkpoint import Progress
-from qtomo.training.config import PRESETS, read_settings
-from qtomo.training.launch import resume, train
-from qtomo.training.run import Run
+from qtomo.training.presets import PRESETS
 from qtomo.training.sweep.folder import is_sweep
-from qtomo.training.sweep.trials import Sweep, Trial, resume_sweep, run_sweep
+
+if TYPE_CHECKING:
+    from qtomo.training.checkpoint import Progress
+    from qtomo.training.sweep.trials import Sweep, Trial
 
 from .common import json_option, overwrite_option, print_json, progress_bar, records_option
 
@@ -29,7 +31,13 @@ __all__ = ["command", "run_training"]
 @click.option("--model", "family", help=f"Family, with its preset where it has one: {', '.join(FAMILIES)}.")
 @click.option("--preset", help=f"Settings by name: {', '.join(PRESETS)}.  [default: gru]")
 @click.option("--config", type=click.Path(path_type=Path), help="TOML file with [model] and [training].")
-@click.option("--set", "assignments", multiple=True, metavar="SECTION.OPTION=VALUE", help="Change one setting.")
+@click.option("--epochs", type=int, help="Passes over the training records.")
+@click.option("--batch-size", type=int, help="Records per step.")
+@click.option("--learning-rate", type=float, help="Step size of the optimiser, at its highest.")
+@click.option("--hidden-size", type=int, help="Width of the model, where the family has one.")
+@click.option("--seed", type=int, help="Seed of every random number of the run.")
+@click.option("--device", help="cpu, cuda or auto.")
+@click.option("--set", "assignments", multiple=True, metavar="SECTION.OPTION=VALUE", help="Change any other setting.")
 @click.option("--sweep", "plan", type=click.Path(), help="TOML file with [space] and [sweep]: try many settings.")
 @click.option("--resume", "resumed", type=click.Path(), metavar="RUN", help="Go on with an interrupted run or sweep.")
 @records_option
@@ -47,10 +55,11 @@ def command(
     records_file: str | None,
     overwrite: bool,
     as_json: bool,
+    **shortcuts: Any,
 ) -> None:
     """Train a model on a record file. Ctrl-C saves; --resume RUN goes on, to the same weights.
 
-    Example: qtomo train tfim.h5 --output run --model maf --set model.hidden_size=100 --set training.epochs=5
+    Example: qtomo train tfim.h5 --output run --model maf --hidden-size 100 --epochs 5
 
     Example: qtomo train tfim.h5 --output found --sweep sweep.toml
 
@@ -58,8 +67,9 @@ def command(
 
     Example: torchrun --nproc-per-node 2 -m qtomo_cli train tfim.h5 --output run
     """
+    given = {name: value for name, value in shortcuts.items() if value is not None}
     if resumed is not None:
-        if records or output or family or preset or config or assignments or plan or overwrite:
+        if records or output or family or preset or config or assignments or given or plan or overwrite:
             raise InputError("--resume goes on with a run's own settings: give it alone, or with --records")
         if is_sweep(resumed):
             _print_sweep(_run_sweep(resumed, None, None, {}, records_file=records_file), as_json)
@@ -70,7 +80,9 @@ def command(
     elif family is not None and preset is not None:
         raise InputError("expected --model FAMILY or --preset NAME, not both")
     else:
-        settings = read_settings(preset or "gru", config, assignments, family)
+        from qtomo.training.config import read_settings
+
+        settings = read_settings(preset or "gru", config, assignments, family, given)
         if plan is not None:
             _print_sweep(_run_sweep(output, records, plan, settings, overwrite), as_json)
             return
@@ -91,7 +103,7 @@ def run_training(
     settings: dict[str, dict[str, object]],
     overwrite: bool = False,
     records_file: str | None = None,
-) -> Run:
+) -> qtomo.Run:
     """Train with a progress bar, from the start on `records`, or from the checkpoint where None."""
     with progress_bar("training") as update:
 
@@ -101,8 +113,8 @@ def run_training(
 
         with _say_how_to_go_on(folder):
             if records is None:
-                return resume(folder, records_file, report)
-            return train(records, folder, settings, overwrite, report)
+                return qtomo.resume(folder, records=records_file, report=report)
+            return qtomo.train(records, folder, settings, overwrite=overwrite, report=report)
 
 
 def _run_sweep(
@@ -123,9 +135,9 @@ def _run_sweep(
 
         with _say_how_to_go_on(folder):
             if records is None or plan is None:
-                found = resume_sweep(folder, records_file, report)
+                found = qtomo.resume_sweep(folder, records=records_file, report=report)
             else:
-                found = run_sweep(records, folder, plan, settings, overwrite, report)
+                found = qtomo.sweep(records, folder, plan, settings, overwrite=overwrite, report=report)
         update(len(found.trials), len(found.trials), "trials")
     return found
 

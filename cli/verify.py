@@ -9,13 +9,11 @@ from typing import Any
 
 import rich_click as click
 
+import qtomo
 from qtomo.errors import InputError
 from qtomo.files import check_absent
 from qtomo.records.file.reader import RecordFile
-from qtomo.reporting.figures import fault_map, save_figure
 from qtomo.reporting.style import figure_kind
-from qtomo.verification.pipeline import verification_path, verify
-from qtomo.verification.planning import DEFAULT_FAULTS, plan
 
 from .common import command_line, device_option, json_option, print_json, progress_bar, say, seed_option
 from .target import target_of, target_options
@@ -100,7 +98,7 @@ def command(
     if planning:
         if meant is None:
             raise InputError("--plan: expected --target, with --qubits")
-        planned = plan(meant, faults or DEFAULT_FAULTS, alpha=alpha, power=power, seed=seed, say=say)
+        planned = qtomo.plan(meant, faults, alpha=alpha, power=power, seed=seed, say=say)
         if as_json:
             print_json(planned.to_dict())
         else:
@@ -109,14 +107,14 @@ def command(
     assert file is not None
     started = time.monotonic()
     with progress_bar("scoring") as update:
-        found = verify(
+        found = qtomo.verify(
             file,
             meant,
             alpha=alpha,
             level=level,
             alternative=alternative,
             resolution=resolution,
-            parity_records=parity_run,
+            parity_run=parity_run,
             seed=seed,
             device=device,
             output=output,
@@ -125,10 +123,14 @@ def command(
             progress=update,
         )
     if figure is not None:
+        from qtomo.reporting.figures import fault_map, save_figure
+
         save_figure(fault_map(found), figure)
     if as_json:
         print_json(found.to_dict())
     else:
+        from qtomo.verification.pipeline import verification_path
+
         click.echo(
             f"{found.text(everything)}\n\n{output or verification_path(file)}   ({time.monotonic() - started:.0f} s)"
         )

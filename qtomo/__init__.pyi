@@ -3,6 +3,7 @@ from .evaluation.comparison import Comparison as Comparison
 from .evaluation.comparison import compare as compare
 from .evaluation.evaluation import Evaluation as Evaluation
 from .evaluation.evaluation import evaluate as evaluate
+from .installation import doctor as doctor
 from .measurement.povm import POVM as POVM
 from .measurement.povm import named_povm as named_povm
 from .observables.estimates import estimate_observables as estimate_observables
@@ -17,6 +18,8 @@ from .records.file.state_file import write_state as write_state
 from .records.file.writer import write_records as write_records
 from .records.records import Records as Records
 from .records.simulation import simulate as simulate
+from .reporting.describe import info as info
+from .reporting.page import report as report
 from .states.born.distribution import BornDistribution as BornDistribution
 from .states.density import DensityMatrix as DensityMatrix
 from .states.library import GHZ as GHZ
@@ -34,6 +37,8 @@ from .training.launch import resume as resume
 from .training.launch import train as train
 from .training.run import Run as Run
 from .training.sample import sample_records as sample_records
+from .training.sweep.trials import resume_sweep as resume_sweep
+from .training.sweep.trials import sweep as sweep
 from .verification.file_comparison import FileComparison as FileComparison
 from .verification.file_comparison import compare_records as compare_records
 from .verification.pipeline import verify as verify

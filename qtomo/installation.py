@@ -6,7 +6,6 @@ installation is broken.
 
 from __future__ import annotations
 
-import importlib
 import importlib.metadata
 import os
 import platform
@@ -18,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-__all__ = ["Check", "examine"]
+__all__ = ["Check", "Installation", "doctor"]
 
 _OLDEST_PYTHON = (3, 11)
 _LITTLE_SPACE = 2**30  # bytes
@@ -48,7 +47,32 @@ class Check:
         return asdict(self)
 
 
-def examine(folder: Path | None = None) -> list[Check]:
+@dataclass(frozen=True)
+class Installation:
+    """What all checks found. Prints as a line each."""
+
+    checks: list[Check]
+
+    @property
+    def faults(self) -> int:
+        """Number of checks that found a fault."""
+        return sum(check.state == "fault" for check in self.checks)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {"sound": self.faults == 0, "checks": [check.to_dict() for check in self.checks]}
+
+    def __str__(self) -> str:
+        width, lines = max(len(check.name) for check in self.checks), []
+        for check in self.checks:
+            lines.append(f"{check.state.ljust(5)}  {check.name.ljust(width)}  {check.found}")
+            if check.mend:
+                lines.append(f"{' ' * (width + 9)}→ {check.mend}")
+        summary = f"{self.faults} of {len(self.checks)} checks found a fault." if self.faults else "All is well."
+        return "\n".join([*lines, "", summary])
+
+
+def doctor(folder: Path | None = None) -> Installation:
     """Look the installation through; a check that breaks is itself a fault.
 
     Args:
@@ -75,7 +99,7 @@ def examine(folder: Path | None = None) -> list[Check]:
             what = " ".join(f"{type(error).__name__}: {error}".split())
             result = Check(name, "fault", what, "pip install --force-reinstall qtomo, or make install in the source")
         found += result if isinstance(result, list) else [result]
-    return found
+    return Installation(found)
 
 
 def _python() -> Check:

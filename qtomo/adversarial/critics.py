@@ -138,7 +138,7 @@ def train_critic(real: Sampler, fake: Sampler, settings: Mapping[str, Any], seed
         optimizer.param_groups[0]["lr"] = given.learning_rate * min(1.0, 2 * (1 - step / given.steps))
         batches = real(given.batch_size, random), fake(given.batch_size, random)
         try:
-            critic_update(critic, optimizer, loss, penalty, *batches, random)
+            critic_update(critic, optimizer, loss, penalty, *batches, generator=random)
         except NonFiniteError:
             raise InputError(f"critic: loss or gradient not finite at step {step + 1}; lower the rate") from None
     return critic.eval()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -134,6 +134,7 @@ def critic_update(
     penalty: Penalty,
     real: Tensor,
     fake: Tensor,
+    *,
     generator: torch.Generator,
 ) -> float:
     """One step of the critic; its loss with the penalty, before the step.
@@ -176,10 +177,7 @@ def train_gan(
         penalty.prepare(critic)
     average = copy.deepcopy(generator).requires_grad_(False)
     networks = (generator, critic, average)
-    optimizers = [
-        torch.optim.Adam(network.parameters(), given.learning_rate, (given.beta_1, given.beta_2), fused=True)
-        for network in (generator, critic)
-    ]
+    optimizers = [_optimizer(network, given) for network in (generator, critic)]
 
     def fakes() -> Tensor:
         made: Tensor = generator(torch.randn(given.batch_size, given.latent_size, generator=random))
@@ -190,7 +188,7 @@ def train_gan(
             with torch.no_grad():
                 fake = fakes()
             real = sampler(given.batch_size, random)
-            critic_loss = critic_update(critic, optimizers[1], loss, penalty, real, fake, random)
+            critic_loss = critic_update(critic, optimizers[1], loss, penalty, real, fake, generator=random)
         critic.requires_grad_(False)  # only the path through it to the generator is needed
         value = loss.generator(critic(fakes()))
         critic.requires_grad_(True)
@@ -200,8 +198,7 @@ def train_gan(
     stopped_at = None
     good = [_copy(network) for network in networks]
     for step in range(given.steps):
-        for group in (group for optimizer in optimizers for group in optimizer.param_groups):
-            group["lr"] = given.learning_rate * _rate(step / given.steps, given.decay_from)
+        _set_rate(optimizers, given.learning_rate * _rate(step / given.steps, given.decay_from))
         before = [_copy(network) for network in networks]
         try:
             losses.append(train_step())
@@ -211,13 +208,15 @@ def train_gan(
             stopped_at = step + 1
             break
         good = before
-        with torch.no_grad():
-            for kept, new in zip(average.parameters(), generator.parameters(), strict=True):
-                kept.lerp_(new, 1 - given.averaging)
+        _follow(average, generator, given.averaging)
         if watch is not None:
             watch(step + 1, average)
     critic_losses, generator_losses = [value for value, _ in losses], [value for _, value in losses]
     return TrainedGan(average, critic.eval(), given, critic_losses, generator_losses, stopped_at)
+
+
+def _optimizer(network: nn.Module, given: GanSettings) -> torch.optim.Optimizer:
+    return torch.optim.Adam(network.parameters(), given.learning_rate, (given.beta_1, given.beta_2), fused=True)
 
 
 def _copy(network: nn.Module) -> dict[str, Tensor]:
@@ -233,6 +232,18 @@ def _step(network: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor) ->
         raise NonFiniteError
     optimizer.step()
     return value
+
+
+def _set_rate(optimizers: Sequence[torch.optim.Optimizer], rate: float) -> None:
+    for group in (group for optimizer in optimizers for group in optimizer.param_groups):
+        group["lr"] = rate
+
+
+def _follow(average: nn.Module, network: nn.Module, averaging: float) -> None:
+    """Move averaged weights towards those of a network."""
+    with torch.no_grad():
+        for kept, new in zip(average.parameters(), network.parameters(), strict=True):
+            kept.lerp_(new, 1 - averaging)
 
 
 def _rate(progress: float, decay_from: float) -> float:

@@ -2,53 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import importlib
+from collections.abc import Iterator, Mapping, MutableMapping
+from typing import TYPE_CHECKING, Any
 
 from qtomo.config import near_miss
 from qtomo.errors import InputError
-from qtomo.models.base import Model
-from qtomo.models.cnn import CNN
-from qtomo.models.flows import CNF, IAF, MAF, NICE, NSF, Glow, RealNVP
-from qtomo.models.gan.bigan import BiGAN
-from qtomo.models.gan.gan import GAN
-from qtomo.models.rbm import RBM
-from qtomo.models.rnn import GRU, LSTM
-from qtomo.models.tensor_network import LPDOModel, MPSModel
-from qtomo.models.transformer import Transformer
-from qtomo.models.vae.families import DHSICVAE, IWAE, MMDVAE, WAE, BetaTCVAE, BetaVAE, FactorVAE, HypersphericalVAE
-from qtomo.models.vae.vae import VAE
 
-__all__ = ["FAMILIES", "build_model", "parse_model"]
+if TYPE_CHECKING:
+    from qtomo.models.base import Model
+
+__all__ = ["FAMILIES", "Families", "build_model", "parse_model"]
+
+
+class Families(MutableMapping[str, "type[Model]"]):
+    """Classes of models by name, each imported when it is first asked for.
+
+    Args:
+        homes: `MODULE:CLASS` by name, the module one of `qtomo.models`.
+    """
+
+    def __init__(self, homes: Mapping[str, str]) -> None:
+        self._found: dict[str, str | type[Model]] = dict(homes)
+
+    def __getitem__(self, name: str) -> type[Model]:
+        found = self._found[name]
+        if isinstance(found, str):
+            module, _, name_of_class = found.partition(":")
+            loaded: type[Model] = getattr(importlib.import_module(f"qtomo.models.{module}"), name_of_class)
+            self._found[name] = found = loaded
+        return found
+
+    def __setitem__(self, name: str, family: type[Model]) -> None:
+        self._found[name] = family
+
+    def __delitem__(self, name: str) -> None:
+        del self._found[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
 
 #: A new family is one line here.
-FAMILIES: dict[str, type[Model]] = {
-    "gru": GRU,
-    "lstm": LSTM,
-    "cnn": CNN,
-    "transformer": Transformer,
-    "rbm": RBM,
-    "vae": VAE,
-    "beta_vae": BetaVAE,
-    "iwae": IWAE,
-    "hvae": HypersphericalVAE,
-    "beta_tcvae": BetaTCVAE,
-    "factor_vae": FactorVAE,
-    "dhsic_vae": DHSICVAE,
-    "mmd_vae": MMDVAE,
-    "wae": WAE,
-    "nice": NICE,
-    "realnvp": RealNVP,
-    "glow": Glow,
-    "maf": MAF,
-    "iaf": IAF,
-    "nsf": NSF,
-    "cnf": CNF,
-    "gan": GAN,
-    "bigan": BiGAN,
-    "mps": MPSModel,
-    "lpdo": LPDOModel,
-}
+FAMILIES = Families(
+    {
+        "gru": "rnn:GRU",
+        "lstm": "rnn:LSTM",
+        "cnn": "cnn:CNN",
+        "transformer": "transformer:Transformer",
+        "rbm": "rbm:RBM",
+        "vae": "vae.vae:VAE",
+        "beta_vae": "vae.families:BetaVAE",
+        "iwae": "vae.families:IWAE",
+        "hvae": "vae.families:HypersphericalVAE",
+        "beta_tcvae": "vae.families:BetaTCVAE",
+        "factor_vae": "vae.families:FactorVAE",
+        "dhsic_vae": "vae.families:DHSICVAE",
+        "mmd_vae": "vae.families:MMDVAE",
+        "wae": "vae.families:WAE",
+        "nice": "flows:NICE",
+        "realnvp": "flows:RealNVP",
+        "glow": "flows:Glow",
+        "maf": "flows:MAF",
+        "iaf": "flows:IAF",
+        "nsf": "flows:NSF",
+        "cnf": "flows:CNF",
+        "gan": "gan.gan:GAN",
+        "bigan": "gan.bigan:BiGAN",
+        "mps": "tensor_network:MPSModel",
+        "lpdo": "tensor_network:LPDOModel",
+    }
+)
 
 
 def parse_model(settings: Mapping[str, Any], place: str = "[model]") -> dict[str, Any]:

@@ -25,7 +25,7 @@ from qtomo.states.mps import MPS
 from qtomo.statistics.estimate import plus_minus
 from qtomo.training.sweep.folder import PLAN, is_sweep
 
-__all__ = ["Summary", "sparkline", "summarize"]
+__all__ = ["Summary", "info", "sparkline"]
 
 _BARS = "▁▂▃▄▅▆▇█"
 _WIDEST = 60  # columns of a drawing
@@ -61,7 +61,7 @@ class Summary:
         return "\n\n".join("\n".join(part) for part in parts if part)
 
 
-def summarize(path: str | os.PathLike[str]) -> Summary:
+def info(path: str | os.PathLike[str]) -> Summary:
     """Look a file or folder of ours through.
 
     Record file, state file, .npy state, run folder, sweep folder, or the JSON of an evaluation, a verification, a

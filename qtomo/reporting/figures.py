@@ -104,8 +104,8 @@ def divergences_figure(evaluations: Mapping[str, Evaluation]) -> Figure:
     left, right = figure.subplots(1, 2, sharey=True)
     kinds = (("kl_target_model", "KL(target‖model)", "o", True), ("kl_model_target", "KL(model‖target)", "D", False))
     for shift, (key, label, marker, filled) in zip((-0.12, 0.12), kinds, strict=True):
-        _rows(left, rows, key, shift, marker, filled, label)
-    _rows(right, rows, "classical_fidelity", 0.0, "o", True, "", lambda e: (1 - e.value, 1 - e.high, 1 - e.low))
+        _rows(left, rows, key, shift=shift, marker=marker, filled=filled, label=label)
+    _rows(right, rows, "classical_fidelity", ends=lambda e: (1 - e.value, 1 - e.high, 1 - e.low))
     left.set_yticks(range(len(rows)), [plain(name) for name in rows])
     left.set_ylim(len(rows) - 0.5, -0.5)
     left.set_xlabel("KL (nats a record)")
@@ -340,10 +340,11 @@ def _rows(
     axes: Axes,
     rows: Mapping[str, Mapping[str, Estimate]],
     key: str,
-    shift: float,
-    marker: str,
-    filled: bool,
-    label: str,
+    *,
+    shift: float = 0.0,
+    marker: str = "o",
+    filled: bool = True,
+    label: str = "",
     ends: Callable[[Estimate], tuple[float, float, float]] = lambda e: (e.value, e.low, e.high),
 ) -> None:
     """One quantity, a row a distribution from the top; k-grams in grey. `ends` gives value, low and high."""

@@ -15,12 +15,12 @@ from qtomo.reporting.style import FORMATS, save_figure
 from qtomo.reporting.verification_page import verification_page
 from qtomo.training.run import Run
 
-__all__ = ["page_of", "write_report"]
+__all__ = ["page_of", "report"]
 
 Say = Callable[[str], None]
 
 
-def write_report(
+def report(
     sources: Sequence[str | os.PathLike[str]],
     output: str | os.PathLike[str],
     records: str | os.PathLike[str] | None = None,
@@ -81,7 +81,7 @@ def page_of(
     device: str = "cpu",
     allow_estimates: bool = False,
 ) -> Page:
-    """What `write_report` writes.
+    """What `report` writes.
 
     Raises:
         InputError: as there.

@@ -1,10 +1,8 @@
-from .config import PRESETS as PRESETS
 from .config import TrainingConfig as TrainingConfig
 from .config import read_settings as read_settings
 from .launch import resume as resume
 from .launch import train as train
+from .presets import PRESETS as PRESETS
 from .run import Run as Run
 from .sample import sample_records as sample_records
 from .sweep.trials import Sweep as Sweep
-from .sweep.trials import resume_sweep as resume_sweep
-from .sweep.trials import run_sweep as run_sweep

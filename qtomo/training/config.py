@@ -14,12 +14,12 @@ from pydantic import Field, ValidationInfo, field_validator
 from qtomo.config import Config, near_miss
 from qtomo.errors import InputError
 from qtomo.models.base import Model
-from qtomo.models.registry import FAMILIES, build_model, parse_model
-from qtomo.models.vae.vae import VAE
+from qtomo.models.registry import build_model, parse_model
 from qtomo.seeds import stream
+from qtomo.training.presets import PRESETS
 
 __all__ = [
-    "PRESETS",
+    "SHORTCUTS",
     "RecordsConfig",
     "RunConfig",
     "TrainingConfig",
@@ -29,71 +29,6 @@ __all__ = [
     "read_settings",
     "read_toml",
 ]
-
-#: Settings by name; what a preset leaves open has its default. `carrasquilla2018` is the recipe of
-#: arXiv 1810.10584 for 50 qubits. Its dense layer after the latent constant is left out: a constant
-#: through a layer is a constant.
-PRESETS: dict[str, dict[str, dict[str, Any]]] = {
-    "gru": {
-        "model": {"family": "gru"},
-        "training": {"learning_rate": 1.2e-2, "batch_size": 100, "averaging": 0.999},
-    },
-    "lstm": {
-        "model": {"family": "lstm"},
-        "training": {"learning_rate": 1e-2, "batch_size": 50, "averaging": 0.999},
-    },
-    "cnn": {"model": {"family": "cnn"}, "training": {"learning_rate": 5e-3, "weight_decay": 0.2, "averaging": 0.999}},
-    "transformer": {"model": {"family": "transformer"}, "training": {"averaging": 0.999}},
-    "mps": {"model": {"family": "mps"}, "training": {"learning_rate": 1e-2}},
-    "lpdo": {"model": {"family": "lpdo"}, "training": {"learning_rate": 1e-2}},
-    "rbm": {"model": {"family": "rbm"}, "training": {"learning_rate": 2e-2, "batch_size": 250, "epochs": 10}},
-    "nice": {"model": {"family": "nice"}, "training": {"epochs": 30}},
-    "realnvp": {"model": {"family": "realnvp"}, "training": {"epochs": 30}},
-    "glow": {"model": {"family": "glow"}, "training": {"epochs": 30}},
-    "maf": {"model": {"family": "maf"}, "training": {"batch_size": 500, "epochs": 40}},
-    "iaf": {"model": {"family": "iaf"}, "training": {"epochs": 10}},
-    "nsf": {"model": {"family": "nsf"}, "training": {"batch_size": 500, "epochs": 40}},
-    "cnf": {"model": {"family": "cnf"}, "training": {"epochs": 6}},
-    "carrasquilla2018": {
-        "model": {
-            "family": "gru",
-            "hidden_size": 100,
-            "layers": 3,
-            "learned_start": False,
-            "site_size": 0,
-            "latent_size": 100,
-        },
-        "training": {
-            "learning_rate": 1e-3,
-            "schedule": "constant",
-            "warmup_steps": 0,
-            "gradient_clip": 1.0,
-            "batch_size": 500,
-            "epochs": 50,
-        },
-    },
-}
-
-
-PRESETS |= {
-    name: {"model": {"family": name}, "training": {"learning_rate": 2e-3, "epochs": 60}}
-    for name, family in FAMILIES.items()
-    if issubclass(family, VAE)
-}
-# Penalties that are estimated from a batch are noisy or biased in small ones; long training makes a wae's law worse.
-for _name, _batch_size, _epochs in (("beta_tcvae", 500, 60), ("dhsic_vae", 500, 60), ("wae", 1000, 24)):
-    PRESETS[_name]["training"] = {"learning_rate": 3e-3, "epochs": _epochs, "batch_size": _batch_size}
-PRESETS |= {
-    name: {
-        "model": {"family": name},
-        "training": {"learning_rate": 3e-3, "momentum": 0.0, "gradient_clip": 0.0, "epochs": 30},
-    }
-    for name in ("gan", "bigan")
-}
-PRESETS["vae_autoregressive"] = {
-    "model": {"family": "vae", "decoder": "autoregressive"},
-    "training": {"learning_rate": 5e-3, "epochs": 20},
-}
 
 
 class TrainingConfig(Config):
@@ -201,10 +136,26 @@ class RunConfig(Config):
         )
 
 
+#: Options that stand for one setting each, and the section that this is in.
+SHORTCUTS = {
+    "epochs": "training",
+    "batch_size": "training",
+    "learning_rate": "training",
+    "hidden_size": "model",
+    "seed": "training",
+    "device": "training",
+}
+
+
 def read_settings(
-    preset: str = "gru", file: Path | None = None, assignments: Iterable[str] = (), family: str | None = None
+    preset: str = "gru",
+    file: Path | None = None,
+    assignments: Iterable[str] = (),
+    family: str | None = None,
+    shortcuts: Mapping[str, Any] | None = None,
 ) -> dict[str, dict[str, Any]]:
-    """Sections `model` and `training`: a preset, changed by a TOML file, changed by `section.key=value`.
+    """Sections `model` and `training`: a preset, changed by a TOML file, changed by `section.key=value`, changed by
+    values of `SHORTCUTS`.
 
     A `family` takes the place of the preset: its preset of the same name, else its defaults.
     A file or assignment that names another family starts from that family's defaults. The file may be a run's
@@ -223,6 +174,8 @@ def read_settings(
         values = read_toml(file)
         layers.append((str(file), {name: section for name, section in values.items() if name != "records"}))
     layers.extend(("--set", _parse_assignment(text)) for text in assignments)
+    for name, value in (shortcuts or {}).items():
+        layers.append((f"--{name.replace('_', '-')}", {SHORTCUTS[name]: {name: value}}))
     return merge_settings(layers)
 
 

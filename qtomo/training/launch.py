@@ -8,10 +8,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from qtomo.config import near_miss
 from qtomo.errors import InputError
 from qtomo.parallel import pick_device, world
 from qtomo.records.file.reader import RecordFile
-from qtomo.training.config import RecordsConfig, RunConfig, TrainingConfig, merge_settings, preset_of
+from qtomo.training.config import SHORTCUTS, RecordsConfig, RunConfig, TrainingConfig, merge_settings, preset_of
 from qtomo.training.distributed import check_shares
 from qtomo.training.feed import open_feed
 from qtomo.training.loop import Report, fit
@@ -22,10 +23,12 @@ __all__ = ["describe_records", "plan_run", "resume", "train"]
 
 def train(
     records: str | os.PathLike[str],
-    folder: str | os.PathLike[str],
+    output: str | os.PathLike[str],
     settings: Mapping[str, Mapping[str, Any]] | None = None,
+    *,
     overwrite: bool = False,
     report: Report | None = None,
+    **shortcuts: Any,
 ) -> Run:
     """Train a model on a record file; everything it leaves is in the run folder.
 
@@ -33,11 +36,13 @@ def train(
 
     Args:
         records: the record file.
-        folder: the run folder, which must not exist.
+        output: the run folder, which must not exist.
         settings: sections `model` (with `family`; the default is a GRU) and `training`, over the family's preset.
             See `qtomo.training.config` for the options.
         overwrite: replace an existing run.
         report: called as report(progress, total_steps) after each step.
+        shortcuts: `model`, a family's name with its preset, and single settings: `epochs`, `batch_size`,
+            `learning_rate`, `hidden_size`, `seed`, `device`.
 
     Raises:
         InputError: bad records or settings, or an existing folder.
@@ -47,12 +52,25 @@ def train(
     workers = world()
     with workers.together():
         if workers.rank == 0:
+            wanted = _with_shortcuts(settings or {}, shortcuts)
             with RecordFile(records) as file:
-                config = plan_run(file, folder, settings or {})
+                config = plan_run(file, output, wanted)
                 check_shares(config.training.batch_size, workers)
                 file.check(lost=False)
-            RunFolder(Path(folder)).create(config, overwrite)
-    return resume(folder, report=report)
+            RunFolder(Path(output)).create(config, overwrite)
+    return resume(output, report=report)
+
+
+def _with_shortcuts(settings: Mapping[str, Mapping[str, Any]], shortcuts: Mapping[str, Any]) -> dict[str, Any]:
+    found = {name: dict(values) for name, values in settings.items()}
+    for name, value in shortcuts.items():
+        if name == "model":
+            found.setdefault("model", {})["family"] = value
+        elif name in SHORTCUTS:
+            found.setdefault(SHORTCUTS[name], {})[name] = value
+        else:
+            raise InputError(f"train has no option '{name}'{near_miss(name, ['model', *SHORTCUTS])}")
+    return found
 
 
 def plan_run(file: RecordFile, folder: str | os.PathLike[str], settings: Mapping[str, Mapping[str, Any]]) -> RunConfig:
@@ -101,7 +119,7 @@ def describe_records(file: RecordFile, folder: str | os.PathLike[str]) -> Record
 
 
 def resume(
-    folder: str | os.PathLike[str], records: str | os.PathLike[str] | None = None, report: Report | None = None
+    folder: str | os.PathLike[str], *, records: str | os.PathLike[str] | None = None, report: Report | None = None
 ) -> Run:
     """Go on with a run from its last checkpoint; a finished one is returned as it is.
 
@@ -125,6 +143,6 @@ def resume(
             feed, validation = open_feed(file, config, workers)
             model = run.new_model()
             model.measured_by(file.povm)
-        fit(model, feed, validation, config, run.folder, report, workers)
+        fit(model, feed, validation, config, run.folder, report=report, workers=workers)
     workers.wait()
     return Run(folder)

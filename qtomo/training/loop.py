@@ -43,6 +43,7 @@ def fit(
     validation: Outcomes,
     config: TrainingConfig,
     folder: RunFolder,
+    *,
     report: Report | None = None,
     workers: World = ALONE,
 ) -> Progress:
@@ -68,56 +69,82 @@ def fit(
         InputError: records that cannot be read, or a model that cannot be compiled or computed in this precision.
         ProcessLost: another process has ended; the last checkpoint stays.
     """
-    device = pick_device(config.device, "training.device")
-    model.to(device)
-    held_out = torch.from_numpy(validation).to(device)
-    optimizer = torch.optim.AdamW(
-        model.parameters(), config.learning_rate, betas=(config.momentum, 0.999), weight_decay=config.weight_decay
-    )
-    progress, average, best = Progress(), _parameters(model) if config.averaging else {}, _weights(model)
-    if folder.checkpoint.exists():
-        progress, average, best = load_checkpoint(folder.checkpoint, model, optimizer)
-        average = {name: value.to(device) for name, value in average.items()}
-    total = math.ceil(feed.n_records / config.batch_size) * config.epochs
-    step = _Step(model, optimizer, config, workers, total)
-    writes = workers.rank == 0
-    if writes:
-        _rewrite_metrics(folder, progress)
-    started = time.monotonic() - progress.seconds
-    saved = time.monotonic()
-
-    def save() -> None:
-        progress.seconds = time.monotonic() - started
-        if writes:
-            save_checkpoint(folder.checkpoint, progress, model, average, best, optimizer)
-
+    training = _Training(model, feed, validation, config, folder, workers)
     with stop_flag() as stopped, torch.random.fork_rng():
-        while not progress.finished:
-            model.train()
-            with closing(feed.batches(progress.epoch, progress.batches)) as batches:
-                for batch in batches:
-                    stop = step(batch, progress, stopped)
-                    _follow(average, model, config.averaging, progress.step)
-                    if report:
-                        report(progress, total)
-                    if stop:
-                        save()
-                        workers.wait()
-                        raise KeyboardInterrupt
-                    if time.monotonic() - saved > config.checkpoint_seconds:
-                        save()
-                        saved = time.monotonic()
-            _seed_torch(config.seed, "validation", progress.epoch)
-            with averaged(model, average):
-                loss, error = validation_loss(model, held_out, workers)
-                _end_epoch(progress, loss, error, config, time.monotonic() - started)
-                if progress.best_epoch == progress.epoch:
-                    best = _weights(model)
-            save()
-            if writes:
-                _append_metrics(folder, progress)
-    model.load_state_dict(best)
-    return progress
+        while not training.progress.finished:
+            training.epoch(stopped, report)
+            training.validate()
+    model.load_state_dict(training.best)
+    return training.progress
+
+
+class _Training:
+    """A model on its way: what is kept from one epoch to the next, and in checkpoints."""
+
+    def __init__(
+        self,
+        model: Model,
+        feed: Feed,
+        validation: Outcomes,
+        config: TrainingConfig,
+        folder: RunFolder,
+        workers: World,
+    ) -> None:
+        device = pick_device(config.device, "training.device")
+        model.to(device)
+        self.model, self.feed, self.config, self.folder, self.workers = model, feed, config, folder, workers
+        self.held_out = torch.from_numpy(validation).to(device)
+        self.optimizer = torch.optim.AdamW(
+            model.parameters(), config.learning_rate, betas=(config.momentum, 0.999), weight_decay=config.weight_decay
+        )
+        self.progress, self.best = Progress(), _weights(model)
+        self.average = _parameters(model) if config.averaging else {}
+        if folder.checkpoint.exists():
+            self.progress, average, self.best = load_checkpoint(folder.checkpoint, model, self.optimizer)
+            self.average = {name: value.to(device) for name, value in average.items()}
+        self.total = math.ceil(feed.n_records / config.batch_size) * config.epochs
+        self.step = _Step(model, self.optimizer, config, workers, self.total)
+        self.writes = workers.rank == 0
+        if self.writes:
+            _rewrite_metrics(folder, self.progress)
+        self.started = time.monotonic() - self.progress.seconds
+        self.saved = time.monotonic()
+
+    def save(self) -> None:
+        """Write a checkpoint."""
+        self.progress.seconds = time.monotonic() - self.started
+        if self.writes:
+            save_checkpoint(self.folder.checkpoint, self.progress, self.model, self.average, self.best, self.optimizer)
+
+    def epoch(self, stopped: Callable[[], bool], report: Report | None) -> None:
+        """What is left of an epoch; asked to stop, it saves and raises KeyboardInterrupt."""
+        self.model.train()
+        with closing(self.feed.batches(self.progress.epoch, self.progress.batches)) as batches:
+            for batch in batches:
+                stop = self.step(batch, self.progress, stopped)
+                _follow(self.average, self.model, self.config.averaging, self.progress.step)
+                if report:
+                    report(self.progress, self.total)
+                if stop:
+                    self.save()
+                    self.workers.wait()
+                    raise KeyboardInterrupt
+                if time.monotonic() - self.saved > self.config.checkpoint_seconds:
+                    self.save()
+                    self.saved = time.monotonic()
+
+    def validate(self) -> None:
+        """The end of an epoch: its validation loss, the best weights so far, a checkpoint."""
+        progress = self.progress
+        _seed_torch(self.config.seed, "validation", progress.epoch)
+        with averaged(self.model, self.average):
+            loss, error = validation_loss(self.model, self.held_out, self.workers)
+            _end_epoch(progress, loss, error, self.config, time.monotonic() - self.started)
+            if progress.best_epoch == progress.epoch:
+                self.best = _weights(self.model)
+        self.save()
+        if self.writes:
+            _append_metrics(self.folder, progress)
 
 
 def validation_loss(model: Model, outcomes: Tensor, workers: World = ALONE) -> tuple[float, float]:

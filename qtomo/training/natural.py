@@ -69,6 +69,7 @@ def fit_natural(
     outcomes: Outcomes,
     validation: Outcomes | None = None,
     steps: int = 30,
+    *,
     tolerance: float = 0.02,
     fisher_records: int = 0,
     damping: float = 1.0,
@@ -100,23 +101,14 @@ def fit_natural(
     done: list[Step] = []
     while len(done) < steps:
         fisher = fisher_matrix(model, some)
-        before = _flat(model)
         if done and float(gradient @ _damped_solve(fisher, gradient, _UNDAMPED)) / 2 < enough:
             break
-        for _ in range(_TRIALS):
-            move = _damped_solve(fisher, gradient, damping)
-            promised = float(gradient @ move - move @ fisher @ move / 2)
-            _set(model, before + move)
-            trial = mean_log_prob(model, outcomes)
-            if trial > value:
-                break
-            damping *= 4
-        else:
-            _set(model, before)
+        uphill = _uphill(model, outcomes, value, gradient, fisher, damping)
+        if uphill is None:
             break
-        gain, used = trial - value, damping
+        gain, promised, used = uphill
         ratio = gain / max(promised, _SMALLEST)
-        damping = max(damping * (0.2 if ratio > 0.7 else 0.5 if ratio > 0.4 else 2.0), 1e-6)
+        damping = max(used * (0.2 if ratio > 0.7 else 0.5 if ratio > 0.4 else 2.0), 1e-6)
         value, gradient = _value_and_gradient(model, outcomes)
         if validation is not None:
             held_out = mean_log_prob(model, validation)
@@ -129,6 +121,25 @@ def fit_natural(
             break
     _set(model, best_weights)
     return replace(kept, steps=done)
+
+
+def _uphill(
+    model: TensorNetwork, outcomes: Outcomes, value: float, gradient: Tensor, fisher: Tensor, damping: float
+) -> tuple[float, float, float] | None:
+    """Move the model to where the likelihood is larger, with as little damping as it takes: the gain, that promised by
+    the quadratic model, and the damping; None, and no move, where no step gains.
+    """
+    before = _flat(model)
+    for _ in range(_TRIALS):
+        move = _damped_solve(fisher, gradient, damping)
+        promised = float(gradient @ move - move @ fisher @ move / 2)
+        _set(model, before + move)
+        trial = mean_log_prob(model, outcomes)
+        if trial > value:
+            return trial - value, promised, damping
+        damping *= 4
+    _set(model, before)
+    return None
 
 
 def mean_log_prob(model: TensorNetwork, outcomes: Outcomes) -> float:

@@ -54,7 +54,7 @@ def verify(
     level: float = 0.95,
     alternative: str = "auto",
     resolution: float = 0.05,
-    parity_records: str | os.PathLike[str] | None = None,
+    parity_run: str | os.PathLike[str] | None = None,
     n_reference: int = 20_000,
     seed: int = 0,
     device: str = "cpu",
@@ -75,7 +75,7 @@ def verify(
             best of k-grams, and from 10,000 whole records on a GRU), `kgram`, a family of the registry with exact
             likelihood, or `none`.
         resolution: strength of a fault of every qubit that a consistent verdict must exclude.
-        parity_records: a file of shots of all qubits in basis X, which refine the fidelity bound.
+        parity_run: a file of shots of all qubits in basis X, which refine the fidelity bound.
         n_reference: exact records that are drawn for comparison.
         seed: of all randomness.
         device: `cpu`, `cuda` or `auto`.
@@ -120,7 +120,7 @@ def verify(
         raise InputError(f"{given.name}: records of {given.n_sites} qubits, the target has {state.n_sites}")
     hypothesis = Hypothesis.of(state, given.povm, wanted.system, device)
     context = Context(given, hypothesis, options)
-    found = _verified(context, _parity_bits(parity_records, given))
+    found = _verified(context, _parity_bits(parity_run, given))
     found = replace(found, target=wanted.describe(), measured=facts, command=command)
     if save if save is not None else not isinstance(records, Records):
         path = Path(output) if output is not None else verification_path(given.name)

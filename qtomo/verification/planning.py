@@ -34,14 +34,14 @@ from qtomo.verification.faults.local import LOCAL_KINDS, anywhere_log_ratios, ap
 from qtomo.verification.faults.parameters import PARAMETERS, log_ratios, parameters_of
 from qtomo.verification.hypothesis import Hypothesis
 
-__all__ = ["DEFAULT_FAULTS", "Plan", "plan"]
+__all__ = ["Plan", "plan"]
 
 Reals = NDArray[np.float64]
 _Faulty = Callable[[Hypothesis], Hypothesis]
 _Evidence = Callable[[Context], Reals]
 
 #: What a plan asks about where nothing else is said.
-DEFAULT_FAULTS = ("depolarizing:0.01", "dephasing:0.01")
+_FAULTS = ("depolarizing:0.01", "dephasing:0.01")
 
 _MEASUREMENTS = ("pauli4", "pauli6", "sic")
 _COARSER = {"pauli4": "pauli6"}  # whose outcomes can be made from the other's
@@ -94,7 +94,7 @@ class Plan:
 
 def plan(
     target: System | State,
-    faults: Sequence[str] = DEFAULT_FAULTS,
+    faults: Sequence[str] = (),
     *,
     alpha: float = 0.01,
     power: float = 0.95,
@@ -107,7 +107,8 @@ def plan(
     Args:
         target: what is to be prepared.
         faults: local faults on every qubit (depolarizing, dephasing, readout-1-to-0, rotation-x, ...), or a parameter
-            of the target that is off by a share of itself, such as field:0.02.
+            of the target that is off by a share of itself, such as field:0.02; depolarizing:0.01 and dephasing:0.01
+            where none are given.
         alpha: error rate of all tests together.
         power: probability that the records are called inconsistent.
         n_exact: records of the faulty state that the evidence is estimated from.
@@ -122,6 +123,7 @@ def plan(
     >>> found["pauli6"].value <= found["pauli4"].value
     True
     """
+    faults = faults or _FAULTS
     for name, value in (("alpha", alpha), ("power", power)):
         if not 0 < value < 1:
             raise InputError(f"{name} is {value:g}, expected between 0 and 1")

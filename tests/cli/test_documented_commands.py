@@ -172,9 +172,9 @@ def laboratory(tmp_path_factory):
     run = qtomo.train(folder / "tfim.h5", folder / "run", settings)
     for name in ("other-run", "gru", "rbm", "gan", "bigan", "gru6", "cnn6"):
         shutil.copytree(run.folder.path, folder / name)
-    from qtomo.training.sweep.trials import run_sweep
+    from qtomo.training.sweep.trials import sweep
 
-    run_sweep(folder / "tfim8.h5", folder / "found", folder / "sweep.toml", settings)
+    sweep(folder / "tfim8.h5", folder / "found", folder / "sweep.toml", settings)
     return folder
 
 

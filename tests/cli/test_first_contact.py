@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from qtomo_cli.main import COMMANDS
 
-from qtomo import installation as doctor
+from qtomo import installation
 
 
 def test_alone_it_says_what_to_do_next_and_loads_nothing_heavy(qtomo):
@@ -38,7 +38,7 @@ def test_the_doctor_finds_this_installation_sound(qtomo):
 
 
 def test_the_doctor_says_what_is_wrong_and_how_to_mend_it(qtomo, monkeypatch):
-    monkeypatch.setattr(doctor, "_hdf5", lambda: doctor.Check("HDF5", "fault", "no", "install h5py anew"))
+    monkeypatch.setattr(installation, "_hdf5", lambda: installation.Check("HDF5", "fault", "no", "install h5py anew"))
     result = qtomo("doctor")
     assert result.code == 1
     assert "→ install h5py anew" in result.output

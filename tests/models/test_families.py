@@ -202,7 +202,7 @@ def test_wrong_settings_name_the_near_miss(settings, fault):
 
 
 def test_the_recipe_of_2018_has_its_size():
-    from qtomo.training.config import PRESETS
+    from qtomo.training.presets import PRESETS
 
     model = build_model(PRESETS["carrasquilla2018"]["model"], 50, 4)
     # 192,704 with the dense layer after the latent (10,100) and one bias a gate where torch has two (900).

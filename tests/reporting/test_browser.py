@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from qtomo import TFIM, simulate
-from qtomo.reporting.page import write_report
+from qtomo.reporting.page import report
 from qtomo.verification.pipeline import verification_path, verify
 from tests.reporting import test_page, test_verification_page
 from tests.reporting.browser import Browser, find_browser
@@ -46,7 +46,7 @@ def pages(small_run, small_records, tmp_path_factory):
     verify(records, alternative="none", n_reference=2000, command=f"qtomo verify '{records.name}'")
     sources = {"run": [run], "runs": [run, folder / "other"], "verification": [verification_path(records)]}
     for name, given in sources.items():
-        write_report(given, folder / f"{name}.html", small_records if name != "verification" else None, n_samples=300)
+        report(given, folder / f"{name}.html", small_records if name != "verification" else None, n_samples=300)
     return folder
 
 

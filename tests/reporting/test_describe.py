@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from qtomo import GHZ, TFIM, InputError, evaluate, simulate, train, write_state
-from qtomo.reporting.describe import sparkline, summarize
+from qtomo.reporting.describe import info, sparkline
 from qtomo.verification.pipeline import verification_path, verify
 
 QUICK = {"model": {"family": "gru", "hidden_size": 6}, "training": {"epochs": 1}}
@@ -22,7 +22,7 @@ def test_a_sparkline_rises_with_its_values_and_keeps_to_its_width():
 
 
 def test_a_record_file(small_records):
-    summary = summarize(small_records)
+    summary = info(small_records)
     assert summary.kind == "record file"
     assert summary.facts["records"] == 3000
     assert f"qtomo train {small_records} --output RUN" in summary.uses
@@ -32,20 +32,20 @@ def test_a_record_file(small_records):
 
 def test_a_dead_qubit_is_seen_in_the_drawing(tmp_path):
     path = simulate(GHZ(6), 500, tmp_path / "dead.h5", noise=["depolarizing:1@2"], seed=1)
-    assert summarize(path).facts["qubits"] == 6
-    bars = [re.search("[▁-█]+", line)[0] for line in summarize(path).drawing[1:]]
+    assert info(path).facts["qubits"] == 6
+    bars = [re.search("[▁-█]+", line)[0] for line in info(path).drawing[1:]]
     assert any(bar[2] != bar[0] for bar in bars)
 
 
 def test_a_run_its_evaluation_and_an_unfinished_run(tmp_path, small_records):
     run = train(small_records, tmp_path / "run", QUICK)
-    summary = summarize(run.folder.path)
+    summary = info(run.folder.path)
     assert summary.facts["finished"] is True
     assert summary.facts["evaluated"] is False
     assert any(use.startswith("qtomo evaluate") for use in summary.uses)
     evaluate(run, n_samples=100)
-    assert summarize(run.folder.path).facts["evaluated"] is True
-    judged = summarize(run.folder.evaluation)
+    assert info(run.folder.path).facts["evaluated"] is True
+    judged = info(run.folder.evaluation)
     assert judged.kind == "evaluation"
     assert "KL(target‖model)" in str(judged)
     assert "exact sum" in str(judged)
@@ -54,7 +54,7 @@ def test_a_run_its_evaluation_and_an_unfinished_run(tmp_path, small_records):
 def test_a_verification_names_the_fault(tmp_path):
     path = simulate(TFIM(4), 2000, tmp_path / "lab.h5", noise=["depolarizing:1@2"], declared=False, seed=3)
     verify(path, alternative="none")
-    summary = summarize(verification_path(path))
+    summary = info(verification_path(path))
     assert summary.facts["verdict"] == "inconsistent"
     assert "largest at qubit 2" in str(summary)
     assert summary.facts["faults"].startswith("depolarizing on qubit 2, probability ")
@@ -63,9 +63,9 @@ def test_a_verification_names_the_fault(tmp_path):
 
 def test_states(tmp_path):
     path = write_state(tmp_path / "ghz.h5", GHZ(5).state())
-    assert summarize(path).facts["bond dimension"] == 2
+    assert info(path).facts["bond dimension"] == 2
     np.save(tmp_path / "mixed.npy", np.eye(4) / 4)
-    assert summarize(tmp_path / "mixed.npy").facts["purity"] == pytest.approx(0.25)
+    assert info(tmp_path / "mixed.npy").facts["purity"] == pytest.approx(0.25)
 
 
 @pytest.mark.parametrize(
@@ -84,5 +84,5 @@ def test_what_is_none_of_ours_is_told_with_a_way_on(tmp_path, name, content, sai
     path = tmp_path / name
     path.write_text(content)
     with pytest.raises(InputError, match=re.escape(said)) as error:
-        summarize(path)
+        info(path)
     assert str(path) in str(error.value)

@@ -10,7 +10,7 @@ import pytest
 
 from qtomo import InputError, RecordFile, Run, evaluate, train, write_records
 from qtomo.reporting.layout import Page, Section, draw, render
-from qtomo.reporting.page import page_of, write_report
+from qtomo.reporting.page import page_of, report
 from tests.conftest import SMALL
 
 SECTIONS = [
@@ -50,7 +50,7 @@ def run(small_run, small_records, tmp_path_factory):
 @pytest.fixture(scope="module")
 def page(run, tmp_path_factory):
     path = tmp_path_factory.mktemp("pages") / "report.html"
-    write_report([run.folder.path], path, n_samples=500)
+    report([run.folder.path], path, n_samples=500)
     return path.read_text(encoding="utf-8")
 
 
@@ -71,7 +71,7 @@ def test_a_page_has_all_sections_and_needs_nothing_else(page):
 
 
 def test_the_same_run_gives_the_same_bytes(run, page, tmp_path):
-    write_report([run.folder.path], tmp_path / "again.html", n_samples=500)
+    report([run.folder.path], tmp_path / "again.html", n_samples=500)
     assert (tmp_path / "again.html").read_text(encoding="utf-8") == page
 
 
@@ -88,7 +88,7 @@ def test_text_from_outside_stays_text(run, small_records, tmp_path):
     shutil.copytree(run.folder.path, folder)
     other = tmp_path / "other"
     shutil.copytree(run.folder.path, other)
-    write_report([folder, other], tmp_path / "a.html", small_records, n_samples=500)
+    report([folder, other], tmp_path / "a.html", small_records, n_samples=500)
     page = (tmp_path / "a.html").read_text(encoding="utf-8")
     tags = Tags(page)
     assert "script" not in tags.names
@@ -126,7 +126,7 @@ def test_a_failed_figure_is_a_note_in_its_place():
 
 
 def test_figures_for_papers(run, tmp_path):
-    page = write_report([run.folder.path], tmp_path / "a.html", n_samples=500, figure_format="pdf")
+    page = report([run.folder.path], tmp_path / "a.html", n_samples=500, figure_format="pdf")
     files = sorted((tmp_path / "a-figures").iterdir())
     assert [file.stem for file in files] == sorted(drawing.name for drawing in page.drawings())
     assert all(file.read_bytes().startswith(b"%PDF") for file in files)
@@ -139,12 +139,12 @@ def test_what_is_refused(run, tmp_path):
         page_of([])
     (tmp_path / "there.html").write_text("mine")
     with pytest.raises(InputError, match="exists already"):
-        write_report([run.folder.path], tmp_path / "there.html")
+        report([run.folder.path], tmp_path / "there.html")
     (tmp_path / "b-figures").write_text("mine")
     with pytest.raises(InputError, match="is a file, expected a folder"):
-        write_report([run.folder.path], tmp_path / "b.html", figure_format="svg")
+        report([run.folder.path], tmp_path / "b.html", figure_format="svg")
     with pytest.raises(InputError, match="figure format 'gif'"):
-        write_report([run.folder.path], tmp_path / "a.html", figure_format="gif")
+        report([run.folder.path], tmp_path / "a.html", figure_format="gif")
     assert (tmp_path / "there.html").read_text() == "mine"
 
 

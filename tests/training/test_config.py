@@ -4,7 +4,8 @@ import pytest
 
 from qtomo.errors import InputError
 from qtomo.models.registry import FAMILIES
-from qtomo.training.config import PRESETS, RunConfig, read_settings
+from qtomo.training.config import RunConfig, read_settings
+from qtomo.training.presets import PRESETS
 
 
 @pytest.mark.parametrize("preset", PRESETS)

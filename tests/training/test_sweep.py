@@ -21,7 +21,7 @@ from qtomo.training.launch import describe_records
 from qtomo.training.sweep.choice import propose
 from qtomo.training.sweep.search_space import Choices, Range, read_space
 from qtomo.training.sweep.summary import sweep_summary
-from qtomo.training.sweep.trials import SweepPlan, resume_sweep, run_sweep
+from qtomo.training.sweep.trials import SweepPlan, resume_sweep, sweep
 from tests.conftest import SMALL
 
 PLAN = """
@@ -57,7 +57,7 @@ def outcome(found) -> list[tuple]:
 def unbroken(small_records, tmp_path_factory):
     """Four trials of a small GRU."""
     folder = tmp_path_factory.mktemp("sweeps")
-    return run_sweep(small_records, folder / "sweep", written(folder), SMALL)
+    return sweep(small_records, folder / "sweep", written(folder), SMALL)
 
 
 def test_each_trial_is_a_run(unbroken):
@@ -111,7 +111,7 @@ def test_interrupted_in_the_third_trial_it_ends_like_an_unbroken_one(step, unbro
         assert len(done) >= 2, "a finished trial was trained again"
 
     with pytest.raises(KeyboardInterrupt):
-        run_sweep(small_records, tmp_path / "sweep", written(tmp_path), SMALL, report=interrupt)
+        sweep(small_records, tmp_path / "sweep", written(tmp_path), SMALL, report=interrupt)
     assert set(seen) == {0, 1, 2}
     assert not (tmp_path / "sweep" / "trials" / "0003").exists()
     kept = json.loads((tmp_path / "sweep" / "trials.json").read_text())
@@ -132,7 +132,7 @@ def test_ctrl_c_while_a_trial_is_judged_ends_the_sweep(small_records, tmp_path, 
 
     monkeypatch.setattr(loop, "validation_loss", judge_interrupted)
     with pytest.raises(KeyboardInterrupt):
-        run_sweep(small_records, tmp_path / "sweep", written(tmp_path), SMALL)
+        sweep(small_records, tmp_path / "sweep", written(tmp_path), SMALL)
     assert Run(tmp_path / "sweep" / "trials" / "0000").progress.finished
     assert not (tmp_path / "sweep" / "trials" / "0001").exists()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -140,7 +140,7 @@ def test_ctrl_c_while_a_trial_is_judged_ends_the_sweep(small_records, tmp_path, 
 
 def test_more_trials_may_be_asked_for_later(unbroken, small_records, tmp_path):
     fewer = written(tmp_path, PLAN.replace("trials = 4", "trials = 2"))
-    run_sweep(small_records, tmp_path / "sweep", fewer, SMALL)
+    sweep(small_records, tmp_path / "sweep", fewer, SMALL)
     plan = tmp_path / "sweep" / "sweep.toml"
     plan.write_text(plan.read_text().replace("trials = 2", "trials = 4"))
     assert outcome(resume_sweep(tmp_path / "sweep")) == outcome(unbroken)
@@ -163,7 +163,7 @@ def test_a_plan_that_was_changed_is_refused(old, new, fault, unbroken, tmp_path,
     assert old in plan.read_text()
     plan.write_text(plan.read_text().replace(old, new))
     with pytest.raises(InputError, match=fault):
-        resume_sweep(folder, small_records)
+        resume_sweep(folder, records=small_records)
 
 
 def test_moved_records_are_found_with_a_hint(unbroken, small_records, tmp_path):
@@ -171,7 +171,7 @@ def test_moved_records_are_found_with_a_hint(unbroken, small_records, tmp_path):
     shutil.rmtree(folder / "trials" / "0003")
     with pytest.raises(InputError, match="no such file, expected a record file"):
         resume_sweep(folder)
-    assert outcome(resume_sweep(folder, small_records)) == outcome(unbroken)
+    assert outcome(resume_sweep(folder, records=small_records)) == outcome(unbroken)
 
 
 DIVERGES = space_of(
@@ -181,7 +181,7 @@ DIVERGES = space_of(
 
 
 def test_a_trial_that_diverges_is_kept_as_failed(small_records, tmp_path):
-    found = run_sweep(small_records, tmp_path / "sweep", written(tmp_path, DIVERGES), SMALL)
+    found = sweep(small_records, tmp_path / "sweep", written(tmp_path, DIVERGES), SMALL)
     by_rate = {trial.settings["training.learning_rate"]: trial for trial in found.trials}
     assert by_rate.keys() == {1e30, 5e-3, 1e31}
     assert found.ranked == [by_rate[5e-3]]
@@ -207,21 +207,21 @@ def test_a_trial_that_diverges_is_kept_as_failed(small_records, tmp_path):
 def test_a_sweep_of_nothing_but_failures_says_so(small_records, tmp_path):
     text = DIVERGES.replace("5e-3, ", "").replace("trials = 3", "trials = 2")
     with pytest.raises(InputError, match=r"sweep: all 2 trials failed, the first: the .* at epoch 1"):
-        run_sweep(small_records, tmp_path / "sweep", written(tmp_path, text), SMALL)
+        sweep(small_records, tmp_path / "sweep", written(tmp_path, text), SMALL)
     assert len(json.loads((tmp_path / "sweep" / "trials.json").read_text())["trials"]) == 2
 
 
 def test_a_validation_loss_that_is_no_number_fails_the_trial(small_records, tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "validation_loss", lambda *_: (math.nan, math.nan))
     with pytest.raises(InputError, match="the validation loss is finite in none of 2 epochs"):
-        run_sweep(small_records, tmp_path / "sweep", written(tmp_path), SMALL)
+        sweep(small_records, tmp_path / "sweep", written(tmp_path), SMALL)
 
 
 def test_values_that_do_not_go_together_fail_and_the_others_are_all_tried(small_records, tmp_path):
     options = '"model.hidden_size" = { choices = [12, 8] }\n"model.heads" = { choices = [2, 3, 4] }'
     text = space_of(options, "[model]\nfamily = 'transformer'\n[sweep]\ntrials = 6\nstartup = 1\n")
     settings = {"training": SMALL["training"]}
-    found = run_sweep(small_records, tmp_path / "sweep", written(tmp_path, text), settings)
+    found = sweep(small_records, tmp_path / "sweep", written(tmp_path, text), settings)
     tried = {(t.settings["model.hidden_size"], t.settings["model.heads"]): t.failure for t in found.trials}
     assert set(tried) == {(size, heads) for size in (12, 8) for heads in (2, 3, 4)}
     assert [pair for pair, failure in tried.items() if failure] == [(8, 3)]
@@ -314,7 +314,7 @@ def test_without_optuna_it_says_what_to_install(small_records, tmp_path, monkeyp
     plan = written(tmp_path)
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(InputError, match=r"pip install qtomo\[sweep\]"):
-        run_sweep(small_records, tmp_path / "sweep", plan, SMALL)
+        sweep(small_records, tmp_path / "sweep", plan, SMALL)
     assert list(tmp_path.iterdir()) == [plan]
 
 

@@ -107,11 +107,11 @@ def test_the_parity_run_refines_the_bound(tmp_path):
         MODEL, None, tmp_path / "x.h5", "pauli6", settings=SettingList(np.zeros((1, 5), np.uint8), np.array([3000]))
     )
     plain = verify(path, alternative="none", n_reference=2000).certificates[0]
-    refined = verify(path, alternative="none", parity_records=shots, n_reference=2000).certificates[0]
+    refined = verify(path, alternative="none", parity_run=shots, n_reference=2000).certificates[0]
     assert "parity" in refined.name
     assert refined.value > plain.value
     with pytest.raises(InputError, match=r"a\.h5: /settings, row \d+, site \d: expected basis X throughout"):
-        verify(path, alternative="none", parity_records=path, n_reference=2000)
+        verify(path, alternative="none", parity_run=path, n_reference=2000)
 
 
 @pytest.mark.parametrize("system", [GHZ(4), Product(4, 0.7, 0.3)])

@@ -33,7 +33,7 @@ from qtomo.training.sweep.choice import corners, propose, require_optuna
 from qtomo.training.sweep.folder import PLAN, is_sweep
 from qtomo.training.sweep.search_space import Choices, Range, Settings, read_space, with_options
 
-__all__ = ["Sweep", "SweepConfig", "SweepPlan", "SweepReport", "Trial", "is_sweep", "resume_sweep", "run_sweep"]
+__all__ = ["Sweep", "SweepConfig", "SweepPlan", "SweepReport", "Trial", "is_sweep", "resume_sweep", "sweep"]
 
 
 #: Called as report(trials_done, n_trials, progress, total_steps) after each step of the trial under way.
@@ -197,11 +197,12 @@ class Sweep:
             write_atomic(self.best_settings, tomli_w.dumps(best))
 
 
-def run_sweep(
+def sweep(
     records: str | os.PathLike[str],
     folder: str | os.PathLike[str],
     plan: str | os.PathLike[str],
     settings: Settings | None = None,
+    *,
     overwrite: bool = False,
     report: SweepReport | None = None,
 ) -> Sweep:
@@ -232,7 +233,7 @@ def run_sweep(
 
 
 def resume_sweep(
-    folder: str | os.PathLike[str], records: str | os.PathLike[str] | None = None, report: SweepReport | None = None
+    folder: str | os.PathLike[str], *, records: str | os.PathLike[str] | None = None, report: SweepReport | None = None
 ) -> Sweep:
     """Go on with a sweep to the trials that an unbroken one makes; of a finished one all are read back.
 
@@ -291,8 +292,13 @@ def _next_trial(found: Sweep, file: RecordFile, report: SweepReport | None) -> T
         except InputError as error:  # each value was checked alone: these do not go together
             return fail(options, str(error))
         run.create(config, overwrite=False)
+
+    def tell(progress: Progress, total: int) -> None:
+        if report:
+            report(done, plan.sweep.trials, progress, total)
+
     try:
-        trained = resume(run.path, file.path, report and (lambda *now: report(done, plan.sweep.trials, *now)))
+        trained = resume(run.path, records=file.path, report=tell)
     except Diverged as error:
         return fail(options, str(error))
     progress = trained.progress
