@@ -67,9 +67,9 @@ SLOW = re.compile(r"qtomo (demo|report gru.*|compare (gan|gru)|verify --plan .*f
 
 #: What no option sets: exact records that the data are compared with.
 FEWER_EXACT_RECORDS = {
-    "qtomo_cli.demo.evaluate": {"n_samples": 100},
-    "qtomo_cli.verify.verify": {"n_reference": 2000},
-    "qtomo_cli.verify.plan": {"n_exact": 1000},
+    "qtomo.evaluate": {"n_samples": 100},
+    "qtomo.verify": {"n_reference": 2000},
+    "qtomo.plan": {"n_exact": 1000},
 }
 
 

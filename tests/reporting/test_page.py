@@ -151,7 +151,8 @@ def test_what_is_refused(run, tmp_path):
 def test_what_a_page_is_made_of_comes_with_the_package():
     root = Path(__file__).parents[2]
     declared = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
-    named = {
+    everywhere = {path for glob in declared.pop("*") for path in (root / "qtomo").rglob(glob)}
+    named = everywhere | {
         path for name, globs in declared.items() for g in globs for path in (root / name.replace(".", "/")).glob(g)
     }
     data = {path for path in (root / "qtomo").rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")}
