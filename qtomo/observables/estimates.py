@@ -29,6 +29,9 @@ Values = NDArray[np.float64]
 _CHUNK = 16384  # records looked up at once
 
 
+_Key = tuple[tuple[int, str], ...]  # a product of Paulis by site
+
+
 def estimate_observables(
     observables: Sequence[Observable], records: Records, *, level: float = 0.95
 ) -> dict[str, Estimate]:
@@ -55,54 +58,70 @@ def estimate_observables(
     1.0
     """
     records = checked_records(records, "estimate_observables")
-    outcomes, n_sites = records.labels, records.n_sites
-    n = len(outcomes)
-    _check_sites(observables, n_sites)
-    table = bit_values if records.has_settings else dual_values
-    lookup, there = table(records.povm, n_sites)
-    whole = not records.has_settings and not records.lost.any()
-
-    def chunks() -> Iterator[Callable[[Mapping[int, str]], tuple[Values, Values | float]]]:
-        for first in range(0, n, _CHUNK):
-            yield _products(np.ascontiguousarray(outcomes[first : first + _CHUNK].T), lookup, there, whole)
-
+    _check_sites(observables, records.n_sites)
     terms = {_key(product): product for observable in observables for _, product in observable.terms}
-    sums, counts = dict.fromkeys(terms, 0.0), dict.fromkeys(terms, 0.0)
-    for values_of in chunks():
-        for key, product in terms.items():
-            values, present = values_of(product)
-            sums[key] += float(values.sum())
-            counts[key] += len(values) if whole else float(np.sum(present))
-    for key, count in counts.items():
-        if not count:
-            what = "is measured in all bases" if records.has_settings else "has all sites"
-            raise InputError(f"{records.name}: no record {what} of '{' '.join(f'{p}{i}' for i, p in key)}'")
-    means = {key: sums[key] / counts[key] for key in terms}
-    squares = np.zeros(len(observables))
-    for values_of in chunks():
-        for index, observable in enumerate(observables):
-            total: Values | float = 0.0
-            for coefficient, product in observable.terms:
-                key = _key(product)
-                values, present = values_of(product)
-                total = total + coefficient * n / counts[key] * (values - means[key] * present)
-            squares[index] += np.sum(np.square(total))
-    spans = {key: _span(product, lookup, there) for key, product in terms.items()}
+    moments = _Moments(records, terms)
+    n, squares = len(records), moments.squares(observables)
     z_square = float(stats.norm.ppf((1 + level) / 2)) ** 2
-    method = "mean of bits over shots in the bases" if records.has_settings else "mean of dual values over records"
-    method += ("" if whole or records.has_settings else " that have the sites") + ", Student interval"
     estimates = {}
     for observable, square in zip(observables, squares, strict=True):
-        mean = sum(coefficient * means[_key(product)] for coefficient, product in observable.terms)
-        few = sum(
-            (coefficient * spans[key] / (counts[key] + z_square)) ** 2
-            for coefficient, key in ((c, _key(product)) for c, product in observable.terms)
-        )
+        keys = [(coefficient, _key(product)) for coefficient, product in observable.terms]
+        mean = sum(coefficient * moments.means[key] for coefficient, key in keys)
+        few = sum((c * moments.spans[key] / (moments.counts[key] + z_square)) ** 2 for c, key in keys)
         variance = float(square) / (n - 1) + n * z_square * few if n > 1 else math.inf
-        found = mean_of_moments(mean, variance, n, level, method)
-        reach = sum(abs(coefficient) for coefficient, _ in observable.terms)
+        found = mean_of_moments(mean, variance, n, level, moments.method)
+        reach = sum(abs(coefficient) for coefficient, _ in keys)
         estimates[observable.name] = found.within(-reach, reach)
     return estimates
+
+
+class _Moments:
+    """Means of Pauli products over the records that tell each, and what their errors are made of.
+
+    Raises:
+        InputError: a product that no record tells.
+    """
+
+    def __init__(self, records: Records, terms: Mapping[_Key, Mapping[int, str]]) -> None:
+        self._outcomes, self._n = records.labels, len(records)
+        table = bit_values if records.has_settings else dual_values
+        self._lookup, self._there = table(records.povm, records.n_sites)
+        self._whole = not records.has_settings and not records.lost.any()
+        sums, self.counts = dict.fromkeys(terms, 0.0), dict.fromkeys(terms, 0.0)
+        for values_of in self._chunks():
+            for key, product in terms.items():
+                values, present = values_of(product)
+                sums[key] += float(values.sum())
+                self.counts[key] += len(values) if self._whole else float(np.sum(present))
+        for key, count in self.counts.items():
+            if not count:
+                what = "is measured in all bases" if records.has_settings else "has all sites"
+                raise InputError(f"{records.name}: no record {what} of '{' '.join(f'{p}{i}' for i, p in key)}'")
+        self.means = {key: sums[key] / self.counts[key] for key in terms}
+        self.spans = {key: _span(product, self._lookup, self._there) for key, product in terms.items()}
+        self.method = "mean of bits over shots in the bases"
+        if not records.has_settings:
+            self.method = "mean of dual values over records" + ("" if self._whole else " that have the sites")
+        self.method += ", Student interval"
+
+    def _chunks(self) -> Iterator[Callable[[Mapping[int, str]], tuple[Values, Values | float]]]:
+        for first in range(0, self._n, _CHUNK):
+            outcomes = np.ascontiguousarray(self._outcomes[first : first + _CHUNK].T)
+            yield _products(outcomes, self._lookup, self._there, self._whole)
+
+    def squares(self, observables: Sequence[Observable]) -> Values:
+        """Sum over records of the squared influence of each on each observable, (observables,)."""
+        found = np.zeros(len(observables))
+        for values_of in self._chunks():
+            for index, observable in enumerate(observables):
+                total: Values | float = 0.0
+                for coefficient, product in observable.terms:
+                    key = _key(product)
+                    values, present = values_of(product)
+                    scale = coefficient * self._n / self.counts[key]
+                    total = total + scale * (values - self.means[key] * present)
+                found[index] += np.sum(np.square(total))
+        return found
 
 
 def record_values(observables: Sequence[Observable], records: Records) -> Values:
@@ -135,7 +154,7 @@ def _check_sites(observables: Sequence[Observable], n_sites: int) -> None:
             raise InputError(f"observable '{observable.name}' on site {furthest} of records with {n_sites} sites")
 
 
-def _key(product: Mapping[int, str]) -> tuple[tuple[int, str], ...]:
+def _key(product: Mapping[int, str]) -> _Key:
     return tuple(sorted(product.items()))
 
 

@@ -95,37 +95,33 @@ def verify(
     >>> verify(shots, GHZ(2)).headline
     'no test rejects the target, in Z alone: phases were not seen'
     """
-    options = Options(
-        alpha,
-        level,
-        resolution,
-        alternative,
-        n_reference,
-        seed,
-        device,
-        say or (lambda _line: None),
-        progress or (lambda _done, _total: None),
-    )
+    options = Options(alpha, level, resolution, alternative, n_reference, seed, device)
+    options = replace(options, say=say or options.say, progress=progress or options.progress)
     _check_options(options)
     given, facts = _given(records)
-    wanted = Target.of(target) if target is not None else given.target
-    if wanted is None:
-        raise InputError(f"{given.name}: names no target: say which state was meant to be prepared (--target)")
-    if not len(given):
-        raise InputError(f"{given.name}: no records, expected at least one")
-    if given.lost.all():
-        raise InputError(f"{given.name}: every outcome is lost, so that nothing was measured")
-    state = wanted.state()
-    if state.n_sites != given.n_sites:
-        raise InputError(f"{given.name}: records of {given.n_sites} qubits, the target has {state.n_sites}")
-    hypothesis = Hypothesis.of(state, given.povm, wanted.system, device)
-    context = Context(given, hypothesis, options)
+    meant, state = _meant(given, target)
+    context = Context(given, Hypothesis.of(state, given.povm, meant.system, device), options)
     found = _verified(context, _parity_bits(parity_run, given))
-    found = replace(found, target=wanted.describe(), measured=facts, command=command)
+    found = replace(found, target=meant.describe(), measured=facts, command=command)
     if save if save is not None else not isinstance(records, Records):
         path = Path(output) if output is not None else verification_path(given.name)
         write_atomic(path, json.dumps(found.to_dict(), indent=1) + "\n")
     return found
+
+
+def _meant(records: Records, target: System | State | None) -> tuple[Target, State]:
+    """The target of records and its state, once sure that they can be held against it."""
+    meant = Target.of(target) if target is not None else records.target
+    if meant is None:
+        raise InputError(f"{records.name}: names no target: say which state was meant to be prepared (--target)")
+    if not len(records):
+        raise InputError(f"{records.name}: no records, expected at least one")
+    if records.lost.all():
+        raise InputError(f"{records.name}: every outcome is lost, so that nothing was measured")
+    state = meant.state()
+    if state.n_sites != records.n_sites:
+        raise InputError(f"{records.name}: records of {records.n_sites} qubits, the target has {state.n_sites}")
+    return meant, state
 
 
 def better_labelling(records: Records, target: Target) -> Fault | None:
