@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
@@ -15,12 +15,19 @@ from qtomo.files import check_absent
 from qtomo.records.file.reader import RecordFile
 from qtomo.reporting.style import figure_kind
 
+if TYPE_CHECKING:
+    from qtomo.states.library import System
+    from qtomo.states.state import State
+
 from .common import command_line, device_option, json_option, print_json, progress_bar, say, seed_option
 from .target import target_of, target_options
 
 __all__ = ["command"]
 
 REJECTED = 1
+
+#: Options that are those of `qtomo.verify`; what is left are parameters of the target.
+_ASKED = ("alpha", "level", "alternative", "resolution", "parity_run", "seed", "device")
 
 
 def _renamed(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
@@ -60,11 +67,6 @@ def _renamed(name: str) -> Callable[[click.Context, click.Parameter, Any], None]
 def command(
     file: str | None,
     target: str | None,
-    alpha: float,
-    level: float,
-    alternative: str,
-    parity_run: str | None,
-    resolution: float,
     figure: Path | None,
     output: Path | None,
     everything: bool,
@@ -72,10 +74,8 @@ def command(
     qubits: int | None,
     faults: tuple[str, ...],
     power: float,
-    device: str,
-    seed: int,
     as_json: bool,
-    **parameters: Any,
+    **options: Any,
 ) -> int:
     """Ask whether the records of FILE are of the target: consistent (or only in the bases measured), inconsistent or
     undecided, and why.
@@ -93,16 +93,10 @@ def command(
         check_absent(output, overwrite=True)
     if file is None and not planning:
         raise InputError("expected FILE, or --plan to plan an experiment")
-    n_sites = qubits if file is None else _n_sites(file)
-    meant = target_of(target, parameters, n_sites)
+    asked = {name: options.pop(name) for name in _ASKED}
+    meant = target_of(target, options, qubits if file is None else _n_sites(file))
     if planning:
-        if meant is None:
-            raise InputError("--plan: expected --target, with --qubits")
-        planned = qtomo.plan(meant, faults, alpha=alpha, power=power, seed=seed, say=say)
-        if as_json:
-            print_json(planned.to_dict())
-        else:
-            click.echo(str(planned))
+        _plan(meant, faults, as_json, alpha=asked["alpha"], power=power, seed=asked["seed"])
         return 0
     assert file is not None
     started = time.monotonic()
@@ -110,13 +104,7 @@ def command(
         found = qtomo.verify(
             file,
             meant,
-            alpha=alpha,
-            level=level,
-            alternative=alternative,
-            resolution=resolution,
-            parity_run=parity_run,
-            seed=seed,
-            device=device,
+            **asked,
             output=output,
             command=command_line(),
             say=say,
@@ -131,10 +119,19 @@ def command(
     else:
         from qtomo.verification.pipeline import verification_path
 
-        click.echo(
-            f"{found.text(everything)}\n\n{output or verification_path(file)}   ({time.monotonic() - started:.0f} s)"
-        )
+        where = output or verification_path(file)
+        click.echo(f"{found.text(everything)}\n\n{where}   ({time.monotonic() - started:.0f} s)")
     return REJECTED if found.verdict == "inconsistent" else 0
+
+
+def _plan(target: System | State | None, faults: tuple[str, ...], as_json: bool, **asked: Any) -> None:
+    if target is None:
+        raise InputError("--plan: expected --target, with --qubits")
+    planned = qtomo.plan(target, faults, **asked, say=say)
+    if as_json:
+        print_json(planned.to_dict())
+    else:
+        click.echo(str(planned))
 
 
 def _n_sites(file: str) -> int:

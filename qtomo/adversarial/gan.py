@@ -170,11 +170,7 @@ def train_gan(
     loss, penalty = find_loss(given.loss), find_penalty(given.penalty, given.strength)
     random = torch_generator(stream(seed, "gan"))
     size = sampler(1, random).shape[1]
-    with torch.random.fork_rng(devices=[]):  # layers draw their first weights from the global generator alone
-        torch.manual_seed(int(stream(seed, "gan weights").integers(2**63)))
-        generator = mlp(given.latent_size, size, given.hidden_size, given.hidden_layers)
-        critic = mlp(size, 1, given.hidden_size, given.hidden_layers)
-        penalty.prepare(critic)
+    generator, critic = _networks(given, size, seed, penalty)
     average = copy.deepcopy(generator).requires_grad_(False)
     networks = (generator, critic, average)
     optimizers = [_optimizer(network, given) for network in (generator, critic)]
@@ -211,8 +207,17 @@ def train_gan(
         _follow(average, generator, given.averaging)
         if watch is not None:
             watch(step + 1, average)
-    critic_losses, generator_losses = [value for value, _ in losses], [value for _, value in losses]
-    return TrainedGan(average, critic.eval(), given, critic_losses, generator_losses, stopped_at)
+    of_critic, of_generator = ([pair[side] for pair in losses] for side in (0, 1))
+    return TrainedGan(average, critic.eval(), given, of_critic, of_generator, stopped_at)
+
+
+def _networks(given: GanSettings, size: int, seed: int, penalty: Penalty) -> tuple[nn.Module, nn.Module]:
+    with torch.random.fork_rng(devices=[]):  # layers draw their first weights from the global generator alone
+        torch.manual_seed(int(stream(seed, "gan weights").integers(2**63)))
+        generator = mlp(given.latent_size, size, given.hidden_size, given.hidden_layers)
+        critic = mlp(size, 1, given.hidden_size, given.hidden_layers)
+        penalty.prepare(critic)
+    return generator, critic
 
 
 def _optimizer(network: nn.Module, given: GanSettings) -> torch.optim.Optimizer:

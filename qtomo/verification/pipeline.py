@@ -96,8 +96,7 @@ def verify(
     'no test rejects the target, in Z alone: phases were not seen'
     """
     options = Options(alpha, level, resolution, alternative, n_reference, seed, device)
-    options = replace(options, say=say or options.say, progress=progress or options.progress)
-    _check_options(options)
+    options = _checked(replace(options, say=say or options.say, progress=progress or options.progress))
     given, facts = _given(records)
     meant, state = _meant(given, target)
     context = Context(given, Hypothesis.of(state, given.povm, meant.system, device), options)
@@ -136,7 +135,7 @@ def better_labelling(records: Records, target: Target) -> Fault | None:
     return relabellings.better_labelling(Context(records, Hypothesis.of(state, records.povm, target.system)))
 
 
-def _check_options(options: Options) -> None:
+def _checked(options: Options) -> Options:
     for name, value in (("alpha", options.alpha), ("resolution", options.resolution)):
         if not 0 < value <= 0.5:
             raise InputError(f"{name} is {value:g}, expected more than 0 and at most 0.5")
@@ -145,6 +144,7 @@ def _check_options(options: Options) -> None:
     if options.n_reference < 1000:
         raise InputError(f"{options.n_reference} exact records to compare with, expected at least 1000")
     check_alternative(options.alternative)
+    return options
 
 
 def _given(records: Records | str | os.PathLike[str]) -> tuple[Records, dict[str, str]]:
