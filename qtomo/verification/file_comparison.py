@@ -139,7 +139,7 @@ class FileComparison:
 
 
 def compare_records(
-    paths: Sequence[str | os.PathLike[str]],
+    sources: Sequence[Records | str | os.PathLike[str]],
     *,
     alpha: float = 0.05,
     seed: int = 0,
@@ -153,7 +153,7 @@ def compare_records(
     Holm's correction over all tests of all files. Of a larger file, 200,000 records drawn at random are looked at.
 
     Args:
-        paths: record files, all compared with the first.
+        sources: record files, or `Records`, all compared with the first.
         alpha: false-alarm rate over all tests of all files together; intervals are at 1 - alpha.
         seed: of all randomness.
         say: called with a line about what is being done.
@@ -161,10 +161,10 @@ def compare_records(
     Raises:
         InputError: fewer than two files, damaged ones, or files of different qubits or measurements.
     """
-    if len(paths) < 2:
+    if len(sources) < 2:
         raise InputError("one record file, expected two or more to compare")
     say = say or (lambda _line: None)
-    first, *others = (_load(path, seed) for path in paths)
+    first, *others = (_load(source, seed) for source in sources)
     for other in others:
         _check_kin(first, other)
     names: list[str] = []
@@ -193,9 +193,12 @@ def _check_kin(first: Records, other: Records) -> None:
         )
 
 
-def _load(path: str | os.PathLike[str], seed: int) -> Records:
-    with RecordFile(path) as file:
-        records = file.records()
+def _load(source: Records | str | os.PathLike[str], seed: int) -> Records:
+    if isinstance(source, Records):
+        records = source
+    else:
+        with RecordFile(source) as file:
+            records = file.records()
     if len(records) > _MOST:
         chosen = stream(seed, "records to compare").choice(len(records), _MOST, replace=False)
         records = records.take(np.sort(chosen))
