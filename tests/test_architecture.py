@@ -31,9 +31,9 @@ def read_text(node):
     for part in ast.walk(node):
         if isinstance(part, ast.Compare) and any(isinstance(op, ast.In | ast.NotIn) for op in part.ops):
             yield from (name_of(side) for side in part.comparators)
-        if isinstance(part, ast.Call) and isinstance(part.func, ast.Attribute):
-            if part.func.attr in ("startswith", "endswith", "lower", "find"):
-                yield name_of(part.func.value)
+        called = part.func if isinstance(part, ast.Call) else None
+        if isinstance(called, ast.Attribute) and called.attr in ("startswith", "endswith", "lower", "find"):
+            yield name_of(called.value)
 
 
 def name_of(node):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -28,6 +27,7 @@ from qtomo.states.library import System
 from qtomo.states.tfim import TFIM
 from qtomo.statistics.bounds import mean_upper_limit, proportion_lower_limit
 from qtomo.statistics.estimate import Guarantee
+from qtomo.worded import Worded
 
 __all__ = ["Certificate", "CertificateKind", "energy_witnesses", "forbidden_share", "misfit"]
 
@@ -38,23 +38,17 @@ _ASYMPTOTIC, _ASYMPTOTIC_TERM = 10_000, 300
 _ASYMPTOTIC_MISFIT = 1_000
 
 
-class CertificateKind(StrEnum):
+class CertificateKind(Worded):
     """What is bounded, and by what."""
 
-    ENERGY = "fidelity-by-energy"
-    ENERGY_AND_PARITY = "fidelity-by-energy-and-parity"
-    CLASSICAL_FIDELITY = "fidelity-by-classical-fidelity"
-    MISFIT = "misfit"
-    FORBIDDEN = "forbidden-share"
-
-
-_NAMES = {
-    CertificateKind.ENERGY: "fidelity with the ground state, by its energy",
-    CertificateKind.ENERGY_AND_PARITY: "fidelity with the ground state, by its energy and parity",
-    CertificateKind.CLASSICAL_FIDELITY: "fidelity of the target with any state of the model's distribution, from above",
-    CertificateKind.MISFIT: "misfit KL(data‖target), from below",
-    CertificateKind.FORBIDDEN: "share of outcomes that the target forbids, from below",
-}
+    ENERGY = "fidelity-by-energy", "fidelity with the ground state, by its energy"
+    ENERGY_AND_PARITY = "fidelity-by-energy-and-parity", "fidelity with the ground state, by its energy and parity"
+    CLASSICAL_FIDELITY = (
+        "fidelity-by-classical-fidelity",
+        "fidelity of the target with any state of the model's distribution, from above",
+    )
+    MISFIT = "misfit", "misfit KL(data‖target), from below"
+    FORBIDDEN = "forbidden-share", "share of outcomes that the target forbids, from below"
 
 
 @dataclass(frozen=True)
@@ -84,7 +78,7 @@ class Certificate:
     @property
     def name(self) -> str:
         """What is bounded, in words."""
-        return _NAMES[self.kind]
+        return self.kind.words
 
     def to_dict(self) -> dict[str, Any]:
         """All fields, as plain values for JSON."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from qtomo.verification.context import Context
 from qtomo.verification.faults.base import FaultKind
 from qtomo.verification.faults.local import LOCAL_KINDS, anywhere_log_ratios, applied
 from qtomo.verification.hypothesis import Hypothesis
+from qtomo.worded import Worded
 
 __all__ = ["DifferenceKind", "DifferenceTest", "adjusted", "differences", "matched"]
 
@@ -34,25 +34,15 @@ _FEWEST = 30
 _SOFT = 0.03  # depolarizing of every qubit that makes all outcomes of a target possible
 
 
-class DifferenceKind(StrEnum):
+class DifferenceKind(Worded):
     """What is compared."""
 
-    SITES = "single-qubit-frequencies"
-    PAIRS = "pair-frequencies"
-    REGISTER = "parity-of-a-setting"
-    TARGET = "likelihood-in-the-target"
-    KERNEL = "kernel-distance"
-    CLASSIFIER = "classifier"
-
-
-_WORDS = {
-    DifferenceKind.SITES: "single-qubit frequencies",
-    DifferenceKind.PAIRS: "pair frequencies",
-    DifferenceKind.REGISTER: "parity of all bits, by setting",
-    DifferenceKind.TARGET: "likelihoods in the target",
-    DifferenceKind.KERNEL: "kernel distance",
-    DifferenceKind.CLASSIFIER: "classifier two-sample test",
-}
+    SITES = "single-qubit-frequencies", "single-qubit frequencies"
+    PAIRS = "pair-frequencies", "pair frequencies"
+    REGISTER = "parity-of-a-setting", "parity of all bits, by setting"
+    TARGET = "likelihood-in-the-target", "likelihoods in the target"
+    KERNEL = "kernel-distance", "kernel distance"
+    CLASSIFIER = "classifier", "classifier two-sample test"
 
 
 @dataclass(frozen=True)
@@ -76,7 +66,7 @@ class DifferenceTest:
     @property
     def name(self) -> str:
         """What is compared, in words."""
-        return _WORDS[self.kind]
+        return self.kind.words
 
     def to_dict(self) -> dict[str, Any]:
         """All fields, as plain values for JSON."""

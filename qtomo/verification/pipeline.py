@@ -13,13 +13,13 @@ import numpy as np
 from qtomo.distribution import Outcomes
 from qtomo.errors import InputError
 from qtomo.files import write_atomic
-from qtomo.observables.certificates import Certificate, energy_witnesses, forbidden_share, misfit
 from qtomo.records.facts import record_facts
 from qtomo.records.file.reader import RecordFile
 from qtomo.records.file.schema import Target
 from qtomo.records.records import Records
 from qtomo.states.library import System
 from qtomo.states.state import State
+from qtomo.verification.certificates import Certifying, certificates
 from qtomo.verification.checks.base import Test, adjusted
 from qtomo.verification.checks.registry import CHECKS
 from qtomo.verification.checks.targets import learned as learned_check
@@ -183,7 +183,7 @@ def _verified(context: Context, parity_bits: Outcomes | None) -> Verification:
         explains=bool(diagnosis and diagnosis.explains),
         share=diagnosis.share if diagnosis else None,
         tests=tests,
-        certificates=_certificates(context, learned, parity_bits),
+        certificates=certificates(Certifying(context, learned, parity_bits)),
         mapped=mapped,
         sites=site_map(context, mapped),
         heat=heat_map(context),
@@ -225,21 +225,6 @@ def _mapped(diagnosis: Diagnosis | None) -> FaultKind:
         if fault.kind in LOCAL_KINDS:
             return fault.kind
     return FaultKind.DEPOLARIZING
-
-
-def _certificates(context: Context, learned: Learned | None, parity_bits: Outcomes | None) -> list[Certificate]:
-    level = context.options.level
-    found = energy_witnesses(context.hypothesis.system, _as_fitted(context), level, parity_bits)
-    ratios = {learned.name: learned.log_ratios(context.conditional_log_prob)} if learned is not None else {}
-    found.append(misfit(ratios, context.n_impossible, level))
-    if context.n_impossible:
-        found.append(forbidden_share(context.n_impossible, len(context.records), level))
-    return found
-
-
-def _as_fitted(context: Context) -> Records:
-    """The records with the measurement as it was fitted to the calibration."""
-    return context.records.measured_by(context.hypothesis.povm)
 
 
 def _parity_bits(path: str | os.PathLike[str] | None, records: Records) -> Outcomes | None:

@@ -5,58 +5,37 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import Any
 
 from qtomo.statistics.holm import holm
 from qtomo.verification.faults.base import FaultKind
+from qtomo.worded import Worded
 
 __all__ = ["Test", "TestKind", "adjusted"]
 
 
-class TestKind(StrEnum):
+class TestKind(Worded):
     """What is tested."""
 
     __test__ = False  # not one of pytest's
 
-    FORBIDDEN = "forbidden-outcomes"
-    LOG_LIKELIHOOD = "log-likelihood"
-    ONE_QUBIT = "fault-of-one-qubit"
-    EVERY_QUBIT = "fault-of-every-qubit"
-    PARAMETER = "parameter"
-    RELABELLED_QUBIT = "relabelling-of-one-qubit"
-    RELABELLED = "relabelling"
-    SITES = "single-qubit-frequencies"
-    PAIRS = "pair-frequencies"
-    CLASSIFIER = "classifier"
-    LEARNED = "learned-alternative"
-    DUPLICATES = "duplicates"
-    MEMORY = "memory"
-    FAULT_SETS_IN = "fault-sets-in"
-    DRIFT = "drift"
-    ONE_STATE = "one-state-for-all-settings"
-    CALIBRATION = "readout-calibration"
-
-
-_WORDS = {
-    TestKind.FORBIDDEN: "no forbidden outcome",
-    TestKind.LOG_LIKELIHOOD: "mean ln P",
-    TestKind.ONE_QUBIT: "{fault}, one qubit",
-    TestKind.EVERY_QUBIT: "{fault}, all qubits",
-    TestKind.PARAMETER: "{fault}",
-    TestKind.RELABELLED_QUBIT: "relabelling of one qubit",
-    TestKind.RELABELLED: "relabelling of all",
-    TestKind.SITES: "single-qubit frequencies",
-    TestKind.PAIRS: "pair frequencies",
-    TestKind.CLASSIFIER: "classifier two-sample test",
-    TestKind.LEARNED: "learned alternative",
-    TestKind.DUPLICATES: "duplicated shots",
-    TestKind.MEMORY: "bits that stay from shot to shot",
-    TestKind.FAULT_SETS_IN: "fault sets in along the shots",
-    TestKind.DRIFT: "drift along the shots",
-    TestKind.ONE_STATE: "one state fits all settings",
-    TestKind.CALIBRATION: "readout as calibrated",
-}
+    FORBIDDEN = "forbidden-outcomes", "no forbidden outcome"
+    LOG_LIKELIHOOD = "log-likelihood", "mean ln P"
+    ONE_QUBIT = "fault-of-one-qubit", "{fault}, one qubit"
+    EVERY_QUBIT = "fault-of-every-qubit", "{fault}, all qubits"
+    PARAMETER = "parameter", "{fault}"
+    RELABELLED_QUBIT = "relabelling-of-one-qubit", "relabelling of one qubit"
+    RELABELLED = "relabelling", "relabelling of all"
+    SITES = "single-qubit-frequencies", "single-qubit frequencies"
+    PAIRS = "pair-frequencies", "pair frequencies"
+    CLASSIFIER = "classifier", "classifier two-sample test"
+    LEARNED = "learned-alternative", "learned alternative"
+    DUPLICATES = "duplicates", "duplicated shots"
+    MEMORY = "memory", "bits that stay from shot to shot"
+    FAULT_SETS_IN = "fault-sets-in", "fault sets in along the shots"
+    DRIFT = "drift", "drift along the shots"
+    ONE_STATE = "one-state-for-all-settings", "one state fits all settings"
+    CALIBRATION = "readout-calibration", "readout as calibrated"
 
 
 @dataclass(frozen=True)
@@ -86,7 +65,7 @@ class Test:
     @property
     def name(self) -> str:
         """What is tested, in words."""
-        return _WORDS[self.kind].format(fault=self.fault.words if self.fault else "")
+        return self.kind.words.format(fault=self.fault.words if self.fault else "")
 
     @property
     def where(self) -> str:

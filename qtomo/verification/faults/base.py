@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import Any, Protocol
 
 from qtomo.statistics.estimate import Estimate
 from qtomo.verification.context import Context
+from qtomo.worded import Worded
 
 __all__ = ["Explanation", "Family", "Fault", "FaultKind", "hopeless"]
 
@@ -17,70 +17,35 @@ _HOPELESS = 0.6  # of the best gain per record
 _NOISE = 10.0  # nats by which few records may be wrong about it
 
 
-class FaultKind(StrEnum):
-    """What can be wrong. The value is what files and the command line call it."""
+class FaultKind(Worded):
+    """What can be wrong: what files and the command line call it, and what people do where that is something else."""
 
     DEPOLARIZING = "depolarizing"
-    DEPHASING = "dephasing"
-    BIT_FLIP = "bit-flip"
-    BIT_PHASE_FLIP = "bit-phase-flip"
-    AMPLITUDE_DAMPING = "amplitude-damping"
-    READOUT_0_TO_1 = "readout-0-to-1"
-    READOUT_1_TO_0 = "readout-1-to-0"
-    ROTATION_X = "rotation-x"
-    ROTATION_Y = "rotation-y"
-    ROTATION_Z = "rotation-z"
-    WHITE_NOISE = "white-noise"
-    EXCITED_STATE = "excited-state"
-    THERMAL = "thermal"
-    FIELD = "field"
-    LONGITUDINAL_FIELD = "longitudinal-field"
-    ANISOTROPY = "anisotropy"
-    BASES_RELABELLED = "bases-relabelled"
-    BITS_EXCHANGED = "bits-exchanged"
-    ORDER_REVERSED = "order-reversed"
-    SITES_SHIFTED = "sites-shifted"
-    SHOTS_SHIFTED = "shots-shifted"
-    QUBITS_EXCHANGED = "qubits-exchanged"
-    PAIR_ERROR = "pair-error"
-    PAIR_READOUT = "pair-readout"
-    DUPLICATES = "duplicates"
+    DEPHASING = "dephasing", "dephasing (Z flips)"
+    BIT_FLIP = "bit-flip", "bit flips (X)"
+    BIT_PHASE_FLIP = "bit-phase-flip", "Y flips"
+    AMPLITUDE_DAMPING = "amplitude-damping", "amplitude damping"
+    READOUT_0_TO_1 = "readout-0-to-1", "readout error 0→1"
+    READOUT_1_TO_0 = "readout-1-to-0", "readout error 1→0"
+    ROTATION_X = "rotation-x", "rotation about X"
+    ROTATION_Y = "rotation-y", "rotation about Y"
+    ROTATION_Z = "rotation-z", "rotation about Z"
+    WHITE_NOISE = "white-noise", "white noise (a share of the maximally mixed state)"
+    EXCITED_STATE = "excited-state", "a share of the first excited state"
+    THERMAL = "thermal", "a thermal state"
+    FIELD = "field", "field off"
+    LONGITUDINAL_FIELD = "longitudinal-field", "longitudinal field"
+    ANISOTROPY = "anisotropy", "anisotropy off"
+    BASES_RELABELLED = "bases-relabelled", "bases relabelled"
+    BITS_EXCHANGED = "bits-exchanged", "0 and 1 exchanged"
+    ORDER_REVERSED = "order-reversed", "order reversed"
+    SITES_SHIFTED = "sites-shifted", "shifted by a site"
+    SHOTS_SHIFTED = "shots-shifted", "shifted by a shot"
+    QUBITS_EXCHANGED = "qubits-exchanged", "qubits exchanged"
+    PAIR_ERROR = "pair-error", "correlated error of a pair"
+    PAIR_READOUT = "pair-readout", "correlated readout error of a pair"
+    DUPLICATES = "duplicates", "duplicated shots"
     DRIFT = "drift"
-
-    @property
-    def words(self) -> str:
-        """How people call it."""
-        return _WORDS.get(self, self.value)
-
-
-#: How people call what is not called as its value reads.
-_WORDS = {
-    FaultKind.DEPHASING: "dephasing (Z flips)",
-    FaultKind.BIT_FLIP: "bit flips (X)",
-    FaultKind.BIT_PHASE_FLIP: "Y flips",
-    FaultKind.AMPLITUDE_DAMPING: "amplitude damping",
-    FaultKind.READOUT_0_TO_1: "readout error 0→1",
-    FaultKind.READOUT_1_TO_0: "readout error 1→0",
-    FaultKind.ROTATION_X: "rotation about X",
-    FaultKind.ROTATION_Y: "rotation about Y",
-    FaultKind.ROTATION_Z: "rotation about Z",
-    FaultKind.WHITE_NOISE: "white noise (a share of the maximally mixed state)",
-    FaultKind.EXCITED_STATE: "a share of the first excited state",
-    FaultKind.THERMAL: "a thermal state",
-    FaultKind.FIELD: "field off",
-    FaultKind.LONGITUDINAL_FIELD: "longitudinal field",
-    FaultKind.ANISOTROPY: "anisotropy off",
-    FaultKind.BASES_RELABELLED: "bases relabelled",
-    FaultKind.BITS_EXCHANGED: "0 and 1 exchanged",
-    FaultKind.ORDER_REVERSED: "order reversed",
-    FaultKind.SITES_SHIFTED: "shifted by a site",
-    FaultKind.SHOTS_SHIFTED: "shifted by a shot",
-    FaultKind.QUBITS_EXCHANGED: "qubits exchanged",
-    FaultKind.PAIR_ERROR: "correlated error of a pair",
-    FaultKind.PAIR_READOUT: "correlated readout error of a pair",
-    FaultKind.DUPLICATES: "duplicated shots",
-    FaultKind.DRIFT: "drift",
-}
 
 
 @dataclass(frozen=True)
