@@ -60,6 +60,10 @@ def insert(path, before, text):
     path.write_text(source.replace(before, text + before), encoding="utf-8")
 
 
+def member(line):
+    return f"    {line.strip()}\n"
+
+
 def run(copy, code):
     environment = {**os.environ, "PYTHONPATH": str(copy.parent)}
     done = subprocess.run(
@@ -70,9 +74,11 @@ def run(copy, code):
 
 
 def test_a_new_fault_is_named(copy):
-    kind, kraus, entry = blocks("Add a fault")
+    kind, kraus = blocks("Add a fault")
+    entry = "        _mixing(FaultKind.RESET, reset),\n"
+    assert entry.strip() in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     faults = copy / "verification" / "faults"
-    insert(faults / "base.py", '    DRIFT = "drift"', kind)
+    insert(faults / "base.py", '    DRIFT = "drift"', member(kind))
     insert(faults / "local.py", "#: All of them by kind.", f"{kraus}\n\n")
     insert(faults / "local.py", "        _mixing(FaultKind.DEPOLARIZING, depolarizing),\n", entry)
     run(copy, RESET)
@@ -80,7 +86,7 @@ def test_a_new_fault_is_named(copy):
 
 def test_a_new_certificate_is_shown(copy):
     kind, function = blocks("Add a certificate")
-    insert(copy / "observables" / "certificates.py", '    MISFIT = "misfit"', kind)
+    insert(copy / "observables" / "certificates.py", '    MISFIT = "misfit"', member(kind))
     path = copy / "verification" / "certificates.py"
     insert(path, "#: All of them, in the order", f"{function}\n\n")
     insert(path, "    by_misfit,\n", "    by_agreement,\n")
