@@ -38,11 +38,11 @@ class AutoregressiveConfig(Config):
     #: Order in which sites are read and drawn: `left_to_right`, `from_the_middle` (outwards, left and right in
     #: turns), or every site number once.
     order: str | list[int] = "left_to_right"
-    #: Average the law over the chain and its mirror image, for states that are their own mirror image.
+    #: Average the distribution over the chain and its mirror image, for states that are their own mirror image.
     reflection: bool = Field(False, strict=True)
-    #: Average the law over this relabelling of the outcomes of all sites at once, and its powers: outcome k becomes
-    #: the number at place k. Empty: none. A chain with the parity of the Ising model has [0, 1, 3, 2, 5, 4] (Y and Z
-    #: change sign) for outcomes of Pauli-6.
+    #: Average the distribution over this relabelling of the outcomes of all sites at once, and its powers: outcome k
+    #: becomes the number at place k. Empty: none. A chain with the parity of the Ising model has [0, 1, 3, 2, 5, 4] (Y
+    #: and Z change sign) for outcomes of Pauli-6.
     relabelling: list[int] = Field(default_factory=list)
 
     @field_validator("order", mode="before")
@@ -99,17 +99,17 @@ def _powers(relabelling: list[int], n_outcomes: int) -> list[list[int]]:
 
 
 class Autoregressive(Model):
-    """A law Q(a) = prod_t Q(a_o(t) | a_o(0) ... a_o(t-1)), from a network that reads place after place.
+    """A distribution Q(a) = prod_t Q(a_o(t) | a_o(0) ... a_o(t-1)), from a network that reads place after place.
 
     A family gives `_start` and `_read`; training reads all places at once, sampling one at a time, both by `_read`.
 
-    With `reflection` the law is P(a) = [Q(a) + Q(mirror of a)]/2, in likelihood, training and sampling alike, and with
-    a `relabelling` the mean over its powers too. It is lawful only where the measured law is the same after the
-    change: for the mirror, a state and a measurement that do not change when the chain is read from the other end
-    (uniform couplings and fields, the same POVM and noise at every site). There it can only help, because KL is
+    With `reflection` the distribution is P(a) = [Q(a) + Q(mirror of a)]/2, in likelihood, training and sampling alike,
+    and with a `relabelling` the mean over its powers too. It is right only where the measured distribution is the same
+    after the change: for the mirror, a state and a measurement that do not change when the chain is read from the other
+    end (uniform couplings and fields, the same POVM and noise at every site). There it can only help, because KL is
     convex: KL(target‖P) is at most the mean of KL(target‖Q) and KL(target‖mirror of Q), which are equal. Elsewhere no
-    weights can give the target's law. Training reads each record after a change drawn at random: -ln Q of it is, on
-    average, at least -ln P, and costs no more than without.
+    weights can give the target's distribution. Training reads each record after a change drawn at random: -ln Q of it
+    is, on average, at least -ln P, and costs no more than without.
     """
 
     config: AutoregressiveConfig
@@ -124,7 +124,7 @@ class Autoregressive(Model):
         self.register_buffer("place", torch.argsort(order), persistent=False)
         powers = torch.tensor(_powers(config.relabelling, n_outcomes))
         self.register_buffer("powers", powers, persistent=False)  # (powers, n_outcomes), the identity first
-        #: Changes that the law is averaged over, the identity among them.
+        #: Changes that the distribution is averaged over, the identity among them.
         self.n_images = len(powers) * (2 if config.reflection else 1)
 
     @abstractmethod
@@ -154,7 +154,8 @@ class Autoregressive(Model):
     def conditionals(self, outcomes: Outcomes) -> NDArray[np.float64]:
         """Q(each outcome | those before it in this model's order): (batch, n_sites) to (batch, n_sites, n_outcomes).
 
-        Sites stand in the chain's order. Of a law that is averaged over symmetries, those of Q before the average.
+        Sites stand in the chain's order. Of a distribution that is averaged over symmetries, those of Q before the
+        average.
 
         Raises:
             InputError: records of another shape or range.
@@ -202,7 +203,7 @@ class Autoregressive(Model):
         return changed
 
     def _draw(self, n: int, generator: torch.Generator, state: Any) -> Tensor:
-        """`n` records of the law Q, read from `state` on: (n, n_sites)."""
+        """`n` records of the distribution Q, read from `state` on: (n, n_sites)."""
         outcome = self.order.new_full((n, 1), self.n_outcomes)
         drawn = []
         for place in range(self.n_sites):

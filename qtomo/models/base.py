@@ -41,7 +41,7 @@ class Model(nn.Module, ABC):
     Config: ClassVar[type[Config]]
     likelihood: Likelihood = "exact"
     #: What `validation_loss` is counted in.
-    validation_unit: ClassVar[str] = "nats a record"
+    validation_unit: ClassVar[str] = "nats per record"
     #: Whether a step may call `loss` several times, with parts of its batch.
     accumulates: ClassVar[bool] = True
 
@@ -68,7 +68,7 @@ class Model(nn.Module, ABC):
 
     @abstractmethod
     def loss(self, outcomes: Tensor) -> Tensor:
-        """What training minimises, for int64 outcomes (batch, n_sites): a scalar in nats a record."""
+        """What training minimises, for int64 outcomes (batch, n_sites): a scalar in nats per record."""
 
     def start_from(self, outcomes: Tensor) -> None:
         """Take from the first batch, int64 (batch, n_sites), what a family wants of it before its first step.
@@ -101,7 +101,7 @@ class Model(nn.Module, ABC):
         return self.by_record(outcomes, self._log_prob)
 
     def by_record(self, outcomes: Outcomes, function: Callable[[Tensor], Tensor]) -> NDArray[np.float64]:
-        """A function of int64 outcomes (batch, n_sites) with a row a record, taken in chunks without gradients.
+        """A function of int64 outcomes (batch, n_sites) with a row per record, taken in chunks without gradients.
 
         Raises:
             InputError: records of another shape or range.

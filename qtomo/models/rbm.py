@@ -207,7 +207,7 @@ class RBM(Model):
         return (uniform >= edges).sum(dim=1, dtype=torch.uint8)
 
     def _exchange(self, particles: Tensor, inverse: Tensor) -> Tensor:
-        """Swap neighbouring temperatures by Metropolis, which keeps their joint law: (rungs, chains, n_sites).
+        """Swap neighbouring temperatures by Metropolis, which keeps their joint distribution: (rungs, chains, n_sites).
 
         Parallel tempering as Desjardins et al. 2010 (AISTATS) train by, here with the hidden units summed out.
         """

@@ -1,4 +1,4 @@
-"""Tensor networks as models of records: the law of a pure or mixed state of a chain, fitted by its likelihood.
+"""Tensor networks as models of records: the distribution of a pure or mixed state of a chain, fitted by its likelihood.
 
 P(a) = Tr(rho M_{a_0} x ... x M_{a_N-1})/Tr rho of a matrix-product state, or of a locally purified density operator
 (Werner et al. 2016, arXiv 1412.5746), is a product of matrices between environments L, Hermitian in the bond. A
@@ -188,7 +188,7 @@ class TensorNetwork(Model):
 
 
 class MPSModel(TensorNetwork):
-    """The law of a pure matrix-product state of bond dimension D: maximum likelihood over pure states."""
+    """The distribution of a pure matrix-product state of bond dimension D: maximum likelihood over pure states."""
 
     Config: ClassVar[type[Config]] = MPSConfig
 
@@ -198,7 +198,8 @@ class MPSModel(TensorNetwork):
 
 
 class LPDOModel(TensorNetwork):
-    """The law of a locally purified density operator: maximum likelihood over mixed states, positive by construction.
+    """The distribution of a locally purified density operator: maximum likelihood over mixed states, positive by
+    construction.
 
     rho = sum over k of |A_k><A_k|, one purification index a site (arXiv 1412.5746, eq. 4).
     """

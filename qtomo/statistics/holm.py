@@ -11,7 +11,7 @@ __all__ = ["expected_largest", "holm"]
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """p-values adjusted so that all of them hold together at any level (Holm 1979), in the order given."""
+    """p-values adjusted so that all of them hold simultaneously at any level (Holm 1979), in the order given."""
     order = np.argsort(p_values, kind="stable")
     adjusted, largest = [0.0] * len(p_values), 0.0
     for rank, index in enumerate(order):

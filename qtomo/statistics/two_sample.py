@@ -1,4 +1,4 @@
-"""Do two sets of records have the same law? A classifier, bounds on divergences, and a kernel distance.
+"""Do two sets of records have the same distribution? A classifier, bounds on divergences, and a kernel distance.
 
 All look at the same features: the outcome of each site, of each pair of neighbours, and how often each outcome, and
 each pair of outcomes at each distance, occurs in the record. What these do not show, the tests cannot see.
@@ -54,7 +54,7 @@ class TwoSampleTest:
 
     Args:
         accuracy: on records that it has not seen; 1/2 is chance.
-        p_value: probability of at least this accuracy if both sets had the same law.
+        p_value: probability of at least this accuracy if both sets had the same distribution.
     """
 
     accuracy: Estimate
@@ -136,13 +136,14 @@ def held_out_log_ratios(
 def classifier_two_sample_test(
     a: Outcomes, b: Outcomes, n_outcomes: int, seed: int = 0, level: float = 0.95, matched: bool = False
 ) -> TwoSampleTest:
-    """Test by a classifier whether two sets of records have the same law (Lopez-Paz and Oquab, arXiv 1610.06545).
+    """Test by a classifier whether two sets of records have the same distribution (Lopez-Paz and Oquab, arXiv
+    1610.06545).
 
     A linear discriminant of the features learns from half of the records, as many of either set, and is tested on the
-    other half. Among the m tested of each set it is right Bin(m, q) + Bin(m, 1 - q) times if the laws are equal, which
-    is spread no wider than Bin(2m, 1/2) (Hoeffding 1956): the binomial p-value, one-sided, and the Clopper-Pearson
-    interval hold at any size. A small p-value refutes the equality; a large one says only that this classifier saw
-    no difference.
+    other half. Among the m tested of each set it is right Bin(m, q) + Bin(m, 1 - q) times if the distributions are
+    equal, which is spread no wider than Bin(2m, 1/2) (Hoeffding 1956): the binomial p-value, one-sided, and the
+    Clopper-Pearson interval hold at any size. A small p-value refutes the equality; a large one says only that this
+    classifier saw no difference.
 
     Args:
         a: records (n, n_sites).
@@ -166,12 +167,12 @@ def classifier_two_sample_test(
 def divergence_bounds(
     a: Outcomes, b: Outcomes, n_outcomes: int, names: Sequence[str], seed: int = 0, level: float = 0.95
 ) -> dict[str, Estimate]:
-    """Lower bounds on f-divergences D_f(A||B) of the laws of two sets of records, from the records alone.
+    """Lower bounds on f-divergences D_f(A||B) of the distributions of two sets of records, from the records alone.
 
     The discriminant of `classifier_two_sample_test`, scaled by a logistic regression, stands for ln dA/dB in the
     critic f'(dA/dB); E_A T - E_B f*(T) over records that it has not seen is below the divergence on average,
     whatever it has learned (Nowozin, Cseke, Tomioka 2016, arXiv 1606.00709, eq. 4). Its lower end above zero refutes
-    the equality of the laws; its upper end bounds nothing.
+    the equality of the distributions; its upper end bounds nothing.
 
     Args:
         a: records (n, n_sites).
@@ -192,12 +193,12 @@ def divergence_bounds(
 def kernel_two_sample_test(
     a: Outcomes, b: Outcomes, n_outcomes: int, seed: int = 0, level: float = 0.95, permutations: int = 1999
 ) -> KernelTest:
-    """Test by the maximum mean discrepancy whether two sets of records have the same law.
+    """Test by the maximum mean discrepancy whether two sets of records have the same distribution.
 
     MMD^2 = |E_A phi - E_B phi|^2, the kernel being the product of features phi (Gretton et al. 2012, JMLR 13, eq. 3),
     with the mean features of 200 blocks of records a set (of single records where there are fewer) in the place of
-    the records. Blocks of equal size are exchangeable if the laws are equal, so the permutation p-value holds at any
-    size; the time is that of one pass.
+    the records. Blocks of equal size are exchangeable if the distributions are equal, so the permutation p-value holds
+    at any size; the time is that of one pass.
 
     Args:
         a: records (n, n_sites).
@@ -233,8 +234,8 @@ def kernel_two_sample_test(
 def marginal_total_variation(a: Outcomes, b: Outcomes, n_outcomes: int, seed: int = 0, level: float = 0.95) -> Estimate:
     """Total variation distance of two-site marginals, averaged over all pairs of sites, less what chance makes of it.
 
-    Frequencies of finite sets differ even if the laws do not: the mean over 40 permutations of the records over the
-    sets is subtracted, and their spread is the standard error.
+    Frequencies of finite sets differ even if the distributions do not: the mean over 40 permutations of the records
+    over the sets is subtracted, and their spread is the standard error.
 
     Args:
         a: records (n, n_sites).

@@ -148,7 +148,7 @@ class _Training:
 
 
 def validation_loss(model: Model, outcomes: Tensor, workers: World = ALONE) -> tuple[float, float]:
-    """Mean loss in nats a record and its standard error, from the spread over chunks.
+    """Mean loss in nats per record and its standard error, from the spread over chunks.
 
     Several processes share the chunks; those of a model that draws in its loss then draw other numbers than one.
     """

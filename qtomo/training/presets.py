@@ -55,7 +55,8 @@ _AUTOENCODERS = ("vae", "beta_vae", "iwae", "hvae", "beta_tcvae", "factor_vae", 
 PRESETS |= {
     name: {"model": {"family": name}, "training": {"learning_rate": 2e-3, "epochs": 60}} for name in _AUTOENCODERS
 }
-# Penalties that are estimated from a batch are noisy or biased in small ones; long training makes a wae's law worse.
+# Penalties that are estimated from a batch are noisy or biased in small ones; long training makes a wae's distribution
+# worse.
 for _name, _batch_size, _epochs in (("beta_tcvae", 500, 60), ("dhsic_vae", 500, 60), ("wae", 1000, 24)):
     PRESETS[_name]["training"] = {"learning_rate": 3e-3, "epochs": _epochs, "batch_size": _batch_size}
 PRESETS |= {

@@ -213,7 +213,7 @@ def _of_site(
 
 
 def bond_map(context: Context) -> list[Estimate]:
-    """<Z_i Z_i+1> of the records minus the target's, with intervals that hold together (Bonferroni)."""
+    """<Z_i Z_i+1> of the records minus the target's, with intervals that are simultaneous (Bonferroni)."""
     records, state = context.records, context.hypothesis.first.state
     wanted = [pauli(f"Z{i} Z{i + 1}") for i in range(records.n_sites - 1)]
     if not wanted or state is None:

@@ -28,7 +28,7 @@ class BiGANConfig(GANConfig):
 class BiGAN(GAN):
     """Pairs (a, E(a)) of records against pairs (G(z), z) of noise (arXiv 1605.09782, eq. 3; arXiv 1606.00704).
 
-    At the optimum both have one law, so that E inverts G.
+    At the optimum both have one distribution, so that E inverts G.
     """
 
     Config = BiGANConfig

@@ -202,8 +202,8 @@ class _Windowed(_Independent):
         record = torch.full((len(z), self.window + self.n_sites), self.n_outcomes, device=z.device)
         for site in range(self.n_sites):
             near = self._near(record[:, None, site : site + self.window], self.sites[site : site + 1])
-            law = torch.softmax(far[:, site] + near[:, 0], dim=1)
-            record[:, self.window + site] = torch.multinomial(law, 1, generator=generator)[:, 0]
+            distribution = torch.softmax(far[:, site] + near[:, 0], dim=1)
+            record[:, self.window + site] = torch.multinomial(distribution, 1, generator=generator)[:, 0]
         return record[:, self.window :]
 
     def _near(self, windows: Tensor, sites: Tensor) -> Tensor:

@@ -56,7 +56,7 @@ class BornDistribution:
     Args:
         state: a matrix-product state, a locally purified density operator, or a density matrix of up to 12 qubits.
         povm: the measurement of each qubit, or the name of one.
-        tolerance: largest error of `log_prob` worth its time, in nats a record. At 0 scores are exact to
+        tolerance: largest error of `log_prob` worth its time, in nats per record. At 0 scores are exact to
             float64; at 1e-4 the scorer drops Schmidt weight up to (tolerance/2)**2 in all, whose root
             bounds the error (checked in the tests). Samples are always of the full state, drawn in
             float32: probabilities are right to about 1e-6.

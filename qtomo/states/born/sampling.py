@@ -25,7 +25,7 @@ __all__ = ["BasisWalker", "ElementWalker"]
 _CHUNK = 4096  # records at once: enough that the cost of a call does not count, few enough for the cache
 _TINY = 1e-30  # below any probability that float32 draws
 _LEAST = 2.0**-25  # half of the smallest positive uniform: above the rounding that an impossible outcome is left with
-_RENORMALISE = 8  # sites between rescalings: norms fall by a probability a site, and float32 ends at 1e-38
+_RENORMALISE = 8  # sites between rescalings: norms fall by a probability per site, and float32 ends at 1e-38
 
 
 class BasisWalker:

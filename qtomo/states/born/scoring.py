@@ -25,7 +25,7 @@ ZERO = 1e-13
 
 _BYTES = 3 * 2**20  # of environments at once: enough for long matrix products, few enough for the cache
 _LANES = 12  # matrix products with few columns are twice as fast where these are a whole multiple of it
-_RESCALE = 16  # sites between rescalings: norms fall by a probability a site, and float64 ends at 1e-308
+_RESCALE = 16  # sites between rescalings: norms fall by a probability per site, and float64 ends at 1e-308
 
 
 class Scorer:

@@ -93,7 +93,7 @@ class Test:
 
 
 def adjusted(tests: Sequence[Test]) -> list[Test]:
-    """The tests with p-values that hold together (Holm 1979), smallest first."""
+    """The tests with p-values that are simultaneous (Holm 1979), smallest first."""
     corrected = holm([test.p_value for test in tests])
     found = [replace(test, adjusted=p) for test, p in zip(tests, corrected, strict=True)]
     return sorted(found, key=lambda test: (test.adjusted, test.p_value))

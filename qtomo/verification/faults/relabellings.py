@@ -44,7 +44,7 @@ _MOST_PAIRS = 400
 _FOLLOWED = 12  # of these, how many are tried on all records
 _ORDERS = math.log(3)  # an order reversed or shifted is a mistake made so often that few ways of it are counted
 _FAR_BETTER = 20.0  # nats, and a tenth of one a record: far more than chance, or another fault, gives
-_SAME = 1e-6  # nats a record below which a labelling changes nothing
+_SAME = 1e-6  # nats per record below which a labelling changes nothing
 
 
 @dataclass(frozen=True, eq=False)

@@ -181,7 +181,7 @@ class Segments:
     def log_e(self) -> float:
         """ln of the average likelihood ratio over kinds, places, strengths and onsets to the best that is there all
         along: an e-value against both the hypothesis and faults that do not change. Where none of these allows the
-        records it says nothing of a change.
+        records they do not tell of a change.
         """
         constant = self.constant()
         if not math.isfinite(constant):
