@@ -85,7 +85,7 @@ def main() -> None:
         trained(preset, given.changes, given.epochs, 60 * given.minutes, records, given.output / preset)
         for preset in given.presets
     ]
-    comparison = compare(runs, n_samples=given.samples, allow_estimates=True, say=print)
+    comparison = compare(runs, samples=given.samples, allow_estimates=True, say=print)
     text = "\n".join([markdown(comparison.table()), "", *(f"- {note}" for note in comparison.notes)])
     (given.output / "families.md").write_text(text + "\n", encoding="utf-8")
     (given.output / "families.json").write_text(json.dumps(comparison.to_dict(), indent=1) + "\n", encoding="utf-8")

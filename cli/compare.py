@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import rich_click as click
 
@@ -26,13 +27,9 @@ def command(
     runs: tuple[str, ...],
     figure: Path | None,
     records_file: str | None,
-    samples: int,
-    level: float,
-    device: str,
-    allow_estimates: bool,
-    seed: int,
     overwrite: bool,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Compare runs of any family that were trained on the same records, beside k-grams; or record files of the same
     measurement with the first of them: has the device drifted?
@@ -41,30 +38,19 @@ def command(
 
     Example: qtomo compare monday.h5 tuesday.h5
     """
-    files = [path for path in runs if Path(path).is_file()]
-    if files:
-        if len(files) < len(runs):
-            folder = next(path for path in runs if path not in files)
-            raise InputError(f"{folder}: not a record file as {files[0]} is; compare runs, or record files")
-        if figure is not None:
-            raise InputError("--figure: of runs only, not of record files")
-        found = qtomo.compare_records(files, alpha=1 - level, seed=seed, say=say)
-        if as_json:
-            print_json(found.to_dict())
-        else:
-            click.echo(str(found))
-        return
     if figure is not None:
+        if any(Path(path).is_file() for path in runs):
+            raise InputError("--figure: of runs only, not of record files")
         figure_kind(figure)
         check_absent(figure, overwrite)
-    comparison = qtomo.compare(runs, records_file, samples, seed, level, say, device, allow_estimates)
-    if figure is not None:
+    found = qtomo.compare(runs, records=records_file, say=say, **options)
+    if isinstance(found, qtomo.Comparison) and figure is not None:
         from qtomo.reporting.figures import comparison_figure, save_figure
 
-        save_figure(comparison_figure(comparison), figure)
+        save_figure(comparison_figure(found), figure)
     if as_json:
-        print_json({**comparison.to_dict(), **({"figure": str(figure)} if figure is not None else {})})
+        print_json({**found.to_dict(), **({"figure": str(figure)} if figure is not None else {})})
         return
-    click.echo(str(comparison))
+    click.echo(str(found))
     if figure is not None:
         click.echo(f"\nfigure: {figure}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import rich_click as click
 
 import qtomo
@@ -18,20 +20,14 @@ __all__ = ["command"]
 def command(
     run: str,
     records_file: str | None,
-    samples: int,
-    level: float,
-    device: str,
-    allow_estimates: bool,
-    seed: int,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Judge a run: divergences from the exact target beside k-gram baselines, observables, and claims.
 
     Example: qtomo evaluate run --samples 20000
     """
-    evaluation = qtomo.evaluate(
-        run, records_file, samples, seed, level, say=say, device=device, allow_estimates=allow_estimates
-    )
+    evaluation = qtomo.evaluate(run, records=records_file, say=say, **options)
     if as_json:
         print_json(evaluation.to_dict())
     else:

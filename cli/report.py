@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import rich_click as click
 
@@ -27,12 +28,8 @@ def command(
     output: Path,
     figure_format: str | None,
     records_file: str | None,
-    samples: int,
-    level: float,
-    device: str,
-    allow_estimates: bool,
-    seed: int,
     overwrite: bool,
+    **options: Any,
 ) -> None:
     """Write one HTML file of runs, side by side, or of a verification: the verdict first, then all that it rests on.
 
@@ -46,7 +43,13 @@ def command(
     Example: qtomo report gru rbm --output families.html --figure-format pdf
     """
     page = qtomo.report(
-        sources, output, records_file, samples, seed, level, figure_format, overwrite, say, device, allow_estimates
+        sources,
+        output,
+        records=records_file,
+        figure_format=figure_format,
+        overwrite=overwrite,
+        say=say,
+        **options,
     )
     for drawing in page.drawings():
         if drawing.failure:

@@ -1,6 +1,6 @@
+from .comparing import compare as compare
 from .errors import InputError as InputError
 from .evaluation.comparison import Comparison as Comparison
-from .evaluation.comparison import compare as compare
 from .evaluation.evaluation import Evaluation as Evaluation
 from .evaluation.evaluation import evaluate as evaluate
 from .installation import doctor as doctor

@@ -11,7 +11,7 @@ from typing import Any
 from qtomo import __version__
 from qtomo.distribution import Likelihood
 from qtomo.errors import InputError
-from qtomo.evaluation.evaluation import TOLERANCE, Evidence, Say, check_samples, draw, judge
+from qtomo.evaluation.evaluation import TOLERANCE, Evidence, Judging, Say, draw, judge
 from qtomo.models.base import Model
 from qtomo.models.baselines import KGram
 from qtomo.statistics.estimate import Estimate
@@ -20,7 +20,7 @@ from qtomo.statistics.two_sample import TwoSampleTest, classifier_two_sample_tes
 from qtomo.table import Table, as_text
 from qtomo.training.run import Run
 
-__all__ = ["Comparison", "Entry", "compare"]
+__all__ = ["Comparison", "Entry", "compare_runs"]
 
 #: What stands before a number that is not the quantity itself.
 MARKS: dict[Likelihood, str] = {"exact": "", "lower_bound": "≤ ", "estimate": "≈ ", "none": ""}
@@ -133,15 +133,12 @@ class Comparison:
         return f"{self.table()._repr_html_()}<ul>{notes}</ul>"
 
 
-def compare(
+def compare_runs(
     runs: Sequence[Run | str | os.PathLike[str]],
+    *,
     records: str | os.PathLike[str] | None = None,
-    n_samples: int = 20_000,
-    seed: int = 0,
-    level: float = 0.95,
     say: Say | None = None,
-    device: str = "cpu",
-    allow_estimates: bool = False,
+    **options: Any,
 ) -> Comparison:
     """Judge runs that were trained on the same records, with k-grams of these records beside them.
 
@@ -151,17 +148,14 @@ def compare(
     Args:
         runs: runs, or their folders.
         records: where the record file is now, if it has moved.
-        n_samples: fresh records drawn from each distribution (a quarter is scored of a k-gram's).
-        seed: of all sampling.
-        level: confidence level of intervals.
         say: called with a line about what is being done.
-        device: where the exact target is sampled and scored: `cpu`, `cuda` or `auto`.
-        allow_estimates: give KL(target||model) also where a likelihood is only estimated.
+        options: fields of `Judging`: `samples` (a quarter is scored of a k-gram's), `seed`, `level`, `device`,
+            `allow_estimates`.
 
     Raises:
         InputError: no run, one given twice, damaged ones, runs of other records, or fewer than 100 samples.
     """
-    check_samples(n_samples)
+    how = Judging.of(options)
     say = say or (lambda _line: None)
     by_name = _named([run if isinstance(run, Run) else Run(run) for run in runs])
     evidence = Evidence.of(next(iter(by_name.values())), records)
@@ -171,15 +165,15 @@ def compare(
     models: dict[str, KGram | Model] = {**grams, **{name: run.model for name, run in by_name.items()}}
     held_out = {name: held_out.get(name, evidence.held_out) for name in models}
     say("drawing records of every model")
-    drawn = draw(models, n_samples, seed)
-    scored = {**drawn, **draw(grams, n_samples // 4, seed)}
-    born, divergences, _ = judge(evidence, models, held_out, scored, seed, level, device, allow_estimates, say)
+    drawn = draw(models, how.samples, how.seed)
+    scored = {**drawn, **draw(grams, how.samples // 4, how.seed)}
+    born, divergences, _ = judge(evidence, models, held_out, scored, how, say)
     say("observables")
-    observables = evidence.observables(drawn, born.state if born is not None else None, level)
+    observables = evidence.observables(drawn, born.state if born is not None else None, how.level)
     truth = observables.get("exact", {})
     entries = {}
     for name, model in models.items():
-        say(f"telling records of {name} from held-out ones")
+        say(f"classifier two-sample test of {name} and held-out records")
         run = by_name.get(name)
         found = observables.get(name, {})
         entries[name] = Entry(
@@ -187,12 +181,12 @@ def compare(
             likelihood=model.likelihood,
             divergences=divergences[name],
             z_scores={key: found[key].z_score(e.value) for key, e in truth.items()},
-            two_sample=classifier_two_sample_test(drawn[name], held_out[name], model.n_outcomes, seed, level),
+            two_sample=classifier_two_sample_test(drawn[name], held_out[name], model.n_outcomes, how.seed, how.level),
             n_parameters=model.n_parameters,
             seconds=run.progress.seconds if run else None,
         )
     target = evidence.target.describe() if evidence.target is not None else ""
-    return Comparison(target, entries, _notes(entries, bool(target), len(truth), level, allow_estimates))
+    return Comparison(target, entries, _notes(entries, bool(target), len(truth), how))
 
 
 def _named(runs: list[Run]) -> dict[str, Run]:
@@ -216,12 +210,10 @@ def _named(runs: list[Run]) -> dict[str, Run]:
     return named
 
 
-def _notes(
-    entries: dict[str, Entry], with_target: bool, n_observables: int, level: float, allow_estimates: bool
-) -> list[str]:
+def _notes(entries: dict[str, Entry], with_target: bool, n_observables: int, how: Judging) -> list[str]:
     kinds = {entry.likelihood for entry in entries.values()}
     notes = [
-        f"Intervals at {100 * level:g} %. C2ST: can a classifier tell fresh records from held-out ones? 0.5 is chance."
+        f"Intervals at {100 * how.level:g} %. C2ST: can a classifier tell fresh records from held-out ones? 0.5 is chance."
     ]
     if n_observables:
         expected = expected_largest(n_observables)
@@ -229,7 +221,7 @@ def _notes(
     if "lower_bound" in kinds:
         notes.append("≤: an upper bound, from a lower bound on the likelihood.")
     estimated = [name for name, entry in entries.items() if entry.likelihood == "estimate"]
-    if estimated and (allow_estimates or not with_target):
+    if estimated and (how.allow_estimates or not with_target):
         notes.append("≈: from an estimated likelihood, whose normalisation is part of the error.")
     elif estimated:
         notes.append(

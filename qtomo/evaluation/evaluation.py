@@ -7,13 +7,14 @@ import json
 import math
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from html import escape
 from typing import Any
 
 import numpy as np
 
 from qtomo import __version__
+from qtomo.config import near_miss
 from qtomo.distribution import Distribution, Outcomes
 from qtomo.errors import InputError
 from qtomo.evaluation.reliability import Calibration, calibrate
@@ -231,37 +232,69 @@ class Evidence:
         return found
 
 
+@dataclass(frozen=True)
+class Judging:
+    """How models are judged with fresh records.
+
+    Args:
+        samples: fresh records drawn from each distribution.
+        seed: of all sampling; streams differ from those of training and simulation.
+        level: confidence of intervals.
+        device: where the exact target is sampled and scored: `cpu`, `cuda` or `auto`.
+        allow_estimates: give KL(target||model) also where a model's likelihood is only estimated.
+
+    Raises:
+        InputError: fewer than 100 samples.
+    """
+
+    samples: int = 20_000
+    seed: int = 0
+    level: float = 0.95
+    device: str = "cpu"
+    allow_estimates: bool = False
+
+    def __post_init__(self) -> None:
+        if self.samples < 100:
+            raise InputError(f"number of samples is {self.samples}, expected at least 100")
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> Judging:
+        """From options by name.
+
+        Raises:
+            InputError: an option that there is not, or as the class.
+        """
+        known = [one.name for one in fields(cls)]
+        for name in options:
+            if name not in known:
+                raise InputError(f"no option '{name}'{near_miss(name, known)}")
+        return cls(**options)
+
+
 def evaluate(
     run: Run | str | os.PathLike[str],
+    *,
     records: str | os.PathLike[str] | None = None,
-    n_samples: int = 20_000,
-    seed: int = 0,
-    level: float = 0.95,
     save: bool = True,
     say: Say | None = None,
-    device: str = "cpu",
-    allow_estimates: bool = False,
+    **options: Any,
 ) -> Evaluation:
     """Judge a run against the exact target of its records, with k-gram baselines and observables.
 
-    Divergences use `n_samples` fresh records of the target and of the model (a quarter for a k-gram), or exact
+    Divergences use fresh records of the target and of the model (a quarter for a k-gram), or exact
     sums where there are at most 4**10 possible records. Nothing is judged on records that were trained on.
 
     Args:
         run: a run, or its folder.
         records: where the run's record file is now, if it has moved.
-        n_samples: fresh records drawn from each distribution.
-        seed: of all sampling; streams differ from those of training and simulation.
-        level: confidence level of intervals.
         save: write `evaluation.json` into the run folder.
         say: called with a line about what is being done.
-        device: where the exact target is sampled and scored: `cpu`, `cuda` or `auto`.
-        allow_estimates: give KL(target||model) also where the model's likelihood is only estimated.
+        options: fields of `Judging`: `samples`, `seed`, `level`, `device`, `allow_estimates`.
 
     Raises:
         InputError: a damaged or unfinished run, other records, or fewer than 100 samples.
     """
-    check_samples(n_samples)
+    how = Judging.of(options)
     run = run if isinstance(run, Run) else Run(run)
     say = say or (lambda _line: None)
     evidence = Evidence.of(run, records)
@@ -269,18 +302,15 @@ def evaluate(
     family = str(run.config.model["family"])
     grams = evidence.baselines()
     models: dict[str, KGram | Model] = {**grams, family: run.model}
-    drawn = {**draw(grams, n_samples // 4, seed), **draw({family: run.model}, n_samples, seed)}
-    born, divergences, gain = judge(
-        evidence, models, dict.fromkeys(models, evidence.held_out), drawn, seed, level, device, allow_estimates, say
-    )
+    drawn = {**draw(grams, how.samples // 4, how.seed), **draw({family: run.model}, how.samples, how.seed)}
+    born, divergences, gain = judge(evidence, models, dict.fromkeys(models, evidence.held_out), drawn, how, say)
+    mine, held_out, n_outcomes = drawn[family], evidence.held_out, evidence.povm.n_outcomes
     if run.model.likelihood == "none":
-        divergences[family] = _without_likelihood(
-            drawn[family], evidence.held_out, evidence.povm.n_outcomes, seed, level
-        )
+        divergences[family] = _without_likelihood(mine, held_out, n_outcomes, how)
     two_sample = None
-    if len(evidence.held_out) >= SMALLEST:
-        say(f"telling records of {family} from held-out ones")
-        two_sample = classifier_two_sample_test(drawn[family], evidence.held_out, evidence.povm.n_outcomes, seed, level)
+    if len(held_out) >= SMALLEST:
+        say(f"classifier two-sample test of {family} and held-out records")
+        two_sample = classifier_two_sample_test(mine, held_out, n_outcomes, how.seed, how.level)
     say("observables")
     evaluation = Evaluation(
         run=str(run.folder.path),
@@ -288,14 +318,14 @@ def evaluate(
         family=family,
         divergences=divergences,
         gain=gain,
-        observables=evidence.observables({family: drawn[family]}, born.state if born is not None else None, level),
+        observables=evidence.observables({family: mine}, born.state if born is not None else None, how.level),
         two_sample=two_sample,
-        calibration=calibrate(run.model, evidence.held_out, level),
-        certificates=_certificates(evidence, divergences[family].get("classical_fidelity"), level),
-        made_by=made_by(run, n_samples, seed, level, allow_estimates),
+        calibration=calibrate(run.model, held_out, how.level),
+        certificates=_certificates(evidence, divergences[family].get("classical_fidelity"), how.level),
+        made_by=made_by(run, how),
     )
     evaluation.claims.extend(_claims(evaluation))
-    if born is not None and run.model.likelihood == "estimate" and not allow_estimates:
+    if born is not None and run.model.likelihood == "estimate" and not how.allow_estimates:
         evaluation.claims.append(
             f"KL(target‖model) is not given: {family} has only an estimate of its likelihood. "
             "Ask for it with --allow-estimates."
@@ -330,7 +360,7 @@ def _certificates(evidence: Evidence, fidelity: Estimate | None, level: float) -
     return found
 
 
-def made_by(run: Run, n_samples: int, seed: int, level: float, allow_estimates: bool) -> dict[str, Any]:
+def made_by(run: Run, how: Judging) -> dict[str, Any]:
     """Version, records, weights and options of an evaluation: where they are equal, so are its numbers."""
     digest = hashlib.sha256()
     for name, value in sorted(run.model.state_dict().items()):
@@ -339,21 +369,11 @@ def made_by(run: Run, n_samples: int, seed: int, level: float, allow_estimates: 
         "creator": f"qtomo {__version__}",
         "records_sha256": run.config.records.sha256,
         "weights_sha256": digest.hexdigest(),
-        "n_samples": n_samples,
-        "seed": seed,
-        "level": level,
-        "allow_estimates": allow_estimates,
+        "n_samples": how.samples,
+        "seed": how.seed,
+        "level": how.level,
+        "allow_estimates": how.allow_estimates,
     }
-
-
-def check_samples(n_samples: int) -> None:
-    """Make sure that there are enough to judge by.
-
-    Raises:
-        InputError: fewer than 100.
-    """
-    if n_samples < 100:
-        raise InputError(f"number of samples is {n_samples}, expected at least 100")
 
 
 def draw(models: Mapping[str, Distribution], n_samples: int, seed: int) -> dict[str, Outcomes]:
@@ -366,10 +386,7 @@ def judge(
     models: Mapping[str, Distribution],
     held_out: Mapping[str, Outcomes],
     drawn: Mapping[str, Outcomes],
-    seed: int,
-    level: float,
-    device: str,
-    allow_estimates: bool,
+    how: Judging,
     say: Say,
 ) -> tuple[BornDistribution | None, dict[str, Estimates], Estimate | None]:
     """The exact target where there is one, divergences of models by name, and the last model's gain over k-grams.
@@ -379,25 +396,24 @@ def judge(
         models: by name, baselines first.
         held_out: records that each model has not seen.
         drawn: fresh records of each model.
-        seed: of the sampling of the target.
-        level: of intervals.
-        device: where the exact target is sampled and scored.
-        allow_estimates: whether an estimated likelihood may give a divergence.
+        how: seed, level, device, and whether an estimated likelihood may give a divergence.
         say: called with a line about what is being done.
     """
     divergences: dict[str, Estimates] = {name: {} for name in models}
     for name, model in models.items():
         if model.likelihood != "none":
-            loss = sample_mean(-model.log_prob(held_out[name]), level, f"mean over held-out records{_caveat(model)}")
+            loss = sample_mean(
+                -model.log_prob(held_out[name]), how.level, f"mean over held-out records{_caveat(model)}"
+            )
             divergences[name]["validation_loss"] = loss.widened(_shared_error(model))
     if evidence.target is None:
         return None, divergences, None
     say("the exact target")
-    born = BornDistribution(evidence.target.state(), evidence.povm, tolerance=TOLERANCE, device=pick_device(device))
-    at_target = sample_mean(-born.log_prob(evidence.held_out), level, "mean over held-out records")
-    allowed = ("exact", "lower_bound", "estimate") if allow_estimates else ("exact", "lower_bound")
+    born = BornDistribution(evidence.target.state(), evidence.povm, tolerance=TOLERANCE, device=pick_device(how.device))
+    at_target = sample_mean(-born.log_prob(evidence.held_out), how.level, "mean over held-out records")
+    allowed = ("exact", "lower_bound", "estimate") if how.allow_estimates else ("exact", "lower_bound")
     scored = {name: model for name, model in models.items() if model.likelihood in allowed}
-    found, gain = _compare(born, scored, drawn, seed, level, say)
+    found, gain = _compare(born, scored, drawn, how, say)
     for name, estimates in found.items():
         divergences[name].update(estimates)
     return born, {"exact": {"validation_loss": at_target}, **divergences}, gain
@@ -407,8 +423,7 @@ def _compare(
     target: BornDistribution,
     models: Mapping[str, Distribution],
     drawn: Mapping[str, Outcomes],
-    seed: int,
-    level: float,
+    how: Judging,
     say: Say,
 ) -> tuple[dict[str, Estimates], Estimate | None]:
     """Divergences from the target of models with a likelihood, and the last one's gain over the best k-gram."""
@@ -419,7 +434,7 @@ def _compare(
             if model.likelihood == "exact":
                 say(f"{name} against the target, by enumeration")
                 found[name] = compare_by_enumeration(table, log_prob_table(model))
-    fresh = target.sample(max(map(len, drawn.values())), stream(seed, "evaluate target"))
+    fresh = target.sample(max(map(len, drawn.values())), stream(how.seed, "evaluate target"))
     say(f"scoring {len(fresh):,} records of the target")
     target_at_target = target.log_prob(fresh)
     scores = {name: model.log_prob(fresh) for name, model in models.items()}
@@ -427,12 +442,14 @@ def _compare(
         if name in found:
             continue
         if model.likelihood != "exact":
-            divergence = kl_divergence(target_at_target, scores[name], model.likelihood, level, _shared_error(model))
+            divergence = kl_divergence(
+                target_at_target, scores[name], model.likelihood, how.level, _shared_error(model)
+            )
             found[name] = {"kl_target_model": divergence}
             continue
         say(f"scoring {len(drawn[name]):,} records of {name}")
         found[name] = compare_by_sampling(
-            target_at_target, scores[name], target.log_prob(drawn[name]), model.log_prob(drawn[name]), level
+            target_at_target, scores[name], target.log_prob(drawn[name]), model.log_prob(drawn[name]), how.level
         )
     grams = [name for name, model in models.items() if isinstance(model, KGram)]
     *_, (last, model) = models.items()
@@ -441,15 +458,15 @@ def _compare(
     best = max(grams, key=lambda name: float(np.mean(scores[name])))
     caveat = {"lower_bound": ", a lower bound", "estimate": ", an estimate"}.get(model.likelihood, "")
     method = f"mean of ln Q({last})/Q({best}) over target records, Student interval{caveat}"
-    return found, sample_mean(scores[last] - scores[best], level, method).widened(_shared_error(model))
+    return found, sample_mean(scores[last] - scores[best], how.level, method).widened(_shared_error(model))
 
 
-def _without_likelihood(drawn: Outcomes, held_out: Outcomes, n_outcomes: int, seed: int, level: float) -> Estimates:
+def _without_likelihood(drawn: Outcomes, held_out: Outcomes, n_outcomes: int, how: Judging) -> Estimates:
     """What can be said from records alone: of held-out ones against drawn ones."""
-    bounds = divergence_bounds(held_out, drawn, n_outcomes, ("total_variation", "jensen_shannon"), seed, level)
+    bounds = divergence_bounds(held_out, drawn, n_outcomes, ("total_variation", "jensen_shannon"), how.seed, how.level)
     found = {f"{name}_bound": bound for name, bound in bounds.items()}
     if drawn.shape[1] > 1:
-        found["marginal_total_variation"] = marginal_total_variation(held_out, drawn, n_outcomes, seed, level)
+        found["marginal_total_variation"] = marginal_total_variation(held_out, drawn, n_outcomes, how.seed, how.level)
     return found
 
 

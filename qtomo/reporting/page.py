@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from qtomo.errors import InputError
+from qtomo.evaluation.evaluation import Judging
 from qtomo.files import check_absent, disk_errors, write_atomic
 from qtomo.reporting.layout import Page, render
 from qtomo.reporting.results import read_verification, stored_or_new
@@ -22,16 +24,13 @@ Say = Callable[[str], None]
 
 def report(
     sources: Sequence[str | os.PathLike[str]],
-    output: str | os.PathLike[str],
+    output: str | os.PathLike[str] = "report.html",
+    *,
     records: str | os.PathLike[str] | None = None,
-    n_samples: int = 20_000,
-    seed: int = 0,
-    level: float = 0.95,
     figure_format: str | None = None,
     overwrite: bool = False,
     say: Say | None = None,
-    device: str = "cpu",
-    allow_estimates: bool = False,
+    **options: Any,
 ) -> Page:
     """Write the report of runs, or of a verification, to one HTML file, and return what it holds.
 
@@ -41,14 +40,10 @@ def report(
         sources: run folders, or the JSON file of one verification.
         output: the file; it needs no other file and no network.
         records: where the runs' record file is now, if it has moved.
-        n_samples: fresh records of each distribution, where a run is evaluated.
-        seed: of that evaluation.
-        level: confidence level of its intervals.
         figure_format: `pdf`, `png` or `svg`: save each figure also as a file, in a folder of the output's name.
         overwrite: replace what is there.
         say: called with a line about what is being done.
-        device: where exact states are sampled and scored.
-        allow_estimates: give KL also where a likelihood is only estimated.
+        options: of `evaluate`, where a run is evaluated.
 
     Raises:
         InputError: no source, something else than runs or a verification, a bad one, or an output that
@@ -60,7 +55,7 @@ def report(
     folder = path.with_name(f"{path.stem}-figures")
     if figure_format is not None and folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is a file, expected a folder for the figures or nothing")
-    page = page_of(sources, records, n_samples, seed, level, say, device, allow_estimates)
+    page = page_of(sources, records, say, Judging.of(options))
     if figure_format is not None:
         with disk_errors(folder):
             folder.mkdir(exist_ok=True)
@@ -74,12 +69,8 @@ def report(
 def page_of(
     sources: Sequence[str | os.PathLike[str]],
     records: str | os.PathLike[str] | None = None,
-    n_samples: int = 20_000,
-    seed: int = 0,
-    level: float = 0.95,
     say: Say | None = None,
-    device: str = "cpu",
-    allow_estimates: bool = False,
+    how: Judging = Judging(),
 ) -> Page:
     """What `report` writes.
 
@@ -96,7 +87,7 @@ def page_of(
             raise InputError(f"{files[0]}: expected the JSON file that qtomo verify writes: verify records first")
         return verification_page(read_verification(files[0]))
     judged = {
-        name: (run, stored_or_new(run, records, n_samples, seed, level, say, device, allow_estimates))
+        name: (run, stored_or_new(run, records, say, how))
         for name, run in _named([Run(source) for source in sources]).items()
     }
     return run_page(judged, records)

@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast, get_args
 import numpy as np
 
 from qtomo.errors import InputError
-from qtomo.evaluation.evaluation import Evaluation, evaluate, made_by
+from qtomo.evaluation.evaluation import Evaluation, Judging, evaluate, made_by
 from qtomo.evaluation.reliability import Calibration
 from qtomo.observables.certificates import Certificate, CertificateKind
 from qtomo.statistics.estimate import Estimate, Guarantee
@@ -55,12 +55,8 @@ def read_evaluation(path: str | os.PathLike[str]) -> Evaluation:
 def stored_or_new(
     run: Run,
     records: str | os.PathLike[str] | None = None,
-    n_samples: int = 20_000,
-    seed: int = 0,
-    level: float = 0.95,
     say: Callable[[str], None] | None = None,
-    device: str = "cpu",
-    allow_estimates: bool = False,
+    how: Judging = Judging(),
 ) -> Evaluation:
     """The run's stored evaluation where it is of these weights, records and options; else a new one, which is stored.
 
@@ -71,12 +67,12 @@ def stored_or_new(
         stored = read_evaluation(run.folder.evaluation)
     except InputError:
         stored = None
-    if stored is not None and stored.made_by == made_by(run, n_samples, seed, level, allow_estimates):
+    if stored is not None and stored.made_by == made_by(run, how):
         return stored
     if say:
         why = "is of other weights or options" if stored else "is missing, or not of this qtomo"
         say(f"{run.folder.path}: judging, because evaluation.json {why}")
-    return evaluate(run, records, n_samples, seed, level, say=say, device=device, allow_estimates=allow_estimates)
+    return evaluate(run, records=records, say=say, **vars(how))
 
 
 def _two_sample(found: object, place: str) -> TwoSampleTest:

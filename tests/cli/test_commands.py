@@ -309,7 +309,7 @@ def test_a_sweep_is_interrupted_resumed_and_told(qtomo, made, tmp_path, monkeypa
     assert told.code == 0
     assert told.errors.strip().splitlines()[-1] == "sweep: 3 of 3 trials"
     lines = told.output.splitlines()
-    assert lines[0] == f"{folder}: 3 trials of gru  (nats a record)"
+    assert lines[0] == f"{folder}: 3 trials of gru  (nats per record)"
     found = json.loads(qtomo("train", "--resume", folder, "--json").output)
     ranked = sorted(found["trials"], key=lambda trial: trial["loss"])
     assert [line.split()[0] for line in lines[4:7]] == [f"{trial['number']:04d}" for trial in ranked]

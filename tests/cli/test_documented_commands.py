@@ -67,7 +67,7 @@ SLOW = re.compile(r"qtomo (demo|report gru.*|compare (gan|gru)|verify --plan .*f
 
 #: What no option sets: exact records that the data are compared with.
 FEWER_EXACT_RECORDS = {
-    "qtomo.evaluate": {"n_samples": 100},
+    "qtomo.evaluate": {"samples": 100},
     "qtomo.verify": {"n_reference": 2000},
     "qtomo.plan": {"n_exact": 1000},
 }

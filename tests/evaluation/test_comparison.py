@@ -24,7 +24,7 @@ def rbm_run(tmp_path_factory, small_records) -> Run:
 
 @pytest.fixture(scope="module")
 def comparison(small_run, rbm_run):
-    return compare([small_run, rbm_run], n_samples=2000)
+    return compare([small_run, rbm_run], samples=2000)
 
 
 @pytest.fixture
@@ -47,8 +47,8 @@ def test_every_distribution_has_its_row(comparison):
 
 def test_it_says_of_k_grams_what_evaluate_says_and_of_models_the_same_within_error(small_run, rbm_run, monkeypatch):
     monkeypatch.setattr("qtomo.evaluation.evaluation.LARGEST_LIST", 0)
-    alone = evaluate(small_run, n_samples=2000, save=False).divergences
-    entries = compare([small_run, rbm_run], n_samples=2000).entries
+    alone = evaluate(small_run, samples=2000, save=False).divergences
+    entries = compare([small_run, rbm_run], samples=2000).entries
     assert entries["2-gram"].divergences == alone["2-gram"]
     found = entries["run"].divergences
     assert found.keys() == alone["gru"].keys()
@@ -67,10 +67,10 @@ def test_it_prints_and_is_json(comparison):
 
 
 def test_an_estimated_likelihood_is_refused_unless_asked(comparison, estimated_run):
-    refused = compare([estimated_run], n_samples=500)
+    refused = compare([estimated_run], samples=500)
     assert "kl_target_model" not in refused.entries["boltzmann"].divergences
     assert "KL(target‖model) is refused for boltzmann" in str(refused)
-    asked = compare([estimated_run], n_samples=500, allow_estimates=True)
+    asked = compare([estimated_run], samples=500, allow_estimates=True)
     found = asked.entries["boltzmann"].divergences
     assert "classical_fidelity" not in found
     assert "estimate of Q" in found["kl_target_model"].method
@@ -80,11 +80,11 @@ def test_an_estimated_likelihood_is_refused_unless_asked(comparison, estimated_r
 
 
 def test_so_does_an_evaluation(estimated_run):
-    refused = evaluate(estimated_run, n_samples=500, save=False)
+    refused = evaluate(estimated_run, samples=500, save=False)
     assert set(refused.divergences["rbm"]) == {"validation_loss"}
     assert refused.gain is None
     assert "--allow-estimates" in refused.claims[-1]
-    asked = evaluate(estimated_run, n_samples=500, save=False, allow_estimates=True)
+    asked = evaluate(estimated_run, samples=500, save=False, allow_estimates=True)
     assert asked.divergences["rbm"]["kl_target_model"].standard_error > estimated_run.model.log_prob_error > 0
     assert asked.gain is not None
     assert "an estimate" in asked.gain.method
@@ -94,7 +94,7 @@ def test_a_family_without_likelihood_is_compared_by_what_it_draws(small_run, rbm
     monkeypatch.setattr(FAMILIES["rbm"], "log_prob", lambda *_: pytest.fail("it has no likelihood"))
     run = Run(rbm_run.folder.path)
     run.model.likelihood = "none"
-    entry = (found := compare([run], n_samples=500)).entries["boltzmann"]
+    entry = (found := compare([run], samples=500)).entries["boltzmann"]
     assert entry.divergences == {}
     assert entry.worst_z is not None
     assert "No likelihood, and so no divergence: boltzmann" in str(found)
@@ -109,12 +109,12 @@ def test_runs_that_cannot_be_compared(small_run, rbm_run, tmp_path):
     with pytest.raises(InputError, match="no run to compare"):
         compare([])
     with pytest.raises(InputError, match="number of samples is 10"):
-        compare([small_run], n_samples=10)
+        compare([small_run], samples=10)
 
 
 def test_runs_of_the_same_name_are_told_apart(small_run, rbm_run, small_records, tmp_path):
     other = train(small_records, tmp_path / "run", RBM)
-    names = list(compare([small_run, other], n_samples=200).entries)[-2:]
+    names = list(compare([small_run, other], samples=200).entries)[-2:]
     assert names == [str(small_run.folder.path), str(other.folder.path)]
 
 

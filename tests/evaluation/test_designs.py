@@ -29,7 +29,7 @@ def joint(name, design):
 @pytest.mark.parametrize("design", ["random", "pauli4", "sic"])
 def test_divergences_are_those_of_the_enumeration(name, design, tmp_path):
     run = train(written(tmp_path / "records.h5", name, design), tmp_path / "run", SETTINGS)
-    found = evaluate(run, n_samples=200).divergences["gru"]
+    found = evaluate(run, samples=200).divergences["gru"]
     p = joint(name, design)
     q = np.exp(run.model.log_prob(dense.all_records(3, 6 if design == "random" else 4)))
     seen = p > 1e-12

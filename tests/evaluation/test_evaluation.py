@@ -16,7 +16,7 @@ from tests.conftest import SMALL
 
 @pytest.fixture(scope="module")
 def evaluation(small_run) -> Evaluation:
-    return evaluate(small_run, n_samples=2000)
+    return evaluate(small_run, samples=2000)
 
 
 def test_every_number_has_its_error(evaluation):
@@ -54,15 +54,15 @@ def test_it_is_saved_and_prints(evaluation, small_run):
 
 
 def test_same_seed_same_verdict(evaluation, small_run):
-    assert evaluate(small_run, n_samples=2000, save=False).to_dict() == evaluation.to_dict()
-    other = evaluate(small_run, n_samples=2000, seed=1, save=False)
+    assert evaluate(small_run, samples=2000, save=False).to_dict() == evaluation.to_dict()
+    other = evaluate(small_run, samples=2000, seed=1, save=False)
     assert other.observables["gru"] != evaluation.observables["gru"]
 
 
 def test_sampled_divergences_agree_with_summed_ones(evaluation, small_run, monkeypatch):
     """Five qubits are summed exactly; refuse the sums, and sampling must find the same."""
     monkeypatch.setattr("qtomo.evaluation.evaluation.LARGEST_LIST", 0)
-    sampled = evaluate(small_run, n_samples=20_000, save=False)
+    sampled = evaluate(small_run, samples=20_000, save=False)
     for name in ("2-gram", "gru"):
         for key, truth in evaluation.divergences[name].items():
             if key != "validation_loss":
@@ -73,7 +73,7 @@ def test_sampled_divergences_agree_with_summed_ones(evaluation, small_run, monke
 def test_records_without_a_target_still_get_baselines_and_observables(small_records, tmp_path):
     with RecordFile(small_records) as file:
         path = write_records(tmp_path / "lab.h5", [file.load()], 5, file.povm)
-    evaluation = evaluate(train(path, tmp_path / "run", SMALL), n_samples=500)
+    evaluation = evaluate(train(path, tmp_path / "run", SMALL), samples=500)
     assert list(evaluation.observables) == ["records", "gru"]
     assert evaluation.z_scores() == {}
     assert set(evaluation.divergences["gru"]) == {"validation_loss"}
@@ -85,14 +85,14 @@ def test_a_measurement_that_is_not_complete_gives_no_observables(tmp_path):
     halves = POVM(np.array([np.diag([1, 0]), np.diag([0, 1])], dtype=complex), "z only")
     outcomes = np.random.default_rng(0).integers(0, 2, (400, 3), dtype=np.uint8)
     path = write_records(tmp_path / "z.h5", [outcomes], 3, halves)
-    evaluation = evaluate(train(path, tmp_path / "run", SMALL), n_samples=200)
+    evaluation = evaluate(train(path, tmp_path / "run", SMALL), samples=200)
     assert evaluation.observables == {}
     assert "2-gram" in str(evaluation)
 
 
 def test_a_model_without_likelihood_is_judged_by_its_records(small_records, tmp_path):
     settings = {"model": {"family": "gan", "hidden_size": 8}, "training": {"epochs": 1, "learning_rate": 1e-3}}
-    found = evaluate(train(small_records, tmp_path / "run", settings), n_samples=1000)
+    found = evaluate(train(small_records, tmp_path / "run", settings), samples=1000)
     assert set(found.divergences["gan"]) == {
         "total_variation_bound",
         "jensen_shannon_bound",
@@ -106,7 +106,7 @@ def test_a_model_without_likelihood_is_judged_by_its_records(small_records, tmp_
 
 def test_too_few_samples(small_run):
     with pytest.raises(InputError, match="number of samples is 10, expected at least 100"):
-        evaluate(small_run, n_samples=10)
+        evaluate(small_run, samples=10)
 
 
 def verdict(gain: float, fidelity: float) -> list[str]:

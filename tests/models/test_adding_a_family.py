@@ -27,7 +27,7 @@ def test_the_example_of_the_guide_trains_and_is_judged(new_family, small_records
     run = train(small_records, tmp_path / "run", settings)
     assert resume(tmp_path / "run").progress.finished
     sample_records(run, 100, tmp_path / "drawn.h5")
-    found = evaluate(run, n_samples=1000).divergences
+    found = evaluate(run, samples=1000).divergences
     # Independent sites are what a 0-gram counts.
     losses = [found[name]["validation_loss"].value for name in (new_family, "0-gram")]
     assert losses[0] == pytest.approx(losses[1], abs=0.02)

@@ -46,7 +46,7 @@ def pages(small_run, small_records, tmp_path_factory):
     verify(records, alternative="none", n_reference=2000, command=f"qtomo verify '{records.name}'")
     sources = {"run": [run], "runs": [run, folder / "other"], "verification": [verification_path(records)]}
     for name, given in sources.items():
-        report(given, folder / f"{name}.html", small_records if name != "verification" else None, n_samples=300)
+        report(given, folder / f"{name}.html", records=small_records if name != "verification" else None, samples=300)
     return folder
 
 

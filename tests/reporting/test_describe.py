@@ -43,7 +43,7 @@ def test_a_run_its_evaluation_and_an_unfinished_run(tmp_path, small_records):
     assert summary.facts["finished"] is True
     assert summary.facts["evaluated"] is False
     assert any(use.startswith("qtomo evaluate") for use in summary.uses)
-    evaluate(run, n_samples=100)
+    evaluate(run, samples=100)
     assert info(run.folder.path).facts["evaluated"] is True
     judged = info(run.folder.evaluation)
     assert judged.kind == "evaluation"

@@ -16,11 +16,11 @@ def ink(path) -> float:
 
 
 def test_with_and_without_a_target(small_run, small_records, tmp_path):
-    save_figure(summary_figure(small_run, evaluate(small_run, n_samples=500)), tmp_path / "target.png")
+    save_figure(summary_figure(small_run, evaluate(small_run, samples=500)), tmp_path / "target.png")
     with RecordFile(small_records) as file:
         path = write_records(tmp_path / "lab.h5", [file.load()], 5, file.povm)
     run = train(path, tmp_path / "run", SMALL)
-    save_figure(summary_figure(run, evaluate(run, n_samples=500)), tmp_path / "lab.png")
+    save_figure(summary_figure(run, evaluate(run, samples=500)), tmp_path / "lab.png")
     pictures = [tmp_path / "target.png", tmp_path / "lab.png"]
     assert all(0.01 < ink(picture) < 0.3 for picture in pictures)
     assert not np.array_equal(*(picture.read_bytes() for picture in pictures))

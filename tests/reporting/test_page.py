@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from qtomo import InputError, RecordFile, Run, evaluate, train, write_records
+from qtomo.evaluation.evaluation import Judging
 from qtomo.reporting.layout import Page, Section, draw, render
 from qtomo.reporting.page import page_of, report
 from tests.conftest import SMALL
@@ -43,14 +44,14 @@ def run(small_run, small_records, tmp_path_factory):
     folder = tmp_path_factory.mktemp("report") / "run"
     shutil.copytree(small_run.folder.path, folder)
     found = Run(folder)
-    evaluate(found, small_records, n_samples=500)
+    evaluate(found, records=small_records, samples=500)
     return found
 
 
 @pytest.fixture(scope="module")
 def page(run, tmp_path_factory):
     path = tmp_path_factory.mktemp("pages") / "report.html"
-    report([run.folder.path], path, n_samples=500)
+    report([run.folder.path], path, samples=500)
     return path.read_text(encoding="utf-8")
 
 
@@ -71,13 +72,13 @@ def test_a_page_has_all_sections_and_needs_nothing_else(page):
 
 
 def test_the_same_run_gives_the_same_bytes(run, page, tmp_path):
-    report([run.folder.path], tmp_path / "again.html", n_samples=500)
+    report([run.folder.path], tmp_path / "again.html", samples=500)
     assert (tmp_path / "again.html").read_text(encoding="utf-8") == page
 
 
 def test_the_page_says_what_the_evaluation_found(run, page):
     words = Tags(page).words
-    evaluation = evaluate(run, n_samples=500, save=False)
+    evaluation = evaluate(run, samples=500, save=False)
     assert all(claim in words for claim in evaluation.claims)
     assert str(evaluation.divergences["gru"]["kl_target_model"]) in words
     assert run.config.records.sha256 in words
@@ -88,7 +89,7 @@ def test_text_from_outside_stays_text(run, small_records, tmp_path):
     shutil.copytree(run.folder.path, folder)
     other = tmp_path / "other"
     shutil.copytree(run.folder.path, other)
-    report([folder, other], tmp_path / "a.html", small_records, n_samples=500)
+    report([folder, other], tmp_path / "a.html", records=small_records, samples=500)
     page = (tmp_path / "a.html").read_text(encoding="utf-8")
     tags = Tags(page)
     assert "script" not in tags.names
@@ -101,7 +102,7 @@ def test_a_run_without_a_target_says_what_is_not_known(small_records, tmp_path):
     with RecordFile(small_records) as file:
         path = write_records(tmp_path / "lab.h5", [file.load()], 5, file.povm)
     train(path, tmp_path / "run", SMALL)
-    found = page_of([tmp_path / "run"], n_samples=500)
+    found = page_of([tmp_path / "run"], how=Judging(samples=500))
     assert not [drawing.failure for drawing in found.drawings() if drawing.failure]
     words = Tags(render(found)).words
     assert "No verdict on the state" in words
@@ -110,7 +111,7 @@ def test_a_run_without_a_target_says_what_is_not_known(small_records, tmp_path):
 
 def test_records_that_are_gone_are_said_to_be(run, tmp_path):
     shutil.copytree(run.folder.path, tmp_path / "away" / "from" / "records")
-    words = Tags(render(page_of([tmp_path / "away" / "from" / "records"], n_samples=500))).words
+    words = Tags(render(page_of([tmp_path / "away" / "from" / "records"], how=Judging(samples=500)))).words
     assert "cannot be read now" in words
     assert f"{run.config.records.n_records:,} of 5 qubits" in words
 
@@ -126,7 +127,7 @@ def test_a_failed_figure_is_a_note_in_its_place():
 
 
 def test_figures_for_papers(run, tmp_path):
-    page = report([run.folder.path], tmp_path / "a.html", n_samples=500, figure_format="pdf")
+    page = report([run.folder.path], tmp_path / "a.html", samples=500, figure_format="pdf")
     files = sorted((tmp_path / "a-figures").iterdir())
     assert [file.stem for file in files] == sorted(drawing.name for drawing in page.drawings())
     assert all(file.read_bytes().startswith(b"%PDF") for file in files)

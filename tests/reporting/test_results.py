@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from qtomo import InputError, Run, evaluate
+from qtomo.evaluation.evaluation import Judging
 from qtomo.reporting.results import read_evaluation, stored_or_new
 from qtomo.statistics.estimate import Estimate
 
@@ -15,7 +16,7 @@ from qtomo.statistics.estimate import Estimate
 def run(small_run, small_records, tmp_path_factory):
     folder = tmp_path_factory.mktemp("stored") / "run"
     shutil.copytree(small_run.folder.path, folder)
-    evaluate(Run(folder), small_records, n_samples=500)
+    evaluate(Run(folder), records=small_records, samples=500)
     return Run(folder)
 
 
@@ -29,15 +30,15 @@ def test_what_is_read_is_what_was_written(run, small_records):
 def test_a_fresh_evaluation_is_used_and_a_stale_one_made_anew(run, small_records):
     lines = []
     assert (
-        stored_or_new(run, small_records, 500, say=lines.append).to_dict()
-        == evaluate(run, small_records, n_samples=500, save=False).to_dict()
+        stored_or_new(run, small_records, lines.append, Judging(samples=500)).to_dict()
+        == evaluate(run, records=small_records, samples=500, save=False).to_dict()
     )
     assert not lines
-    assert stored_or_new(run, small_records, 400, say=lines.append).made_by["n_samples"] == 400
+    assert stored_or_new(run, small_records, lines.append, Judging(samples=400)).made_by["n_samples"] == 400
     assert "of other weights or options" in lines[0]
     run.folder.evaluation.write_text("{}")
     lines.clear()
-    stored_or_new(run, small_records, 500, say=lines.append)
+    stored_or_new(run, small_records, lines.append, Judging(samples=500))
     assert "missing, or not of this qtomo" in lines[0]
 
 
