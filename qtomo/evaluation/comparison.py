@@ -11,7 +11,7 @@ from typing import Any
 from qtomo import __version__
 from qtomo.distribution import Likelihood
 from qtomo.errors import InputError
-from qtomo.evaluation.evaluation import TOLERANCE, Evidence, Judging, Say, draw, judge
+from qtomo.evaluation.evaluation import BASELINES, TOLERANCE, Evidence, Judging, Say, draw, judge
 from qtomo.models.base import Model
 from qtomo.models.baselines import KGram
 from qtomo.statistics.estimate import Estimate
@@ -204,7 +204,7 @@ def _named(runs: list[Run]) -> dict[str, Run]:
                 f"{run.folder.path}: trained on other records ({of_run.file}, SHA-256 {of_run.sha256[:12]}…) than "
                 f"{runs[0].folder.path} ({of_first.file}, {of_first.sha256[:12]}…), expected runs of the same records"
             )
-        reserved = path.name in ("exact", "records") or path.name.endswith("-gram")
+        reserved = path.name in ("exact", "records", *BASELINES)
         taken = reserved or [other.name for other in paths].count(path.name) > 1
         named[str(run.folder.path) if taken else path.name] = run
     return named

@@ -54,8 +54,8 @@ from qtomo.training.run import Run
 
 __all__ = ["Evaluation", "evaluate"]
 
-#: Orders of the k-grams that stand beside every model.
-BASELINE_ORDERS = (0, 1, 2, 3, 4)
+#: The k-grams that stand beside every model: their orders by name.
+BASELINES = {f"{order}-gram": order for order in range(5)}
 #: Largest error of the target's log-probability, in nats a record.
 TOLERANCE = 1e-4
 _FEW_CARRY = 10  # records that carry half of the variance of a mean, below which its error is not to be trusted
@@ -209,8 +209,8 @@ class Evidence:
 
     def baselines(self) -> dict[str, KGram]:
         """k-grams of the training records, by name."""
-        orders = [order for order in BASELINE_ORDERS if order < self.n_sites]
-        return {f"{order}-gram": KGram(self.training, self.povm.n_outcomes, order) for order in orders}
+        orders = {name: order for name, order in BASELINES.items() if order < self.n_sites}
+        return {name: KGram(self.training, self.povm.n_outcomes, order) for name, order in orders.items()}
 
     def observables(self, drawn: Mapping[str, Outcomes], state: State | None, level: float) -> dict[str, Estimates]:
         """Observables in the state, in the training records and in records drawn from models, by source.

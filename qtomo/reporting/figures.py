@@ -15,7 +15,7 @@ import numpy as np
 from scipy import stats
 
 from qtomo.evaluation.comparison import Comparison
-from qtomo.evaluation.evaluation import Evaluation
+from qtomo.evaluation.evaluation import BASELINES, Evaluation
 from qtomo.evaluation.reliability import Calibration
 from qtomo.reporting.style import (
     BLUE,
@@ -96,7 +96,7 @@ def divergences_figure(evaluations: Mapping[str, Evaluation]) -> Figure:
         ValueError: no divergence from a target was evaluated.
     """
     first = next(iter(evaluations.values()))
-    rows = {name: found for name, found in first.divergences.items() if name.endswith("-gram")}
+    rows = {name: found for name, found in first.divergences.items() if name in BASELINES}
     rows |= {name: evaluation.divergences[evaluation.family] for name, evaluation in evaluations.items()}
     if not any("kl_target_model" in found for found in rows.values()):
         raise ValueError("no divergence from a target was evaluated")
