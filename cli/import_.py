@@ -21,7 +21,8 @@ from qtomo.records.file.schema import Target
 from qtomo.records.importers.base import Imported
 from qtomo.records.importers.registry import FORMATS
 from qtomo.records.importing import Coarsening, Survey, coarsened, survey, write_imported
-from qtomo.records.readout import calibrate, confused, read_confusion
+from qtomo.measurement.readout import with_bit_confusion
+from qtomo.records.importers.readout import read_calibration, read_confusion
 from qtomo.records.records import Records
 from qtomo.records.simulation import option_name
 from qtomo.states.library import SYSTEMS, build_system
@@ -69,7 +70,7 @@ def _run(source: Imported, given: Mapping[str, Any], **options: Any) -> None:
         if options["confusion"]:
             raise InputError("--confusion and --calibration: expected one of the two")
         zeros, ones = map(Path, options["calibration"])
-        calibration = calibrate(zeros, ones, source.n_sites, given)
+        calibration = read_calibration(zeros, ones, source.n_sites, given)
         confusion = calibration.confusion
         shots = calibration.shots.max(axis=0)
         notes += [f"readout of {shots[0]:,} + {shots[1]:,} shots", *calibration.describe()]
@@ -80,7 +81,7 @@ def _run(source: Imported, given: Mapping[str, Any], **options: Any) -> None:
         summary["readout"] = {"confusion": confusion.tolist()}
     as_read = source
     if confusion is not None:
-        source = replace(source, povm=confused(source.povm, confusion, source.n_sites))
+        source = replace(source, povm=with_bit_confusion(source.povm, confusion, source.n_sites))
     target = _target(options["target"], options["parameter"], source.n_sites)
     found = survey(source)
     notes.append(_labels_in_words(as_read))
