@@ -15,6 +15,8 @@ from .records.file.schema import Target as Target
 from .records.file.state_file import read_state as read_state
 from .records.file.state_file import write_state as write_state
 from .records.file.writer import write_records as write_records
+from .records.importing import ImportedRecords as ImportedRecords
+from .records.importing import import_records as import_records
 from .records.records import Records as Records
 from .records.simulation import simulate as simulate
 from .states.born.distribution import BornDistribution as BornDistribution
@@ -36,6 +38,7 @@ from .training.run import Run as Run
 from .training.sample import sample_records as sample_records
 from .verification.file_comparison import FileComparison as FileComparison
 from .verification.file_comparison import compare_records as compare_records
+from .verification.pipeline import labelling_note as labelling_note
 from .verification.pipeline import verify as verify
 from .verification.planning import plan as plan
 from .verification.result import Verification as Verification

@@ -3,10 +3,13 @@ from .file.reader import split as split
 from .file.schema import Target as Target
 from .file.shards import join_shards as join_shards
 from .file.shards import shard_path as shard_path
+from .file.state_file import povm_of as povm_of
 from .file.state_file import read_povm as read_povm
 from .file.state_file import read_state as read_state
 from .file.state_file import write_state as write_state
 from .file.writer import write_records as write_records
+from .importing import ImportedRecords as ImportedRecords
+from .importing import import_records as import_records
 from .records import Records as Records
 from .records import checked_records as checked_records
 from .records import distinct_rows as distinct_rows

@@ -1,26 +1,22 @@
-"""From a foreign file as understood to a record file: look through it once, then write."""
+"""Look a foreign file through before it is written: count, test its settings, coarsen its shots."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from qtomo.distribution import LOST, Outcomes, shot_labels
 from qtomo.errors import InputError
-from qtomo.measurement.calibration import Calibration
 from qtomo.measurement.povm import POVM
 from qtomo.measurement.settings import Design
-from qtomo.records.file.schema import Target
-from qtomo.records.file.writer import Block, write_records
+from qtomo.records.file.writer import Block
 from qtomo.records.importers.base import Columns, Imported
 from qtomo.records.uniformity import LEVEL, SettingTest, Uniformity
 
-__all__ = ["Coarsening", "Survey", "coarsened", "survey", "write_imported"]
+__all__ = ["Coarsening", "Survey", "coarsened", "survey"]
 
 #: What shots may be coarsened to.
 Coarsening = Literal["pauli4"]
@@ -38,7 +34,7 @@ class Survey:
         n_records: shots or records.
         n_lost: lost outcomes.
         first: the first rows, as blocks are.
-        columns: numbers a record.
+        columns: numbers per record, by name.
         uniformity: the test of the settings; None for outcomes.
     """
 
@@ -105,49 +101,6 @@ def coarsened(source: Imported, found: Survey) -> Imported:
             labels = shot_labels(*block)
             yield np.where(labels == LOST, LOST, _PAULI4[np.minimum(labels, 5)]).astype(np.uint8)
 
-    name = source.povm.name.replace("pauli6", "pauli4")
+    name = source.povm.name.replace("pauli6", "pauli4")  # shown, and no more
     notes = (*source.notes, f"coarsened to Pauli-4, p = {found.uniformity.p_value:.3g} that bases were uniform")
     return replace(source, povm=POVM(four, name), has_settings=False, blocks=blocks, notes=notes)
-
-
-def write_imported(
-    source: Imported,
-    found: Survey,
-    output: str | os.PathLike[str],
-    target: Target | None = None,
-    design: Design | None = None,
-    calibration: Calibration | None = None,
-    command: str = "",
-    overwrite: bool = False,
-) -> Path:
-    """Write a foreign file, as understood and surveyed, as a record file.
-
-    Args:
-        source: the file.
-        found: its survey.
-        output: the record file to be.
-        target: the state the records should be of.
-        design: how the settings were chosen, where that is known better than the survey can tell.
-        calibration: shots that the readout error in its POVM was estimated from.
-        command: how to make it again.
-        overwrite: replace an existing file.
-
-    Raises:
-        InputError: as `write_records`; a design for outcomes without settings; or a target of other qubits.
-    """
-    if design is not None and not source.has_settings:
-        raise InputError(f"--design {design}: the records have no settings")
-    return write_records(
-        output,
-        source.blocks(),
-        source.n_sites,
-        source.povm,
-        target,
-        None,
-        command,
-        overwrite,
-        (design or found.design) if source.has_settings else "povm",
-        found.columns,
-        source.ordered,
-        calibration,
-    )

@@ -9,7 +9,6 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
-
 from qtomo.errors import InputError
 
 __all__ = ["Estimate", "Guarantee", "bounded_mean", "exact", "mean_of_moments", "plus_minus", "sample_mean"]

@@ -16,7 +16,8 @@ from qtomo.measurement.readout import with_bit_confusion
 from qtomo.records.importers.base import Imported
 from qtomo.records.importers.readout import read_calibration, read_confusion
 from qtomo.records.importers.registry import FORMATS
-from qtomo.records.importing import coarsened, survey, write_imported
+from qtomo.records.importing import write_imported
+from qtomo.records.survey import coarsened, survey
 from qtomo.records.uniformity import LEVEL, SettingTest
 
 FOREIGN = Path(__file__).parent / "foreign"
