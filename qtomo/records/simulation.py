@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,9 +24,9 @@ from qtomo.records.file.state_file import povm_of
 from qtomo.records.file.writer import Block, write_records
 from qtomo.seeds import stream
 from qtomo.states.born.distribution import BornDistribution
-from qtomo.states.library import System
 from qtomo.states.mps import MPS
 from qtomo.states.state import State
+from qtomo.states.system import System, system_fields
 
 __all__ = ["SHOTS", "Progress", "Shard", "draw_blocks", "option_name", "simulate"]
 
@@ -245,7 +244,7 @@ def _command(system: System | State, povm: POVM, draw: _Draw, others: Mapping[st
     if isinstance(system, State) or name is None or isinstance(draw.settings, SettingList):
         return ""
     words = ["qtomo", "simulate", system.family]
-    for field in dataclasses.fields(system):  # type: ignore[arg-type]
+    for field in system_fields(type(system)):
         value = getattr(system, field.name)
         words += [option_name(field.name), ",".join(map(str, value)) if isinstance(value, tuple) else str(value)]
     words += ["--povm", name, "--shots", str(draw.n_records), "--seed", str(draw.seed)]

@@ -143,7 +143,15 @@ class RandomMPS(_Textbook):
 
 
 #: Every system by name: the only list there is.
-SYSTEMS: dict[str, type[Any]] = {system.family: system for system in (TFIM, XXZ, GHZ, W, Cluster, Product, RandomMPS)}
+SYSTEMS: dict[str, type[Any]] = {
+    "tfim": TFIM,
+    "xxz": XXZ,
+    "ghz": GHZ,
+    "w": W,
+    "cluster": Cluster,
+    "product": Product,
+    "random": RandomMPS,
+}
 
 
 def build_system(parameters: Mapping[str, Any]) -> System | None:
