@@ -221,16 +221,16 @@ def main() -> None:
     """Run one part."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parts: dict[str, Callable[[argparse.Namespace], None]] = {
-        "table": lambda given: table(given.qubits, given.records, given.povms),
+        "table": lambda given: table(given.qubits, given.shots, given.povms),
         "plain": lambda given: plain(given.sets),
-        "optimisers": lambda given: optimisers(given.qubits[0], given.records),
-        "coverage": lambda given: coverage(given.sets, given.records, given.povms),
-        "mixed": lambda given: mixed(given.qubits, given.records),
-        "long": lambda given: long(given.records, given.povms[0], given.seed, given.real_bond),
+        "optimisers": lambda given: optimisers(given.qubits[0], given.shots),
+        "coverage": lambda given: coverage(given.sets, given.shots, given.povms),
+        "mixed": lambda given: mixed(given.qubits, given.shots),
+        "long": lambda given: long(given.shots, given.povms[0], given.seed, given.real_bond),
     }
     parser.add_argument("part", choices=parts)
     parser.add_argument("--qubits", type=int, nargs="+", default=[10])
-    parser.add_argument("--records", type=int, default=10_000)
+    parser.add_argument("--shots", type=int, default=10_000)
     parser.add_argument("--povms", nargs="+", default=["pauli4", "pauli6", "sic"])
     parser.add_argument("--sets", type=int, default=10)
     parser.add_argument("--real-bond", type=int, help="of `long`: real tensors of this bond dimension")

@@ -67,7 +67,7 @@ def main() -> None:
     """Parse, train, compare, and write the table as Markdown and JSON and a figure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--qubits", type=int, default=10, help="number of qubits")
-    parser.add_argument("--records", type=int, default=100_000, help="training records")
+    parser.add_argument("--shots", type=int, default=100_000, help="training records")
     parser.add_argument("--minutes", type=float, default=5.0, help="of training a family")
     parser.add_argument("--epochs", type=int, help="of training a family, whatever time they take")
     parser.add_argument("--samples", type=int, default=20_000, help="fresh records to judge by")
@@ -80,7 +80,7 @@ def main() -> None:
     given.output.mkdir(parents=True, exist_ok=True)
     records = given.output / "tfim.h5"
     if not records.exists():
-        simulate(TFIM(given.qubits), given.records + VALIDATION, records, seed=7)
+        simulate(TFIM(given.qubits), given.shots + VALIDATION, records, seed=7)
     runs = [
         trained(preset, given.changes, given.epochs, 60 * given.minutes, records, given.output / preset)
         for preset in given.presets

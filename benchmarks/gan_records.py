@@ -32,7 +32,7 @@ def main() -> None:
     """Train, sample, compare, and write the figures as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--qubits", type=int, default=10, help="number of qubits")
-    parser.add_argument("--records", type=int, default=100_000, help="training records")
+    parser.add_argument("--shots", type=int, default=100_000, help="training records")
     parser.add_argument("--epochs", type=int, default=30, help="of training")
     parser.add_argument("--seeds", type=int, default=3, help="trainings")
     parser.add_argument("--samples", type=int, default=400_000, help="records drawn of each")
@@ -41,7 +41,7 @@ def main() -> None:
     given.output.mkdir(parents=True, exist_ok=True)
     path = given.output / "tfim.h5"
     if not path.exists():
-        simulate(TFIM(given.qubits), given.records + VALIDATION, path, seed=7)
+        simulate(TFIM(given.qubits), given.shots + VALIDATION, path, seed=7)
     with RecordFile(path) as file:
         outcomes, povm, state = file.load(), file.povm, TFIM(given.qubits).state()
     held_out = simulate_fresh(given.qubits, given.output, VALIDATION)

@@ -36,7 +36,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--qubits", type=int, default=20, help="number of qubits")
     parser.add_argument("--fields", type=int, default=21, help="learned from 0.5 to 1.5; those between are held out")
-    parser.add_argument("--records", type=int, default=2000, help="of each field")
+    parser.add_argument("--shots", type=int, default=2000, help="of each field")
     parser.add_argument("--epochs", type=int, default=30, help="of training")
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each network")
     parser.add_argument("--output", type=Path, default=Path("phase"), help="folder")
@@ -48,7 +48,7 @@ def main() -> None:
     sets = {
         label: [
             BornDistribution(TFIM(given.qubits, field=float(h)).state(), povm).sample(
-                given.records, stream(7, label, index)
+                given.shots, stream(7, label, index)
             )
             for index, h in enumerate(fields)
         ]
@@ -70,7 +70,7 @@ def main() -> None:
         )  # fmt: skip
         found[name] = {"of a field": whole.to_dict(), "of one record": single.to_dict()}
         print(
-            f"{name}: R² = {whole.r_squared.interval()} from {given.records} records of a field, "
+            f"{name}: R² = {whole.r_squared.interval()} from {given.shots} records of a field, "
             f"{single.r_squared.interval()} from one record",
             flush=True,
         )

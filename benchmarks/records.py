@@ -30,7 +30,7 @@ def measure(*arguments: object) -> tuple[float, float]:
 def main() -> None:
     """Simulate twice, train on the larger file for one short epoch, and print."""
     with tempfile.TemporaryDirectory() as folder:
-        simulate = ("simulate", "tfim", "--qubits", 50, "--seed", 7, "--records")
+        simulate = ("simulate", "tfim", "--qubits", 50, "--seed", 7, "--shots")
         short, _ = measure(*simulate, FEW, "--output", f"{folder}/few.h5")
         long, memory = measure(*simulate, MANY, "--output", f"{folder}/many.h5")
         print(f"simulate: {(MANY - FEW) / (long - short):,.0f} records a second on one core, N = 50")

@@ -181,7 +181,7 @@ class Search:
             place.mkdir(parents=True, exist_ok=True)
             target = exact_target(name, n_sites)
             assert isinstance(target.state, MPS)
-            records = simulate(target.state, count, place / "records.h5", target.povm, seed, overwrite=True)
+            records = simulate(target.state, count, place / "records.h5", povm=target.povm, seed=seed, overwrite=True)
             run = train(records, place / "run", asked["settings"], overwrite=True)
             divergences = self.judge(target, run.model, seed)
             found = {

@@ -147,7 +147,7 @@ def main() -> None:
     """Parse, race, train for a time, print and keep what was found."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--qubits", type=int, default=50, help="number of qubits")
-    parser.add_argument("--records", type=int, default=100_000, help="records of a training, validation included")
+    parser.add_argument("--shots", type=int, default=100_000, help="records of a training, validation included")
     parser.add_argument("--seeds", type=int, default=3, help="repetitions of the race, each with its own records")
     parser.add_argument("--fresh", type=int, default=10_000, help="fresh records to judge by, in the race")
     parser.add_argument("--longest", type=float, default=20.0, help="give up a race after this many minutes")
@@ -159,7 +159,7 @@ def main() -> None:
     given.output.mkdir(parents=True, exist_ok=True)
     found: dict[str, Any] = {"race": [], "longer": None}
     for seed in range(1, given.seeds + 1):
-        records = record_file(given.output, given.qubits, given.records, seed)
+        records = record_file(given.output, given.qubits, given.shots, seed)
         judge = Judge(records, given.fresh, 1000 + seed)
         folders = {preset: given.output / f"{preset}-{seed}" for preset in (OURS, THEIRS)}
         both = {p: race(p, records, folder, judge, seed, 60 * given.longest) for p, folder in folders.items()}
@@ -168,7 +168,7 @@ def main() -> None:
         ratio = f"{theirs / ours:.1f} times" if ours and theirs else "no ratio"
         print(f"seed {seed}: {OURS} {ours} s, {THEIRS} {theirs} s: {ratio}", flush=True)
     if given.minutes:
-        records = record_file(given.output, given.qubits, given.records, 1)
+        records = record_file(given.output, given.qubits, given.shots, 1)
         run = train_for(given.minutes, given.set, records, given.output / "-".join(["longer", *given.set]))
         judged = Judge(records, given.judged, 2000).judge(run.model, 1)
         kl, fidelity = judged["kl_target_model"], judged["classical_fidelity"]

@@ -3,8 +3,8 @@
 Pairs of sets of records of the Ising chain, of one field, where a test should reject as often as its level says, or of
 two. Run by hand:
 
-    python benchmarks/two_sample.py --fields 1 1 --records 2000 --repetitions 1000
-    python benchmarks/two_sample.py --fields 1 1.05 --records 20000 --repetitions 200
+    python benchmarks/two_sample.py --fields 1 1 --shots 2000 --repetitions 1000
+    python benchmarks/two_sample.py --fields 1 1.05 --shots 20000 --repetitions 200
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def main() -> None:
     """Repeat, count, and write the counts as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--qubits", type=int, default=10, help="number of qubits")
-    parser.add_argument("--records", type=int, default=20_000, help="in each of the two sets")
+    parser.add_argument("--shots", type=int, default=20_000, help="in each of the two sets")
     parser.add_argument("--fields", type=float, nargs=2, default=(1.0, 1.05), help="of the two sets")
     parser.add_argument("--repetitions", type=int, default=1000, help="pairs of sets")
     parser.add_argument("--output", type=Path, help="JSON file")
@@ -46,7 +46,7 @@ def main() -> None:
     )
     rows = []
     for seed in range(given.repetitions):
-        rows.append(p_values(first, second, given.records, seed))
+        rows.append(p_values(first, second, given.shots, seed))
         if seed % 100 == 99:
             print(f"{seed + 1} of {given.repetitions}", flush=True)
     found = {}

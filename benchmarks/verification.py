@@ -35,8 +35,8 @@ from qtomo.distribution import LOST
 from qtomo.measurement.calibration import Calibration
 from qtomo.measurement.noise import parse_noise
 from qtomo.measurement.povm import POVM, named_povm
+from qtomo.measurement.readout import with_bit_confusion
 from qtomo.observables.certificates import energy_witnesses
-from qtomo.records.readout import confused
 from qtomo.records.records import Records
 from qtomo.seeds import stream
 from qtomo.states.born.distribution import BornDistribution
@@ -195,7 +195,7 @@ def nulls(index: int) -> Result:
 
 def _misread(flips: np.ndarray, n_sites: int) -> Callable[[POVM], POVM]:
     confusion = np.array([[1 - flips[:, 0], flips[:, 1]], [flips[:, 0], 1 - flips[:, 1]]]).transpose(2, 0, 1)
-    return lambda povm: confused(povm, confusion, n_sites)
+    return lambda povm: with_bit_confusion(povm, confusion, n_sites)
 
 
 _KINDS = {

@@ -8,15 +8,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Protocol
 
 import rich_click as click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from qtomo.errors import InputError
-from qtomo.measurement.povm import NAMED_POVMS, POVM, named_povm
 from qtomo.parallel import world
 
 __all__ = [
@@ -27,13 +24,13 @@ __all__ = [
     "judging_options",
     "level_option",
     "overwrite_option",
-    "povm_of",
     "print_json",
     "progress_bar",
     "records_option",
     "samples_option",
     "say",
     "seed_option",
+    "shots_option",
 ]
 
 
@@ -77,19 +74,18 @@ def judging_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def povm_of(name: str) -> POVM:
-    """A measurement by its name, or from a record file or .npy.
+def shots_option(help: str, default: int | None = None) -> Callable[[Any], Any]:
+    """`--shots N`, and what to say to somebody who writes `--records N`: that is the path of a file everywhere."""
 
-    Raises:
-        InputError: neither a file nor a known name.
-    """
-    if name in NAMED_POVMS:
-        return named_povm(name)
-    if Path(name).exists():
-        from qtomo.records.file.state_file import read_povm
+    def refuse(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+        if value is not None:
+            raise click.UsageError(f"--records {value}: the number of shots is given by --shots N", ctx)
 
-        return read_povm(name)
-    raise InputError(f"--povm {name}: neither a file nor a measurement; known: {', '.join(NAMED_POVMS)}")
+    def decorate(command: Any) -> Any:
+        command = click.option("--records", callback=refuse, expose_value=False, hidden=True)(command)
+        return click.option("--shots", type=int, default=default, show_default=default is not None, help=help)(command)
+
+    return decorate
 
 
 def command_line() -> str:

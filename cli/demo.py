@@ -9,8 +9,9 @@ import rich_click as click
 
 import qtomo
 from qtomo.errors import InputError
+from qtomo.records.shots import SHOTS
 
-from .common import json_option, overwrite_option, print_json, progress_bar, say
+from .common import json_option, overwrite_option, print_json, progress_bar, say, shots_option
 from .train import run_training
 
 __all__ = ["command"]
@@ -21,12 +22,12 @@ _VALIDATION = 5_000
 @click.command("demo")
 @click.option("--output", type=click.Path(path_type=Path), default=Path("demo"), show_default=True, help="Folder.")
 @click.option("--qubits", type=int, default=50, show_default=True, help="Number of qubits N.")
-@click.option("--records", type=int, default=100_000, show_default=True, help="Training records.")
+@shots_option("Number of shots to train on.", default=SHOTS)
 @click.option("--preset", default="gru", show_default=True, help="Training preset.")
 @click.option("--epochs", type=int, default=4, show_default=True, help="Passes over the records.")
 @overwrite_option
 @json_option
-def command(output: Path, qubits: int, records: int, preset: str, epochs: int, overwrite: bool, as_json: bool) -> None:
+def command(*, output: Path, qubits: int, shots: int, preset: str, epochs: int, overwrite: bool, as_json: bool) -> None:
     """Simulate the critical Ising chain, train on its records, judge the model, and write the report.
 
     Example: qtomo demo --output demo
@@ -42,10 +43,10 @@ def command(output: Path, qubits: int, records: int, preset: str, epochs: int, o
     model = qtomo.TFIM(qubits)
     output.mkdir(parents=True, exist_ok=True)
     record_file, run_folder, figure = output / "tfim.h5", output / "run", output / "demo.png"
-    say(f"[1/3] {records + _VALIDATION:,} Pauli-4 records of the critical Ising chain of {qubits} qubits (J = h = 1)")
+    say(f"[1/3] {shots + _VALIDATION:,} Pauli-4 records of the critical Ising chain of {qubits} qubits (J = h = 1)")
     with progress_bar("records") as update:
-        qtomo.simulate(model, records + _VALIDATION, record_file, seed=7, overwrite=overwrite, progress=update)
-    say(f"[2/3] training on {records:,} of them, {_VALIDATION:,} held out")
+        qtomo.simulate(model, shots + _VALIDATION, record_file, seed=7, overwrite=overwrite, progress=update)
+    say(f"[2/3] training on {shots:,} of them, {_VALIDATION:,} held out")
     run = run_training(run_folder, record_file, checked, overwrite)
     say("[3/3] judging against the exact state")
     evaluation = qtomo.evaluate(run, say=say)

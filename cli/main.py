@@ -37,7 +37,7 @@ _WELCOME = """\
 Which state are the qubits in? Measurement records in, a verdict with error bars out.
 
 Look at it work:
-  qtomo simulate tfim --qubits 10 --records 5000 --output tfim.h5   records of a known state
+  qtomo simulate tfim --qubits 10 --shots 5000 --output tfim.h5   records of a known state
   qtomo verify tfim.h5                                              are they of that state?
   qtomo demo                          fifty qubits: simulate, learn, judge, in minutes
 
@@ -103,7 +103,7 @@ class _Commands(click.RichGroup):
 def cli(ctx: click.Context) -> None:
     """Quantum state tomography of many qubits: simulate records, learn them, judge the state.
 
-    Example: qtomo simulate tfim --qubits 50 --records 100000 --output tfim.h5
+    Example: qtomo simulate tfim --qubits 50 --shots 100000 --output tfim.h5
     """
     if ctx.invoked_subcommand is None:
         click.echo(_WELCOME)

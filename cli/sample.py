@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import rich_click as click
 
 import qtomo
+from qtomo.errors import InputError
+from qtomo.records.shots import SHOTS
 
-from .common import json_option, overwrite_option, print_json, progress_bar, seed_option
+from .common import json_option, overwrite_option, print_json, progress_bar, records_option, seed_option
 
 __all__ = ["command"]
 
 
 @click.command("sample")
 @click.argument("run", type=click.Path())
-@click.option("--records", type=int, default=100_000, show_default=True, help="Number of records.")
+@click.option("--shots", type=int, default=SHOTS, show_default=True, help="Number of records to draw.")
 @click.option("--output", type=click.Path(), required=True, help="Record file to write.")
-@click.option("--training-records", type=click.Path(), help="Where the run's record file is now, if it has moved.")
+@records_option
 @seed_option
 @overwrite_option
 @json_option
 def command(
-    run: str, records: int, output: str, training_records: str | None, seed: int, overwrite: bool, as_json: bool
+    run: str, *, shots: int, output: str, records_file: str | None, seed: int, overwrite: bool, as_json: bool
 ) -> None:
     """Draw records from a run's model into a record file.
 
-    Example: qtomo sample run --records 100000 --output model.h5
+    Example: qtomo sample run --shots 100000 --output model.h5
     """
+    if records_file is not None and records_file.isdigit() and not Path(records_file).exists():
+        raise InputError(f"--records {records_file}: no such file; the number of records to draw is given by --shots N")
     with progress_bar("records") as update:
-        path = qtomo.sample_records(run, records, output, training_records, seed, overwrite, update)
+        path = qtomo.sample(run, shots, output, records=records_file, seed=seed, overwrite=overwrite, progress=update)
     if as_json:
-        print_json({"file": str(path), "n_records": records, "seed": seed})
+        print_json({"file": str(path), "n_records": shots, "seed": seed})
     else:
-        click.echo(f"{path}: {records:,} records of the model in {run}, seed {seed}")
+        click.echo(f"{path}: {shots:,} records of the model in {run}, seed {seed}")

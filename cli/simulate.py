@@ -1,52 +1,36 @@
-"""`qtomo simulate`: exact measurement records of a known state. One subcommand a system."""
+"""`qtomo simulate`: exact measurement records of a known state. One subcommand per system."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import rich_click as click
 
+import qtomo
 from qtomo.measurement.noise import NOISES
-from qtomo.measurement.povm import NAMED_POVMS, parse_axes
-from qtomo.measurement.settings import read_setting_list
+from qtomo.measurement.povm import NAMED_POVMS
 from qtomo.parallel import world
 from qtomo.records.file.reader import RecordFile
-from qtomo.records.file.shards import join_shards
 from qtomo.records.file.state_file import read_state
-from qtomo.records.simulation import option_name, simulate
-from qtomo.states.library import SYSTEMS, System
+from qtomo.records.shots import SHOTS
+from qtomo.states.library import SYSTEMS
 from qtomo.states.state import State
-from qtomo.states.tfim import TFIM
+from qtomo.states.system import Numbers, System, option_name, system_fields
 
 from .common import (
     command_line,
     device_option,
     json_option,
     overwrite_option,
-    povm_of,
     print_json,
     progress_bar,
     say,
     seed_option,
+    shots_option,
 )
 
-__all__ = ["FIELD_HELP", "FIELD_TYPES", "command"]
-
-_RECORDS = 100_000
-
-#: Help of each field of a system.
-FIELD_HELP = {
-    "n_sites": "Number of qubits N.",
-    "coupling": "J; for tfim one number, or N - 1 with commas between.",
-    "field": "h in H = −J ΣZZ − h ΣX; one number, or N with commas between.",
-    "anisotropy": "D in H = J Σ(XX + YY + D ZZ).",
-    "theta": "Angle from |0> to |1>, in radians.",
-    "phi": "Azimuth, in radians.",
-    "bond_dim": "Largest bond dimension.",
-    "state_seed": "Seed of the state (--seed is that of the records).",
-}
+__all__ = ["FIELD_TYPES", "command"]
 
 
 class _Numbers(click.ParamType):  # type: ignore[type-arg]
@@ -64,54 +48,49 @@ class _Numbers(click.ParamType):  # type: ignore[type-arg]
         return numbers[0] if len(numbers) == 1 else numbers
 
 
-#: Click's type of each kind of field.
-FIELD_TYPES: dict[str, Any] = {"int": int, "float": float, "float | tuple[float, ...]": _Numbers()}
+#: Click's type of each kind of a system's field.
+FIELD_TYPES: dict[Any, Any] = {int: int, float: float, Numbers: _Numbers()}
 
 
 @click.group("simulate")
 def command() -> None:
     """Simulate measurement records of an exact state.
 
-    Example: qtomo simulate tfim --qubits 50 --records 100000 --seed 7 --output tfim.h5
+    Example: qtomo simulate tfim --qubits 50 --shots 100000 --seed 7 --output tfim.h5
     """
 
 
 def _run(build: Callable[[], System | State], **options: Any) -> None:
     """Simulate what `build` gives, as the shared options say, and print what was made."""
     system = build()
-    if isinstance(system, TFIM) and system.is_degenerate:
+    if isinstance(system, qtomo.TFIM) and system.is_degenerate:
         gap = system.free_fermions.gap
         say(f"note: the two lowest states are degenerate (gap {gap:.1e}); this is the one of even parity")
-    output, seed, overwrite, device = (options[name] for name in ("output", "seed", "overwrite", "device"))
-    settings, records = options["settings"], options["records"]
-    if settings not in (None, "random"):
-        settings = read_setting_list(settings, system.n_sites)
-    elif records is None:
-        records = _RECORDS
-    name = options["povm"] or ("pauli4" if settings is None else "pauli6")
-    povm = parse_axes(povm_of(name), options["axes"], system.n_sites)
+    output, seed, overwrite = (options[name] for name in ("output", "seed", "overwrite"))
     workers = world()
-    shard = options["shard"] or (workers.rank, workers.size)
     with workers.together(), progress_bar("records") as update:
-        path = simulate(
+        path = qtomo.simulate(
             system,
-            records,
+            options["shots"],
             output,
-            povm,
-            seed,
-            options["noise"],
-            options["loss"],
-            overwrite,
-            update,
-            settings,
-            shard,
-            device,
-            command_line(),
-            not options["undeclared"],
+            povm=options["povm"],
+            axes=options["axes"],
+            settings=options["settings"],
+            noise=options["noise"],
+            declared=not options["undeclared"],
+            loss=options["loss"],
+            seed=seed,
+            shard=options["shard"] or (workers.rank, workers.size),
+            device=options["device"],
+            overwrite=overwrite,
+            progress=update,
+            command=command_line(),
         )
     if workers.rank:
         return
     if workers.size > 1:
+        from qtomo.records.file.shards import join_shards
+
         path = join_shards(output, workers.size, overwrite)
     with RecordFile(path) as file:
         summary = {
@@ -144,7 +123,9 @@ class _Shard(click.ParamType):  # type: ignore[type-arg]
 
 _SHARED = (
     click.option(
-        "--povm", help=f"Measurement: {', '.join(NAMED_POVMS)}, or a record file or .npy with one.  [default: pauli4]"
+        "--povm",
+        help=f"Measurement: {', '.join(NAMED_POVMS)}, or a record file or .npy with one.  "
+        "[default: pauli4, or pauli6 with --settings]",
     ),
     click.option(
         "--axes",
@@ -165,7 +146,7 @@ _SHARED = (
     ),
     click.option("--undeclared", is_flag=True, help="Keep the noise out of the file's POVM: a fault to be found."),
     click.option("--loss", type=float, default=0.0, show_default=True, help="Probability that an outcome is lost."),
-    click.option("--records", type=int, help=f"Number of records.  [default: {_RECORDS}]"),
+    shots_option(f"Number of shots, each one outcome per qubit.  [default: {SHOTS}, or as the list of settings says]"),
     seed_option,
     click.option("--output", type=click.Path(), required=True, help="Record file to write."),
     click.option("--shard", type=_Shard(), help="Make part I of N alone; `qtomo join` makes one file of them."),
@@ -182,8 +163,8 @@ def _with_options(callback: Callable[..., None], own: Sequence[Any]) -> Callable
 
 
 def _subcommand(family: str, system: type[Any]) -> click.Command:
-    """The command of one system: an option a field, then those that all share."""
-    fields = dataclasses.fields(system)
+    """The command of one system: one option per field, then those that all share."""
+    fields = system_fields(system)
 
     def callback(**values: Any) -> None:
         own = {field.name: values.pop(field.name) for field in fields}
@@ -191,19 +172,11 @@ def _subcommand(family: str, system: type[Any]) -> click.Command:
 
     options = []
     for field in fields:
-        given = {"required": True} if field.default is dataclasses.MISSING else {"default": field.default}
-        options.append(
-            click.option(
-                option_name(field.name),
-                field.name,
-                type=FIELD_TYPES[str(field.type)],
-                show_default=True,
-                help=FIELD_HELP[field.name],
-                **given,
-            )
-        )
+        given = {"required": True} if field.is_required else {"default": field.default, "show_default": True}
+        kind = FIELD_TYPES[field.kind]
+        options.append(click.option(option_name(field.name), field.name, type=kind, help=field.help, **given))
     first_line = (system.__doc__ or "").strip().splitlines()[0]
-    example = f"Example: qtomo simulate {family} --qubits 50 --records 100000 --output {family}.h5"
+    example = f"Example: qtomo simulate {family} --qubits 50 --shots 100000 --output {family}.h5"
     return click.command(family, help=f"{_TITLES.get(family, first_line)}\n\n{example}")(
         _with_options(callback, options)
     )
@@ -226,6 +199,6 @@ command.add_command(
     click.command(
         "state",
         help="A state from a file: a state or record file of qtomo, or a .npy ket or density matrix.\n\n"
-        "Example: qtomo simulate state --file ghz.h5 --records 100000 --output measured.h5",
+        "Example: qtomo simulate state --file ghz.h5 --shots 100000 --output measured.h5",
     )(_with_options(_state, [click.option("--file", "state", type=click.Path(), required=True, help="The state.")]))
 )

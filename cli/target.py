@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,25 +10,36 @@ import rich_click as click
 
 from qtomo.errors import InputError
 from qtomo.records.file.state_file import read_state
-from qtomo.records.simulation import option_name
-from qtomo.states.library import SYSTEMS, System
+from qtomo.states.library import SYSTEMS, build_system
 from qtomo.states.state import State
+from qtomo.states.system import Numbers, System, SystemField, option_name, system_fields
 
-from .simulate import FIELD_HELP, FIELD_TYPES
+from .simulate import FIELD_TYPES
 
 __all__ = ["target_of", "target_options"]
 
-_FIELDS = {field.name: field for system in SYSTEMS.values() for field in dataclasses.fields(system)}
-
 
 def target_options(callback: Callable[..., Any]) -> Callable[..., Any]:
-    """`--target`, and an option a parameter that some target has, `--qubits` aside, which the records tell."""
-    for name, field in reversed(_FIELDS.items()):
+    """`--target`, and one option per parameter of a target, `--qubits` aside, which the records tell."""
+    fields: dict[str, dict[str, SystemField]] = {}
+    for family, system in SYSTEMS.items():
+        for field in system_fields(system):
+            fields.setdefault(field.name, {})[family] = field
+    for name, by_family in reversed(fields.items()):
         if name != "n_sites":
-            kind = FIELD_TYPES[str(field.type)]
-            callback = click.option(option_name(name), name, type=kind, help=FIELD_HELP[name])(callback)
+            kinds = {field.kind for field in by_family.values()}
+            kind = FIELD_TYPES[Numbers if Numbers in kinds else kinds.pop()]
+            callback = click.option(option_name(name), name, type=kind, help=_help(by_family))(callback)
     what = f"What was meant: {', '.join(SYSTEMS)}, or a state file.  [default: the file's target]"
     return click.option("--target", help=what)(callback)
+
+
+def _help(by_family: dict[str, SystemField]) -> str:
+    """What a parameter means, said once where it is the same for all families that have it."""
+    texts = {field.help for field in by_family.values()}
+    if len(texts) == 1:
+        return texts.pop()
+    return " ".join(f"{family}: {field.help}" for family, field in by_family.items())
 
 
 def target_of(name: str | None, parameters: dict[str, Any], n_sites: int | None) -> System | State | None:
@@ -48,11 +58,10 @@ def target_of(name: str | None, parameters: dict[str, Any], n_sites: int | None)
             return read_state(name)
         raise InputError(f"--target {name}: neither a file nor a state; known: {', '.join(SYSTEMS)}")
     system = SYSTEMS[name]
-    known = {field.name for field in dataclasses.fields(system)}
+    known = {field.name for field in system_fields(system)}
     for option in given:
         if option not in known:
             raise InputError(f"{option_name(option)}: a {name} has no such parameter")
     if n_sites is None:
         raise InputError("--plan: expected --qubits")
-    found: System = system(n_sites=n_sites, **given)
-    return found
+    return build_system({"family": name, "n_sites": n_sites, **given})

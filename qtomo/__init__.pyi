@@ -16,6 +16,8 @@ from .records.file.schema import Target as Target
 from .records.file.state_file import read_state as read_state
 from .records.file.state_file import write_state as write_state
 from .records.file.writer import write_records as write_records
+from .records.importing import ImportedRecords as ImportedRecords
+from .records.importing import import_records as import_records
 from .records.records import Records as Records
 from .records.simulation import simulate as simulate
 from .reporting.describe import info as info
@@ -36,11 +38,12 @@ from .statistics.estimate import Estimate as Estimate
 from .training.launch import resume as resume
 from .training.launch import train as train
 from .training.run import Run as Run
-from .training.sample import sample_records as sample_records
+from .training.sample import sample as sample
 from .training.sweep.trials import resume_sweep as resume_sweep
 from .training.sweep.trials import sweep as sweep
 from .verification.file_comparison import FileComparison as FileComparison
 from .verification.file_comparison import compare_records as compare_records
+from .verification.pipeline import labelling_note as labelling_note
 from .verification.pipeline import verify as verify
 from .verification.planning import plan as plan
 from .verification.result import Verification as Verification

@@ -44,7 +44,7 @@ def test_fifty_qubits_are_learned(family, tmp_path):
 @pytest.mark.timeout(1200)
 def test_two_million_records_stream(tmp_path):
     records = tmp_path / "many.h5"
-    _, memory = call("simulate", "tfim", "--qubits", QUBITS, "--records", 2_000_000, "--seed", 7, "--output", records)
+    _, memory = call("simulate", "tfim", "--qubits", QUBITS, "--shots", 2_000_000, "--seed", 7, "--output", records)
     assert memory < 1.5
     settings = ("model.hidden_size=16", "training.epochs=1", "training.batch_size=4000")
     options = [word for setting in settings for word in ("--set", setting)]

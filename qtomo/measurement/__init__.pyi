@@ -1,6 +1,10 @@
 from .calibration import Calibration as Calibration
 from .povm import POVM as POVM
 from .povm import named_povm as named_povm
+from .readout import checked_confusion as checked_confusion
+from .readout import with_bit_confusion as with_bit_confusion
+from .readout import with_confusion as with_confusion
+from .readout import with_readout_error as with_readout_error
 from .settings import Design as Design
 from .settings import SettingList as SettingList
 from .settings import read_setting_list as read_setting_list

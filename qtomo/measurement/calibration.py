@@ -1,4 +1,4 @@
-"""What calibration shots say of each qubit's readout."""
+"""Readout calibration: what shots of |0...0> and of |1...1> say of each qubit's readout error."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from qtomo.distribution import LOST, Outcomes
 from qtomo.errors import InputError
 
 __all__ = ["Calibration"]
@@ -24,6 +25,9 @@ class Calibration:
 
     Raises:
         InputError: other shapes, no shot of a state, or more wrong ones than shots.
+
+    >>> Calibration.of_bits(np.array([[0, 1], [0, 0]]), np.array([[1, 1], [1, 1]])).flips.tolist()
+    [[0.0, 0.0], [0.5, 0.0]]
     """
 
     wrong: NDArray[np.int64]
@@ -37,6 +41,23 @@ class Calibration:
             raise InputError(f"calibration of site {site}: no shot of |{state}>")
         if self.wrong.min() < 0 or (self.wrong > self.shots).any():
             raise InputError("calibration counts: more shots read wrongly than there are, or a negative number")
+
+    @classmethod
+    def of_bits(cls, zeros: Outcomes, ones: Outcomes) -> Calibration:
+        """Count shots of |0...0> and of |1...1>; lost bits are left out.
+
+        Args:
+            zeros: bits of shots of |0...0>, (shots, n_sites), 255 where lost.
+            ones: bits of shots of |1...1>, alike.
+
+        Raises:
+            InputError: two numbers of qubits, or a qubit whose bits are all lost.
+        """
+        wrong = [((bits != state) & (bits != LOST)).sum(axis=0) for state, bits in enumerate((zeros, ones))]
+        read = [(bits != LOST).sum(axis=0) for bits in (zeros, ones)]
+        if wrong[0].shape != wrong[1].shape:
+            raise InputError(f"calibration shots of {len(wrong[0])} and of {len(wrong[1])} qubits")
+        return cls(np.stack(wrong, axis=1), np.stack(read, axis=1))
 
     @property
     def n_sites(self) -> int:

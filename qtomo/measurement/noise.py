@@ -1,23 +1,22 @@
-"""Local noise before and at the detector, as a change of POVM.
+"""Local noise before the measurement, as a change of POVM.
 
 A channel E on a qubit before it is measured equals no channel and the measurement E†(M_a), the sum of
-K† M_a K over Kraus operators K; wrong readout mixes the elements. So noisy records of any state cost what
-clean ones do, and no density matrix is ever made.
+K† M_a K over Kraus operators K. So noisy records of any state cost what clean ones do, and no density matrix is ever
+made. Readout error is in `qtomo.measurement.readout`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qtomo.config import near_miss
 from qtomo.errors import InputError
-from qtomo.measurement.bases import as_random_bases
 from qtomo.measurement.povm import PAULIS, POVM
+from qtomo.measurement.readout import with_readout_error
 
 __all__ = [
     "NOISES",
@@ -26,8 +25,6 @@ __all__ = [
     "depolarizing",
     "noisy",
     "parse_noise",
-    "with_confusion",
-    "with_readout_error",
 ]
 
 _TOLERANCE = 1e-9
@@ -100,53 +97,6 @@ def noisy(povm: POVM, kraus: ArrayLike, n_sites: int, sites: Sequence[int] | Non
         return 0.5 * (moved + moved.conj().swapaxes(-1, -2))  # Hermitian to the last bit
 
     return povm.changed(pulled_back, n_sites, sites)
-
-
-def with_confusion(povm: POVM, confusion: ArrayLike, n_sites: int, sites: Sequence[int] | None = None) -> POVM:
-    """The measurement that `povm` is when outcome b is read as a with probability `confusion[a, b]`.
-
-    Raises:
-        InputError: not (K, K), a negative entry, or a column that does not sum to 1.
-    """
-    matrix = np.asarray(confusion, dtype=np.float64)
-    k = povm.n_outcomes
-    if matrix.shape != (k, k):
-        raise InputError(f"a confusion matrix has shape {matrix.shape}, expected ({k}, {k}) for POVM '{povm.name}'")
-    if not np.isfinite(matrix).all() or matrix.min() < 0:
-        raise InputError("a confusion matrix holds an entry that is not a probability")
-    sums = matrix.sum(axis=0)
-    worst = int(np.abs(sums - 1).argmax())
-    if abs(sums[worst] - 1) > _TOLERANCE:
-        raise InputError(f"column {worst} of a confusion matrix sums to {sums[worst]:.6g}, expected 1")
-    return povm.changed(lambda elements: np.einsum("ab,...bij->...aij", matrix, elements), n_sites, sites)
-
-
-def with_readout_error(
-    povm: POVM, zero_as_one: float, one_as_zero: float, n_sites: int, sites: Sequence[int] | None = None
-) -> POVM:
-    """The measurement that `povm` is when the bit is misread before it becomes an outcome.
-
-    Bit 0 of a basis is its outcome along the POVM's own pole: |0>, |+>, |+i> for Pauli-4 and Pauli-6.
-
-    Raises:
-        InputError: a probability outside [0, 1], or a POVM that measures no bit, such as SIC.
-    """
-    p0, p1 = (_probability(value, "readout") for value in (zero_as_one, one_as_zero))
-    flip = np.array([[1 - p0, p0], [p1, 1 - p1]])
-
-    def misread(elements: NDArray[np.complex128]) -> NDArray[np.complex128]:
-        return np.stack([_misread(site, flip, povm.name) for site in elements.reshape(-1, *elements.shape[-3:])])
-
-    if povm.n_sites is None and sites is None:
-        return POVM(misread(povm.elements)[0], povm.name)
-    return povm.changed(misread, n_sites, sites)
-
-
-def _misread(elements: NDArray[np.complex128], flip: NDArray[np.float64], name: str) -> NDArray[np.complex128]:
-    bases = as_random_bases(elements)
-    if bases is None:
-        raise InputError(f"readout error: POVM '{name}' measures no bit in a basis; give it as a confusion matrix")
-    return replace(bases, labels=np.einsum("sr,bra->bsa", flip, bases.labels)).elements()
 
 
 def parse_noise(povm: POVM, texts: Sequence[str], n_sites: int) -> POVM:

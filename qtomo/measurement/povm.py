@@ -1,8 +1,8 @@
 """Measurements of one qubit: POVM elements, their duals and the named POVMs.
 
 A POVM (positive operator-valued measure) is a set of positive operators M_a with sum 1; outcome a
-of a qubit in state rho has probability Tr(M_a rho). A record of N qubits is N outcomes, one POVM a
-site. The elements may be the same on each site, shape (K, 2, 2), or a site each, shape (N, K, 2, 2).
+of a qubit in state rho has probability Tr(M_a rho). A record of N qubits is N outcomes, one POVM per
+site. The elements may be the same on each site, shape (K, 2, 2), or given per site, shape (N, K, 2, 2).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from qtomo.errors import InputError
 
-__all__ = ["BASES", "NAMED_POVMS", "PAULIS", "POVM", "named_povm", "parse_axes"]
+__all__ = ["BASES", "NAMED_POVMS", "PAULIS", "POVM", "are_bases", "named_povm", "parse_axes"]
 
 #: Single-qubit Pauli matrices by letter, complex128 (2, 2), in the basis |0>, |1>.
 PAULIS: dict[str, NDArray[np.complex128]] = {
@@ -36,8 +36,8 @@ class POVM:
     """A measurement of each qubit by the same, or by site-dependent, POVM elements.
 
     Args:
-        elements: complex (K, 2, 2), one POVM for every site, or (N, K, 2, 2), one a site.
-        name: how tables and files call it.
+        elements: complex (K, 2, 2), one POVM for every site, or (N, K, 2, 2), one per site.
+        name: how tables and files call it; for display only, nothing is decided by it.
 
     Raises:
         InputError: wrong shape, entries that are not finite, an element that is not Hermitian or
@@ -65,11 +65,11 @@ class POVM:
 
     @property
     def n_sites(self) -> int | None:
-        """N where the elements are given a site, None where one POVM serves any chain."""
+        """N where the elements are given per site, None where one POVM serves any chain."""
         return None if self.elements.ndim == 3 else self.elements.shape[0]
 
     def site_elements(self, n_sites: int) -> NDArray[np.complex128]:
-        """Elements a site, complex (n_sites, K, 2, 2).
+        """Elements per site, complex (n_sites, K, 2, 2).
 
         Raises:
             InputError: the elements are given for another number of sites.
@@ -89,10 +89,7 @@ class POVM:
     @property
     def measures_bases(self) -> bool:
         """Whether element 2b + s is bit s in basis b of three equally likely ones, so that shots with settings fit."""
-        if self.n_outcomes != 6:
-            return False
-        pairs = self.elements.reshape(-1, 3, 2, 2, 2).sum(axis=2)
-        return bool(np.abs(pairs - np.eye(2) / 3).max() < _TOLERANCE)
+        return are_bases(self.elements)
 
     def turned(self, axes: ArrayLike, n_sites: int | None = None, sites: Sequence[int] | None = None) -> POVM:
         """The same measurement in another orientation: its X, Y and Z directions point along three new axes.
@@ -168,6 +165,18 @@ class POVM:
         """
         values = np.einsum("...aij,ji->...a", self.duals(), operator)
         return np.ascontiguousarray(values.real)
+
+
+def are_bases(elements: NDArray[np.complex128]) -> bool:
+    """Whether of elements (..., K, 2, 2) number 2b + s is bit s in basis b of three equally likely ones.
+
+    >>> are_bases(named_povm("pauli6").elements), are_bases(named_povm("pauli4").elements)
+    (True, False)
+    """
+    if elements.shape[-3] != 6:
+        return False
+    pairs = elements.reshape(-1, 3, 2, 2, 2).sum(axis=2)
+    return bool(np.abs(pairs - np.eye(2) / 3).max() < _TOLERANCE)
 
 
 def _check_elements(elements: NDArray[np.complex128], name: str) -> None:

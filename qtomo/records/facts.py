@@ -18,7 +18,7 @@ def record_facts(file: RecordFile) -> dict[str, str]:
     povm = file.povm
     return {
         "records": f"{file.n_records:,} of {file.n_sites} qubits",
-        "measurement": f"{povm.name}, {povm.n_outcomes} outcomes a qubit"
+        "measurement": f"{povm.name}, {povm.n_outcomes} outcomes per qubit"
         + ("" if povm.is_complete else ", not informationally complete"),
         "settings": _SETTINGS[file.design],
         "state named by the file": file.target.describe() if file.target else "none",

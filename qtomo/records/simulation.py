@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
-from collections.abc import Callable, Iterator, Sequence
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -15,23 +15,24 @@ from qtomo.distribution import LOST, Distribution, Outcomes
 from qtomo.errors import InputError
 from qtomo.files import check_absent
 from qtomo.measurement.noise import parse_noise
-from qtomo.measurement.povm import POVM, named_povm
-from qtomo.measurement.settings import SettingList
+from qtomo.measurement.povm import BASES, NAMED_POVMS, POVM, parse_axes
+from qtomo.measurement.settings import Design, SettingList, read_setting_list
 from qtomo.parallel import pick_device
 from qtomo.records.file.schema import Target
 from qtomo.records.file.shards import shard_path
+from qtomo.records.file.state_file import povm_of
 from qtomo.records.file.writer import Block, write_records
+from qtomo.records.shots import SHOTS
 from qtomo.seeds import stream
 from qtomo.states.born.distribution import BornDistribution
-from qtomo.states.density import DensityMatrix
-from qtomo.states.library import System
-from qtomo.states.lpdo import LPDO
 from qtomo.states.mps import MPS
 from qtomo.states.state import State
+from qtomo.states.system import System, option_name, system_fields
 
-__all__ = ["Progress", "Shard", "draw_blocks", "option_name", "simulate"]
+__all__ = ["Progress", "Shard", "draw_blocks", "simulate"]
 
-#: Records a random stream. Block b is a function of (seed, b) alone, whoever draws it and when.
+
+#: Records per random stream. Block b is a function of (seed, b) alone, whoever draws it and when.
 BLOCK = 8192
 
 #: (i, n): part i of n, counted from 0.
@@ -58,111 +59,148 @@ def draw_blocks(
 
 def simulate(
     system: System | State,
-    n_records: int | None,
-    output: str | os.PathLike[str],
-    povm: POVM | str = "pauli4",
-    seed: int = 0,
+    shots: int | None = None,
+    output: str | os.PathLike[str] = "records.h5",
+    *,
+    povm: POVM | str | os.PathLike[str] | None = None,
+    axes: Sequence[str] = (),
+    settings: SettingList | str | os.PathLike[str] | None = None,
     noise: Sequence[str] = (),
+    declared: bool = True,
     loss: float = 0.0,
-    overwrite: bool = False,
-    progress: Progress | None = None,
-    settings: SettingList | Literal["random"] | None = None,
+    seed: int = 0,
     shard: Shard = (0, 1),
     device: str = "cpu",
+    overwrite: bool = False,
+    progress: Progress | None = None,
     command: str = "",
-    declared: bool = True,
 ) -> Path:
-    """Measure a state `n_records` times, into a record file.
-
-    The file carries the system and its exact state, so that models can be judged against it.
+    """Measure a state, into a record file that carries the exact state, so that models can be judged against it.
 
     Args:
         system: what is measured, such as `TFIM(50)`, or a state.
-        n_records: how many times; None with a list of settings, which says so itself.
-        output: the file.
-        povm: the measurement of each qubit, or its name.
-        seed: of all randomness.
-        noise: channels before the measurement, as `qtomo.measurement.noise.parse_noise` reads them; they become part
-            of the file's POVM.
+        shots: how often, each one outcome per qubit; a list of settings says it itself, so give None or nothing.
+        output: the record file to write.
+        povm: each qubit's measurement, its name, or a file with one; pauli4, or pauli6 with settings, if not given.
+        axes: where the POVM's X, Y and Z point, such as "-X,Y,Z@0,4".
+        settings: keep basis and bit of each qubit: bases at "random", or from a list or the file of one.
+        noise: channels before the measurement, such as "depolarizing:0.1@0".
+        declared: whether the file's POVM contains the noise; if not, the noise is a fault to be found.
         loss: probability that an outcome is lost, independently of all else.
+        seed: of all randomness.
+        shard: (i, n) makes part i of n, from 0, at `shard_path(output, i, n)`; `join_shards` makes one file of them.
+        device: `cpu`, `cuda` or `auto`.
         overwrite: replace an existing file.
         progress: called as progress(done, total).
-        settings: keep (basis, bit) of each qubit instead of outcomes of `povm`, which is then pauli6: bases
-            `"random"`, or from a list.
-        shard: (i, n) makes the i-th of n parts of the records, counted from 0, at `shard_path(output, i, n)`;
-            `join_shards` makes one file of them, the same records as one process makes.
-        device: `cpu`, `cuda` or `auto`.
         command: how to make the file again.
-        declared: whether the file's POVM tells the noise; if not, it is that of a laboratory that knows of none.
 
     Raises:
-        InputError: fewer than one record, a negative seed, a POVM for another number of sites, noise that is
-            not understood, a shard without records, or an output that exists or cannot be written.
+        InputError: a number out of range, a measurement that does not fit or is not understood, a shard without
+            records, or an output that exists or cannot be written.
+
+    >>> simulate(TFIM(50), 100_000, "tfim.h5", seed=7)  # doctest: +SKIP
+    PosixPath('tfim.h5')
     """
-    if isinstance(settings, SettingList):
-        if n_records is not None:
-            raise InputError("the list of settings says how many records there are: give no number beside it")
-        n_records = settings.n_records
-    if n_records is None or n_records < 1:
-        raise InputError(f"number of records is {n_records}, expected at least 1")
-    if seed < 0:
-        raise InputError(f"seed is {seed}, expected 0 or more")
-    if not 0 <= loss < 1:
-        raise InputError(f"loss is {loss}, expected a probability of 0 to less than 1")
-    if not 0 <= shard[0] < shard[1]:
-        raise InputError(f"shard is {shard[0]} of {shard[1]}, expected 0 to {shard[1] - 1}")
-    if not len(_Progressing(n_records, shard)):
-        raise InputError(
-            f"shard {shard[0]} of {shard[1]} of {n_records} records is empty: a random stream has {BLOCK} records"
-        )
-    path = check_absent(output if shard[1] == 1 else shard_path(output, *shard), overwrite)
-    clean = named_povm(povm) if isinstance(povm, str) else povm
-    measured = parse_noise(clean, noise, system.n_sites)
-    measured.site_elements(system.n_sites)
-    if settings is not None and not measured.measures_bases:
-        raise InputError(f"settings go with bases X, Y and Z (--povm pauli6), not with POVM '{measured.name}'")
-    state = system if isinstance(system, LPDO | MPS | DensityMatrix) else system.state()
-    born = BornDistribution(state, measured, device=pick_device(device))
-    blocks = _experiment(born, n_records, seed, loss, settings, shard, progress)
-    return write_records(
-        path,
-        blocks,
-        system.n_sites,
-        measured if declared else clean,
-        Target.of(system, state if isinstance(state, MPS) else None),
-        seed=seed,
-        command=command or _command(system, clean.name, n_records, seed, loss, noise),
-        overwrite=overwrite,
-        design="povm" if settings is None else "random" if settings == "random" else "listed",
-        shard=None if shard[1] == 1 else shard,
-    )
+    bases, n = _bases(settings, system.n_sites), system.n_sites
+    draw = _Draw(_number(shots, bases), seed, loss, bases, shard)
+    path = check_absent(shard_path(output, *shard) if draw.is_part else output, overwrite)
+    named = povm_of(povm or ("pauli4" if bases is None else "pauli6"))
+    clean = parse_axes(named, axes, n)
+    measured = _noisy(clean, noise, n, draw)
+    state = system if isinstance(system, State) else system.state()
+    blocks = _experiment(BornDistribution(state, measured, device=pick_device(device)), draw, progress)
+    target = Target.of(system, state if isinstance(state, MPS) else None)
+    command = command or _command(system, named, draw, {"axes": axes, "noise": noise, "undeclared": not declared})
+    kept: dict[str, Any] = {"design": draw.design, "seed": seed, "shard": shard if draw.is_part else None}
+    povm = measured if declared else clean
+    return write_records(path, blocks, n, povm, target=target, command=command, overwrite=overwrite, **kept)
 
 
-def _experiment(
-    born: BornDistribution,
-    n_records: int,
-    seed: int,
-    loss: float,
-    settings: SettingList | Literal["random"] | None,
-    shard: Shard,
-    progress: Progress | None,
-) -> Iterator[Block]:
-    """The blocks of a simulated file, each a function of (seed, its index)."""
-    for block in _Progressing(n_records, shard, progress):
-        rng = stream(seed, "simulate", block.index)
-        if settings is None:
-            bits = born.sample(block.rows, rng)
-        else:
-            size = (block.rows, born.n_sites)
-            bases = (
-                rng.integers(0, 3, size, dtype=np.uint8)
-                if settings == "random"
-                else settings.rows(block.first, block.first + block.rows)
+@dataclass(frozen=True)
+class _Draw:
+    """Which records are drawn: all that the random numbers depend on, but for the state and the measurement.
+
+    Raises:
+        InputError: a number out of range, or a shard without records.
+    """
+
+    n_records: int
+    seed: int
+    loss: float
+    settings: SettingList | Literal["random"] | None
+    shard: Shard
+
+    def __post_init__(self) -> None:
+        part, parts = self.shard
+        if self.n_records < 1:
+            raise InputError(f"number of shots is {self.n_records}, expected at least 1")
+        if self.seed < 0:
+            raise InputError(f"seed is {self.seed}, expected 0 or more")
+        if not 0 <= self.loss < 1:
+            raise InputError(f"loss is {self.loss}, expected a probability of 0 to less than 1")
+        if not 0 <= part < parts:
+            raise InputError(f"shard is {part} of {parts}, expected 0 to {parts - 1}")
+        if not len(_Progressing(self.n_records, self.shard)):
+            raise InputError(
+                f"shard {part} of {parts} of {self.n_records} records is empty: a random stream has {BLOCK} records"
             )
-            bits = born.sample_bits(bases, rng)
-        if loss:
-            bits[stream(seed, "loss", block.index).random(bits.shape) < loss] = LOST
-        yield bits if settings is None else (bases, bits)
+
+    @property
+    def is_part(self) -> bool:
+        """Whether this is one of several shards."""
+        return self.shard[1] > 1
+
+    @property
+    def design(self) -> Design:
+        """How settings are chosen."""
+        return "povm" if self.settings is None else "random" if self.settings == "random" else "listed"
+
+    def bases(self, block: _BlockOfRecords, n_sites: int, rng: np.random.Generator) -> Outcomes | None:
+        """The settings of a block, uint8 (rows, n_sites); None where there are none."""
+        if self.settings is None:
+            return None
+        if self.settings == "random":
+            return rng.integers(0, len(BASES), (block.rows, n_sites), dtype=np.uint8)
+        return self.settings.rows(block.first, block.first + block.rows)
+
+
+def _bases(
+    settings: SettingList | str | os.PathLike[str] | None, n_sites: int
+) -> SettingList | Literal["random"] | None:
+    if settings is None or isinstance(settings, SettingList):
+        return settings
+    return "random" if settings == "random" else read_setting_list(settings, n_sites)
+
+
+def _number(shots: int | None, settings: SettingList | Literal["random"] | None) -> int:
+    """How many records there are to be."""
+    if not isinstance(settings, SettingList):
+        return SHOTS if shots is None else shots
+    if shots not in (None, settings.n_records):
+        raise InputError(
+            f"{shots} shots beside a list of settings, which says {settings.n_records:,}: give no number beside it"
+        )
+    return settings.n_records
+
+
+def _noisy(clean: POVM, noise: Sequence[str], n_sites: int, draw: _Draw) -> POVM:
+    """The measurement after the noise."""
+    measured = parse_noise(clean, noise, n_sites)
+    measured.site_elements(n_sites)
+    if draw.settings is not None and not measured.measures_bases:
+        raise InputError(f"settings go with bases X, Y and Z (--povm pauli6), not with POVM '{measured.name}'")
+    return measured
+
+
+def _experiment(born: BornDistribution, draw: _Draw, progress: Progress | None) -> Iterator[Block]:
+    """The blocks of a simulated file, each a function of (seed, its index)."""
+    for block in _Progressing(draw.n_records, draw.shard, progress):
+        rng = stream(draw.seed, "simulate", block.index)
+        bases = draw.bases(block, born.n_sites, rng)
+        bits = born.sample(block.rows, rng) if bases is None else born.sample_bits(bases, rng)
+        if draw.loss:
+            bits[stream(draw.seed, "loss", block.index).random(bits.shape) < draw.loss] = LOST
+        yield bits if bases is None else (bases, bits)
 
 
 @dataclass(frozen=True)
@@ -194,18 +232,21 @@ class _Progressing:
                 self._progress(index * BLOCK + rows - start, total)
 
 
-def option_name(field: str) -> str:
-    """The command line's name of a system's field."""
-    return "--" + {"n_sites": "qubits"}.get(field, field.replace("_", "-"))
-
-
-def _command(system: System | State, povm: str, n_records: int, seed: int, loss: float, noise: Sequence[str]) -> str:
-    if isinstance(system, LPDO | MPS | DensityMatrix):
+def _command(system: System | State, povm: POVM, draw: _Draw, others: Mapping[str, Sequence[str] | bool]) -> str:
+    """The command line that makes the same records; empty where there is none, as for a list of settings."""
+    name = next((name for name, made in NAMED_POVMS.items() if np.array_equal(made(), povm.elements)), None)
+    if isinstance(system, State) or name is None or isinstance(draw.settings, SettingList):
         return ""
     words = ["qtomo", "simulate", system.family]
-    for field in dataclasses.fields(system):  # type: ignore[arg-type]
+    for field in system_fields(type(system)):
         value = getattr(system, field.name)
         words += [option_name(field.name), ",".join(map(str, value)) if isinstance(value, tuple) else str(value)]
-    options = {"povm": povm, "records": n_records, "seed": seed, **({"loss": loss} if loss else {})}
-    words += [f"--{name} {value}" for name, value in options.items()] + [f"--noise {text}" for text in noise]
-    return " ".join(words)
+    words += ["--povm", name, "--shots", str(draw.n_records), "--seed", str(draw.seed)]
+    words += ["--settings", draw.settings] if draw.settings else []
+    words += ["--loss", str(draw.loss)] if draw.loss else []
+    for option, chosen in others.items():
+        if isinstance(chosen, bool):
+            words += [f"--{option}"] * chosen
+        else:
+            words += [word for text in chosen for word in (f"--{option}", text)]
+    return shlex.join(words)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
@@ -16,34 +15,15 @@ from qtomo.errors import InputError
 from qtomo.seeds import stream
 from qtomo.states.dmrg import Terms
 from qtomo.states.mps import MPS
+from qtomo.states.system import Qubits, System, system_fields
 from qtomo.states.tfim import TFIM
 from qtomo.states.xxz import XXZ
 
 __all__ = ["GHZ", "SYSTEMS", "Cluster", "Product", "RandomMPS", "System", "W", "build_system"]
 
 
-class System(Protocol):
-    """A state given by a few numbers; a frozen dataclass, whose fields the file and the command line carry."""
-
-    def __hash__(self) -> int:
-        """Equal systems have equal states, which are kept by it."""
-
-    family: ClassVar[str]
-    """What files and commands call it."""
-
-    @property
-    def n_sites(self) -> int:
-        """N, the number of qubits."""
-
-    def state(self) -> MPS:
-        """The state."""
-
-    def terms(self) -> Terms:
-        """The Hamiltonian as Pauli products, empty where the state comes from none."""
-
-
 class _Textbook:
-    n_sites: int
+    n_sites: Qubits
 
     def __post_init__(self) -> None:
         if self.n_sites < 1:
@@ -59,7 +39,7 @@ class GHZ(_Textbook):
     """(|0...0> + |1...1>)/sqrt(2)."""
 
     family: ClassVar[str] = "ghz"
-    n_sites: int
+    n_sites: Qubits
 
     def state(self) -> MPS:
         """Bond dimension 2."""
@@ -75,7 +55,7 @@ class W(_Textbook):
     """(|10...0> + |01...0> + ... + |0...01>)/sqrt(N)."""
 
     family: ClassVar[str] = "w"
-    n_sites: int
+    n_sites: Qubits
 
     def state(self) -> MPS:
         """Bond dimension 2: the bond says whether the one has been placed."""
@@ -91,7 +71,7 @@ class Cluster(_Textbook):
     """The linear cluster state: controlled phases between neighbours of |+...+> (Briegel, Raussendorf 2001)."""
 
     family: ClassVar[str] = "cluster"
-    n_sites: int
+    n_sites: Qubits
 
     def state(self) -> MPS:
         """Bond dimension 2: the bond carries the qubit to its left."""
@@ -115,9 +95,9 @@ class Product(_Textbook):
     """
 
     family: ClassVar[str] = "product"
-    n_sites: int
-    theta: float = math.pi / 2
-    phi: float = 0.0
+    n_sites: Qubits
+    theta: Annotated[float, "Angle from |0> to |1>, in radians."] = math.pi / 2
+    phi: Annotated[float, "Azimuth, in radians."] = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -142,9 +122,9 @@ class RandomMPS(_Textbook):
     """
 
     family: ClassVar[str] = "random"
-    n_sites: int
-    bond_dim: int = 8
-    state_seed: int = 0
+    n_sites: Qubits
+    bond_dim: Annotated[int, "Largest bond dimension."] = 8
+    state_seed: Annotated[int, "Seed of the state (--seed is that of the records)."] = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -163,7 +143,15 @@ class RandomMPS(_Textbook):
 
 
 #: Every system by name: the only list there is.
-SYSTEMS: dict[str, type[Any]] = {system.family: system for system in (TFIM, XXZ, GHZ, W, Cluster, Product, RandomMPS)}
+SYSTEMS: dict[str, type[Any]] = {
+    "tfim": TFIM,
+    "xxz": XXZ,
+    "ghz": GHZ,
+    "w": W,
+    "cluster": Cluster,
+    "product": Product,
+    "random": RandomMPS,
+}
 
 
 def build_system(parameters: Mapping[str, Any]) -> System | None:
@@ -178,16 +166,19 @@ def build_system(parameters: Mapping[str, Any]) -> System | None:
         return None
     if values.pop("boundary", "open") != "open":
         raise InputError(f"boundary is '{parameters['boundary']}', expected 'open'")
-    known = {field.name: field for field in dataclasses.fields(system)}
+    known = {field.name: field for field in system_fields(system)}
     for name in values:
         if name not in known:
             raise InputError(f"unknown parameter '{name}'{near_miss(name, list(known))}")
     for name, field in known.items():
-        if name not in values and field.default is dataclasses.MISSING:
+        value = values.get(name, field.default)
+        if field.is_required and name not in values:
             raise InputError(f"no parameter '{name}'")
-        if isinstance(values.get(name), str):
-            raise InputError(f"{name} is '{values[name]}', expected a number")
-        if field.type == "int" and not isinstance(values.get(name, 0), int):
-            raise InputError(f"{name} is {values[name]}, expected a whole number")
+        if isinstance(value, str):
+            raise InputError(f"{name} is '{value}', expected a number")
+        if field.kind is int and not isinstance(value, int):
+            raise InputError(f"{name} is {value}, expected a whole number")
+        if field.kind is float and isinstance(value, tuple):
+            raise InputError(f"{name} has {len(value)} values, expected one")
     built: System = system(**values)
     return built

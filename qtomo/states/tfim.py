@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from qtomo.errors import InputError
 from qtomo.measurement.povm import PAULIS
 from qtomo.states.dmrg import DIAGONALISED, Terms, lowest_vector, run_dmrg
 from qtomo.states.mps import MPO, MPS
+from qtomo.states.system import Numbers, Qubits
 
 __all__ = ["TFIM", "FreeFermions", "ground_state"]
 
@@ -32,17 +33,17 @@ class TFIM:
 
     Args:
         n_sites: N, number of qubits.
-        coupling: J, one number or N - 1 of them, one a bond.
-        field: h, one number or N of them, one a site.
+        coupling: J, one number or N - 1 of them, one per bond.
+        field: h, one number or N of them, one per site.
 
     Raises:
-        InputError: no qubit, a parameter that is not finite or not one a bond or site, or J = h = 0.
+        InputError: no qubit, a parameter that is not finite or not one per bond or site, or J = h = 0.
     """
 
     family: ClassVar[str] = "tfim"
-    n_sites: int
-    coupling: float | tuple[float, ...] = 1.0
-    field: float | tuple[float, ...] = 1.0
+    n_sites: Qubits
+    coupling: Annotated[Numbers, "J in H = −J ΣZZ − h ΣX; one number, or N - 1 with commas between."] = 1.0
+    field: Annotated[Numbers, "h in H = −J ΣZZ − h ΣX; one number, or N with commas between."] = 1.0
 
     def __post_init__(self) -> None:
         if self.n_sites < 1:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 
 from qtomo.errors import InputError
 from qtomo.states.dmrg import DIAGONALISED, Terms, lowest_vector, run_dmrg
 from qtomo.states.mps import MPS
+from qtomo.states.system import Qubits
 
 __all__ = ["XXZ"]
 
@@ -33,9 +34,9 @@ class XXZ:
     """
 
     family: ClassVar[str] = "xxz"
-    n_sites: int
-    coupling: float = 1.0
-    anisotropy: float = 1.0
+    n_sites: Qubits
+    coupling: Annotated[float, "J in H = J Σ(XX + YY + D ZZ)."] = 1.0
+    anisotropy: Annotated[float, "D in H = J Σ(XX + YY + D ZZ)."] = 1.0
 
     def __post_init__(self) -> None:
         if self.n_sites < 2 or self.n_sites % 2:

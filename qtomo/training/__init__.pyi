@@ -4,5 +4,4 @@ from .launch import resume as resume
 from .launch import train as train
 from .presets import PRESETS as PRESETS
 from .run import Run as Run
-from .sample import sample_records as sample_records
 from .sweep.trials import Sweep as Sweep

@@ -8,16 +8,18 @@ from pathlib import Path
 from qtomo.errors import InputError
 from qtomo.files import check_absent
 from qtomo.records.file.writer import write_records
+from qtomo.records.shots import SHOTS
 from qtomo.records.simulation import Progress, draw_blocks
 from qtomo.training.run import Run
 
-__all__ = ["sample_records"]
+__all__ = ["sample"]
 
 
-def sample_records(
+def sample(
     run: Run | str | os.PathLike[str],
-    n_records: int,
-    output: str | os.PathLike[str],
+    shots: int = SHOTS,
+    output: str | os.PathLike[str] = "sample.h5",
+    *,
     records: str | os.PathLike[str] | None = None,
     seed: int = 0,
     overwrite: bool = False,
@@ -27,23 +29,26 @@ def sample_records(
 
     Args:
         run: a run, or its folder.
-        n_records: how many.
-        output: the file to write.
+        shots: how many records.
+        output: the record file to write.
         records: where the run's record file is now, if it has moved.
         seed: of the sampling.
         overwrite: replace an existing file.
         progress: called as progress(done, total) after each block.
 
     Raises:
-        InputError: fewer than one record, a damaged run, or an output that exists or cannot be written.
+        InputError: fewer than one shot, a damaged run, or an output that exists or cannot be written.
+
+    >>> sample("run", 1000, "learned.h5")  # doctest: +SKIP
+    PosixPath('learned.h5')
     """
-    if n_records < 1:
-        raise InputError(f"number of records is {n_records}, expected at least 1")
+    if shots < 1:
+        raise InputError(f"number of shots is {shots}, expected at least 1")
     check_absent(output, overwrite)
     run = run if isinstance(run, Run) else Run(run)
     with run.open_records(records) as file:
         povm, target = file.povm, file.target
-    blocks = draw_blocks(run.model, n_records, seed, "sample", progress)
-    command = f"qtomo sample {run.folder.path.name} --records {n_records} --seed {seed}"
+    blocks = draw_blocks(run.model, shots, seed, "sample", progress)
+    command = f"qtomo sample {run.folder.path.name} --shots {shots} --seed {seed}"
     n_sites = run.config.records.n_sites
     return write_records(output, blocks, n_sites, povm, target=target, seed=seed, command=command, overwrite=overwrite)

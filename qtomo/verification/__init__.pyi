@@ -5,6 +5,7 @@ from .faults.base import FaultKind as FaultKind
 from .file_comparison import FileComparison as FileComparison
 from .file_comparison import compare_records as compare_records
 from .pipeline import better_labelling as better_labelling
+from .pipeline import labelling_note as labelling_note
 from .pipeline import verification_path as verification_path
 from .pipeline import verify as verify
 from .planning import Plan as Plan

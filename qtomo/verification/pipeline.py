@@ -35,7 +35,7 @@ from qtomo.verification.result import Verification
 from qtomo.verification.site_map import batch_map, bond_map, heat_map, outcome_map, site_map
 from qtomo.verification.verdict import Findings, answer
 
-__all__ = ["better_labelling", "tested", "verification_path", "verify"]
+__all__ = ["better_labelling", "labelling_note", "tested", "verification_path", "verify"]
 
 _WEIGHTS = 2**29  # bytes of local likelihoods that are held at once
 
@@ -133,6 +133,17 @@ def better_labelling(records: Records, target: Target) -> Fault | None:
     if state.n_sites != records.n_sites:
         return None
     return relabellings.better_labelling(Context(records, Hypothesis.of(state, records.povm, target.system)))
+
+
+def labelling_note(records: Records, target: Target) -> str | None:
+    """What to tell a person whose records fit their target far better under another labelling; None where none does.
+
+    `import_records(..., check=labelling_note)` asks it, as `qtomo import` does.
+    """
+    better = better_labelling(records, target)
+    if better is None:
+        return None
+    return f"another labelling fits the target far better: {better.describe()}; check before you rely"
 
 
 def _checked(options: Options) -> Options:

@@ -137,7 +137,7 @@ def test_a_config_file_is_named(refused, copied, tmp_path):
 def test_records_of_another_run(refused, small_run, tmp_path):
     others = {
         "n.h5": simulate(TFIM(4), 50, tmp_path / "n.h5"),
-        "k.h5": simulate(TFIM(5), 50, tmp_path / "k.h5", "pauli6"),
+        "k.h5": simulate(TFIM(5), 50, tmp_path / "k.h5", povm="pauli6"),
         "other.h5": simulate(TFIM(5), 50, tmp_path / "other.h5"),
     }
     words = {
@@ -185,7 +185,7 @@ def test_output_that_exists(refused, qtomo, copied, small_run, tmp_path):
         assert "exists already; give --overwrite" in refused(*command)
     run = Path(shutil.copytree(small_run.folder.path, tmp_path / "run"))
     assert "replace it with --overwrite" in refused("train", copied, "--output", run)
-    assert qtomo("simulate", "tfim", "--qubits", 4, "--records", 9, "--output", copied, "--overwrite").code == 0
+    assert qtomo("simulate", "tfim", "--qubits", 4, "--shots", 9, "--output", copied, "--overwrite").code == 0
 
 
 def test_output_in_no_folder(refused, small_records, tmp_path):
@@ -202,7 +202,7 @@ def test_output_in_no_folder(refused, small_records, tmp_path):
         (("--qubits", "many"), "'many' is not a valid integer"),
         (("--qubits", 4, "--field", "nan"), "field is nan, expected"),
         (("--qubits", 4, "--coupling", "inf"), "coupling is inf, expected"),
-        (("--qubits", 4, "--records", 0), "number of records is 0, expected at least 1"),
+        (("--qubits", 4, "--shots", 0), "number of shots is 0, expected at least 1"),
         (("--qubits", 4, "--povm", "pauli5"), "pauli5"),
         (("--qubits", 4, "--seed", -1), "-1 is not in the range"),
         (("--qubits", 4, "--field", "1,x,2,3"), "'1,x,2,3' is not a number"),
@@ -239,7 +239,7 @@ def call_on_a_full_disk(limit: int, *arguments: object) -> subprocess.CompletedP
 @pytest.mark.parametrize("limit", [100, 3_000, 30_000])
 def test_no_space_for_records(tmp_path, limit):
     path = tmp_path / "a.h5"
-    result = call_on_a_full_disk(limit, "simulate", "tfim", "--qubits", 6, "--records", 90_000, "--output", path)
+    result = call_on_a_full_disk(limit, "simulate", "tfim", "--qubits", 6, "--shots", 90_000, "--output", path)
     assert result.returncode == 2
     assert result.stderr.strip().splitlines()[-1] == f"qtomo: {path}: cannot be written, no space left on the disk"
     assert "Traceback" not in result.stderr

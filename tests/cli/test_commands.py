@@ -13,7 +13,7 @@ from qtomo import TFIM, RecordFile
 from qtomo.states.library import SYSTEMS
 from qtomo.training import loop
 
-SIMULATE = ("simulate", "tfim", "--qubits", 4, "--records", 600, "--seed", 7)
+SIMULATE = ("simulate", "tfim", "--qubits", 4, "--shots", 600, "--seed", 7)
 TRAIN = ("--set", "model.hidden_size=6", "--set", "training.epochs=1")
 
 
@@ -31,7 +31,7 @@ def test_the_whole_line(qtomo, made, tmp_path):
     assert "600" in info.output
     assert "(holds)" in info.output
     assert "gru" in qtomo("info", run).output
-    assert qtomo("sample", run, "--records", 50, "--output", tmp_path / "drawn.h5").code == 0
+    assert qtomo("sample", run, "--shots", 50, "--output", tmp_path / "drawn.h5").code == 0
     assert RecordFile(tmp_path / "drawn.h5").n_records == 50
     verdict = qtomo("evaluate", run, "--samples", 200)
     assert "KL(target‖model)" in verdict.output
@@ -46,7 +46,7 @@ def test_json_is_one_object_and_nothing_else(qtomo, made, tmp_path):
         ("info", run),
         ("train", records, "--output", tmp_path / "run2", *TRAIN),
         ("train", "--resume", tmp_path / "run2"),
-        ("sample", run, "--records", 20, "--output", tmp_path / "drawn.h5"),
+        ("sample", run, "--shots", 20, "--output", tmp_path / "drawn.h5"),
         ("evaluate", run, "--samples", 100),
         ("compare", run, "--samples", 100),
     ]
@@ -84,7 +84,7 @@ def test_a_moved_record_file_is_named(qtomo, made, tmp_path):
 
 
 def test_a_small_demo(qtomo, tmp_path):
-    result = qtomo("demo", "--qubits", 4, "--records", 400, "--epochs", 1, "--output", tmp_path / "demo")
+    result = qtomo("demo", "--qubits", 4, "--shots", 400, "--epochs", 1, "--output", tmp_path / "demo")
     assert result.code == 0, result.errors
     assert "F_c [95 % interval]" in result.output
     assert (tmp_path / "demo" / "demo.png").read_bytes().startswith(b"\x89PNG")
@@ -94,7 +94,7 @@ def test_a_small_demo(qtomo, tmp_path):
     written = qtomo("report", report.parent, "-o", tmp_path / "a.html")
     assert (written.code, written.output.strip()) == (0, str(tmp_path / "a.html"))
     assert (tmp_path / "a.html").read_text(encoding="utf-8") == report.read_text(encoding="utf-8")
-    again = qtomo("demo", "--qubits", 4, "--records", 400, "--epochs", 1, "--output", tmp_path / "demo")
+    again = qtomo("demo", "--qubits", 4, "--shots", 400, "--epochs", 1, "--output", tmp_path / "demo")
     assert again.code == 2
     assert "exists already" in again.errors
 
@@ -147,7 +147,7 @@ def test_every_system_is_simulated(qtomo, family, tmp_path):
     assert f"Example: qtomo simulate {family} " in " ".join(qtomo("simulate", family, "--help").output.split())
     path, again = tmp_path / "a.h5", tmp_path / "b.h5"
     noise = ("--noise", "depolarizing:0.1@0,2", "--noise", "dephasing:0.05")
-    result = qtomo("simulate", family, "--qubits", 4, "--records", 50, *noise, "--output", path)
+    result = qtomo("simulate", family, "--qubits", 4, "--shots", 50, *noise, "--output", path)
     assert result.code == 0, result.errors
     with RecordFile(path) as file:
         assert file.povm.name == "pauli4 after dephasing:0.05 after depolarizing:0.1@0,2"
@@ -171,7 +171,7 @@ def test_losses_are_kept_and_not_learned(qtomo, tmp_path):
 
 def test_a_disordered_chain(qtomo, tmp_path):
     path = tmp_path / "a.h5"
-    chain = ("--qubits", 3, "--coupling", "1,0.5", "--field", "1.0,-0.5,2", "--records", 50)
+    chain = ("--qubits", 3, "--coupling", "1,0.5", "--field", "1.0,-0.5,2", "--shots", 50)
     assert qtomo("simulate", "tfim", *chain, "--output", path).code == 0
     with RecordFile(path) as file:
         assert file.target.system == TFIM(3, (1.0, 0.5), (1.0, -0.5, 2.0))
@@ -181,7 +181,7 @@ def test_a_disordered_chain(qtomo, tmp_path):
 
 
 def test_a_degenerate_ground_state_is_told(qtomo, tmp_path):
-    result = qtomo("simulate", "tfim", "--qubits", 6, "--field", 0, "--records", 10, "--output", tmp_path / "a.h5")
+    result = qtomo("simulate", "tfim", "--qubits", 6, "--field", 0, "--shots", 10, "--output", tmp_path / "a.h5")
     assert result.code == 0
     assert "degenerate" in result.errors
 
@@ -194,10 +194,10 @@ def test_every_way_to_measure(qtomo, tmp_path):
     (tmp_path / "settings.txt").write_text("Z 200\nXZZX 100\n")
     base = ("simulate", "tfim", "--qubits", 4, "--seed", 1)
     ways = {
-        "random": ("--settings", "random", "--records", 300, "--noise", "readout:0.01/0.02"),
+        "random": ("--settings", "random", "--shots", 300, "--noise", "readout:0.01/0.02"),
         "listed": ("--settings", tmp_path / "settings.txt"),
-        "turned": ("--records", 300, "--axes", "-X,Y,Z@0,1", "--povm", "pauli4"),
-        "trine": ("--records", 300, "--povm", "trine"),
+        "turned": ("--shots", 300, "--axes", "-X,Y,Z@0,1", "--povm", "pauli4"),
+        "trine": ("--shots", 300, "--povm", "trine"),
     }
     for name, options in ways.items():
         assert qtomo(*base, *options, "--output", tmp_path / f"{name}.h5").code == 0
@@ -205,21 +205,21 @@ def test_every_way_to_measure(qtomo, tmp_path):
     assert "not informationally complete" in qtomo("info", tmp_path / "trine.h5").output
     assert "recorded per shot, listed" in qtomo("info", tmp_path / "listed.h5").output
     command = RecordFile(tmp_path / "turned.h5").command
-    assert command == "qtomo simulate tfim --qubits 4 --seed 1 --records 300 --axes -X,Y,Z@0,1 --povm pauli4"
+    assert command == "qtomo simulate tfim --qubits 4 --seed 1 --shots 300 --axes -X,Y,Z@0,1 --povm pauli4"
 
 
 def test_a_state_and_a_povm_from_files(qtomo, made, tmp_path):
     records, _ = made
-    options = ("--povm", records, "--records", 200, "--seed", 2)
+    options = ("--povm", records, "--shots", 200, "--seed", 2)
     assert qtomo("simulate", "state", "--file", records, *options, "--output", tmp_path / "a.h5").code == 0
     system = ("simulate", "tfim", "--qubits", 4)
-    assert qtomo(*system, "--records", 200, "--seed", 2, "--output", tmp_path / "b.h5").code == 0
+    assert qtomo(*system, "--shots", 200, "--seed", 2, "--output", tmp_path / "b.h5").code == 0
     one, other = RecordFile(tmp_path / "a.h5"), RecordFile(tmp_path / "b.h5")
     assert (one.load() == other.load()).all()
 
 
 def test_shards_by_hand(qtomo, tmp_path):
-    base = ("simulate", "ghz", "--qubits", 3, "--records", 20_000, "--output", tmp_path / "a.h5")
+    base = ("simulate", "ghz", "--qubits", 3, "--shots", 20_000, "--output", tmp_path / "a.h5")
     for shard in ("0/2", "1/2"):
         assert qtomo(*base, "--shard", shard).code == 0
     assert json.loads(qtomo("join", tmp_path / "a.h5", "--shards", 2, "--json").output)["n_records"] == 20_000
@@ -227,7 +227,7 @@ def test_shards_by_hand(qtomo, tmp_path):
 
 
 def test_verify_says_it_in_words_in_json_and_in_its_exit_code(qtomo, tmp_path):
-    base = ("simulate", "tfim", "--qubits", 4, "--records", 2000, "--seed", 1)
+    base = ("simulate", "tfim", "--qubits", 4, "--shots", 2000, "--seed", 1)
     assert qtomo(*base, "--output", tmp_path / "good.h5").code == 0
     fault = ("--noise", "depolarizing:1@2", "--undeclared")
     assert qtomo(*base, *fault, "--output", tmp_path / "bad.h5").code == 0
@@ -257,7 +257,7 @@ def test_verify_says_it_in_words_in_json_and_in_its_exit_code(qtomo, tmp_path):
 
 def test_verify_has_an_error_rate_and_a_level(qtomo, tmp_path):
     path = tmp_path / "a.h5"
-    assert qtomo("simulate", "ghz", "--qubits", 3, "--records", 300, "--seed", 1, "--output", path).code == 0
+    assert qtomo("simulate", "ghz", "--qubits", 3, "--shots", 300, "--seed", 1, "--output", path).code == 0
     result = qtomo("verify", path, "--alpha", 0.2, "--level", 0.8, "--alternative", "none", "--json")
     found = json.loads(result.output)
     assert (found["alpha"], found["level"]) == (0.2, 0.8)

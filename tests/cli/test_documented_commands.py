@@ -36,14 +36,14 @@ SMALLER = [
     (r"compare data/good\.h5 data/faulty\.h5", "compare monday.h5 tuesday.h5"),
     (r"(verify|train) data/(good|faulty)\.h5", r"\1 tfim.h5"),  # in full: tests/cli/test_data.py
     (r"--qubits \d+", "--qubits 3"),
-    (r"--records \d+", "--records 300"),
+    (r"--shots \d+", "--shots 300"),
     (r"--samples \d+", "--samples 100"),
     (r"training\.epochs=\d+", "training.epochs=1"),
     (r" --set training\.compile=true", ""),  # half a minute of C++: tests/training/test_step.py
     (r"hidden_size=\d+", "hidden_size=6"),
     (r"trials/0005", "trials/0000"),
     (r"trials/0009", "trials/0001"),
-    (r"^(qtomo demo.*)$", r"\1 --qubits 3 --records 300 --epochs 1"),
+    (r"^(qtomo demo.*)$", r"\1 --qubits 3 --shots 300 --epochs 1"),
     (r"^(qtomo train (?!.*(training\.epochs|--resume|--sweep)).*)$", r"\1 --set training.epochs=1"),
     (r"^(qtomo (evaluate|compare|report) (?!.*(--samples|\.h5)).*)$", r"\1 --samples 100"),
     (r"--coupling 1\.0 --field 1\.0", "--coupling 1 --field 1"),

@@ -16,7 +16,7 @@ QUICK = ("--resamples", 20)
 def ghz(qtomo, tmp_path):
     path = tmp_path / "ghz.h5"
     noise = ("--noise", "depolarizing:0.05", "--undeclared", "--seed", 1)
-    assert qtomo("simulate", "ghz", "--qubits", 2, "--records", 2000, *noise, "--output", path).code == 0
+    assert qtomo("simulate", "ghz", "--qubits", 2, "--shots", 2000, *noise, "--output", path).code == 0
     return path
 
 
@@ -28,7 +28,7 @@ def test_a_state_file_that_is_read_back(qtomo, ghz, tmp_path, method):
     assert "fidelity with the target" in found.output
     assert isinstance(read_state(state), DensityMatrix)
     again = tmp_path / "again.h5"
-    assert qtomo("simulate", "state", "--file", state, "--records", 100, "--output", again).code == 0
+    assert qtomo("simulate", "state", "--file", state, "--shots", 100, "--output", again).code == 0
     assert qtomo("reconstruct", ghz, "-o", state, *QUICK).code == 2
     if method == "mle":
         verdict = qtomo("verify", ghz, "--target", state, "--alternative", "none")
@@ -55,7 +55,7 @@ def test_what_cannot_be_reconstructed(qtomo, ghz, tmp_path):
     z = POVM(np.array([np.diag([1, 0]), np.diag([0, 1])], dtype=complex), "z only")
     blind = write_records(tmp_path / "z.h5", [np.zeros((100, 2), np.uint8)], 2, z)
     long = tmp_path / "long.h5"
-    assert qtomo("simulate", "ghz", "--qubits", 30, "--records", 10, "--output", long).code == 0
+    assert qtomo("simulate", "ghz", "--qubits", 30, "--shots", 10, "--output", long).code == 0
     for words, fault in (
         ((blind, "--method", "linear"), "z.h5: POVM 'z only' does not see X on every site, Y on every site"),
         ((long,), "long.h5: 30 qubits with 4 outcomes each take"),
@@ -74,13 +74,13 @@ def test_what_cannot_be_reconstructed(qtomo, ghz, tmp_path):
 @pytest.mark.parametrize("method", ["mps", "lpdo"])
 def test_a_chain_that_is_read_back(qtomo, tmp_path, method):
     records, state, again = tmp_path / "r.h5", tmp_path / "s.h5", tmp_path / "again.h5"
-    shots = ("--povm", "pauli6", "--records", 300, "--seed", 1)
+    shots = ("--povm", "pauli6", "--shots", 300, "--seed", 1)
     assert qtomo("simulate", "tfim", "--qubits", 11, *shots, "--output", records).code == 0
     found = qtomo("reconstruct", records, "--method", method, "--bond", 2, "-o", state, *QUICK)
     assert found.code == 0, found.errors
     assert "entropy of the bond" in found.output
     assert "all records: ln P" in found.errors
-    assert qtomo("simulate", "state", "--file", state, "--records", 100, "--output", again).code == 0
+    assert qtomo("simulate", "state", "--file", state, "--shots", 100, "--output", again).code == 0
     if method == "mps":
         verdict = qtomo("verify", records, "--target", state, "--alternative", "none")
         assert verdict.code in (0, 1), verdict.errors

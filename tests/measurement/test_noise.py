@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from qtomo.distribution import enumerate_outcomes
 from qtomo.errors import InputError
-from qtomo.measurement.noise import NOISES, noisy, parse_noise, with_confusion
+from qtomo.measurement.noise import NOISES, noisy, parse_noise
 from qtomo.measurement.povm import POVM, named_povm
+from qtomo.measurement.readout import with_confusion, with_readout_error
 from qtomo.states.born.distribution import BornDistribution
 from qtomo.states.mps import MPS
 from tests.systems import ising
@@ -128,6 +129,16 @@ def test_a_misread_bit_of_pauli6_moves_within_its_basis():
     found = probabilities(state, parse_noise(povm, ["readout:0.1/0.3@1"], 2)).reshape(6, 6)
     flip = np.kron(np.eye(3), [[0.9, 0.3], [0.1, 0.7]])  # read given true
     assert found == pytest.approx(probabilities(state, povm).reshape(6, 6) @ flip.T, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", NOISES)
+def test_a_misread_bit_moves_within_its_basis_whatever_noise_came_before(name):
+    clean = noisy(named_povm("pauli6"), NOISES[name](0.3), 2, [1])
+    mixed = np.kron(np.eye(3), [[0.95, 0.2], [0.05, 0.8]])
+    expected = np.einsum("ab,nbij->naij", mixed, clean.elements)
+    assert np.abs(with_readout_error(clean, 0.05, 0.2, 2).elements - expected).max() < 1e-15
+    twice = with_readout_error(with_readout_error(clean, 0.05, 0.2, 2), 0.05, 0.2, 2)
+    assert np.abs(twice.elements - np.einsum("ab,nbij->naij", mixed, expected)).max() < 1e-15
 
 
 def test_readout_acts_after_every_channel():

@@ -20,7 +20,7 @@ LIST = SettingList(np.array([[2, 2, 2, 2], [0, 0, 0, 0], [0, 1, 2, 0]], np.uint8
 
 
 def test_a_list_of_settings_is_measured_as_listed(tmp_path):
-    with RecordFile(simulate(MODEL, None, tmp_path / "a.h5", "pauli6", seed=1, settings=LIST)) as file:
+    with RecordFile(simulate(MODEL, None, tmp_path / "a.h5", povm="pauli6", seed=1, settings=LIST)) as file:
         assert (file.design, file.n_records, file.n_outcomes) == ("listed", 16_500, 6)
         settings, labels = file.settings(), file.load()
         assert (settings == np.repeat(LIST.bases, LIST.shots, axis=0)).all()
@@ -32,7 +32,7 @@ def test_a_list_of_settings_is_measured_as_listed(tmp_path):
 @pytest.mark.parametrize("design", ["random", LIST])
 def test_observables_undo_noise_whatever_the_design(tmp_path, noise, design):
     n = 60_000 if design == "random" else None
-    with RecordFile(simulate(MODEL, n, tmp_path / "a.h5", "pauli6", 3, noise, settings=design)) as file:
+    with RecordFile(simulate(MODEL, n, tmp_path / "a.h5", povm="pauli6", seed=3, noise=noise, settings=design)) as file:
         wanted = chain_observables(4, MODEL.terms())
         found = estimate_observables(wanted, file.records())
         scores = [found[o.name].z_score(exact_value(o, file.target.state())) for o in wanted]
@@ -40,7 +40,7 @@ def test_observables_undo_noise_whatever_the_design(tmp_path, noise, design):
 
 
 def test_known_bases_tell_more_than_a_random_outcome(tmp_path):
-    with RecordFile(simulate(MODEL, 20_000, tmp_path / "a.h5", "pauli6", 3, settings="random")) as file:
+    with RecordFile(simulate(MODEL, 20_000, tmp_path / "a.h5", povm="pauli6", seed=3, settings="random")) as file:
         records = file.records()
         errors = [
             estimate_observables([pauli("Z1 Z2")], given)["Z1 Z2"].standard_error
@@ -51,7 +51,7 @@ def test_known_bases_tell_more_than_a_random_outcome(tmp_path):
 
 def test_a_product_that_was_never_measured_is_told(tmp_path):
     with (
-        RecordFile(simulate(MODEL, None, tmp_path / "a.h5", "pauli6", settings=LIST)) as file,
+        RecordFile(simulate(MODEL, None, tmp_path / "a.h5", povm="pauli6", settings=LIST)) as file,
         pytest.raises(InputError, match="no record is measured in all bases of 'Y0 Y1'"),
     ):
         estimate_observables([pauli("Y0 Y1")], file.records())
@@ -66,7 +66,9 @@ def test_a_turned_basis_is_told():
 
 
 def test_lost_bits_keep_their_basis(tmp_path):
-    with RecordFile(simulate(MODEL, 9000, tmp_path / "a.h5", "pauli6", 3, loss=0.1, settings="random")) as file:
+    with RecordFile(
+        simulate(MODEL, 9000, tmp_path / "a.h5", povm="pauli6", seed=3, loss=0.1, settings="random")
+    ) as file:
         assert 0.08 < np.mean(file.load(lost=True) == LOST) < 0.12
         assert file.settings().max() == 2
 
@@ -81,7 +83,7 @@ def test_columns_come_back(tmp_path):
 
 
 def test_what_an_earlier_version_called_fixed_is_a_list(tmp_path):
-    path = simulate(MODEL, None, tmp_path / "a.h5", "pauli6", seed=1, settings=LIST)
+    path = simulate(MODEL, None, tmp_path / "a.h5", povm="pauli6", seed=1, settings=LIST)
     with h5py.File(path, "r+") as file:
         file["settings"].attrs["design"] = np.bytes_("fixed")
     with RecordFile(path) as file:
@@ -121,7 +123,7 @@ def test_records_of_a_file_are_what_was_written(tmp_path):
 
 
 def test_a_model_does_not_learn_a_list_of_settings(tmp_path):
-    path = simulate(MODEL, None, tmp_path / "a.h5", "pauli6", settings=LIST)
+    path = simulate(MODEL, None, tmp_path / "a.h5", povm="pauli6", settings=LIST)
     with pytest.raises(InputError, match=r"a\.h5: /settings: a fixed list of settings"):
         train(path, tmp_path / "run")
     assert not (tmp_path / "run").exists()
@@ -167,7 +169,7 @@ FAULTS = {
 @pytest.mark.parametrize("name", FAULTS)
 def test_faults_of_shots_are_told(tmp_path, name):
     change, fault = FAULTS[name]
-    path = simulate(MODEL, 500, tmp_path / "a.h5", "pauli6", 3, settings="random")
+    path = simulate(MODEL, 500, tmp_path / "a.h5", povm="pauli6", seed=3, settings="random")
     with h5py.File(path, "r+") as file:
         change(file)
     with pytest.raises(InputError, match=rf"a\.h5: {fault}"), RecordFile(path) as read:
@@ -176,9 +178,9 @@ def test_faults_of_shots_are_told(tmp_path, name):
 
 def test_settings_and_povms_that_do_not_go_together(tmp_path):
     with pytest.raises(InputError, match="settings go with bases X, Y and Z"):
-        simulate(MODEL, 10, tmp_path / "a.h5", "pauli4", settings="random")
+        simulate(MODEL, 10, tmp_path / "a.h5", povm="pauli4", settings="random")
     with pytest.raises(InputError, match="give no number beside it"):
-        simulate(MODEL, 10, tmp_path / "a.h5", "pauli6", settings=LIST)
+        simulate(MODEL, 10, tmp_path / "a.h5", povm="pauli6", settings=LIST)
     with pytest.raises(InputError, match="expected six elements"):
         write_records(tmp_path / "a.h5", [], 4, named_povm("pauli4"), design="random")
     assert list(tmp_path.iterdir()) == []

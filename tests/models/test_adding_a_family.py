@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from qtomo import evaluate, resume, sample_records, train
+from qtomo import evaluate, resume, sample, train
 from qtomo.models.registry import FAMILIES
 
 CONTRIBUTING = Path(__file__).parents[2] / "CONTRIBUTING.md"
@@ -26,7 +26,7 @@ def test_the_example_of_the_guide_trains_and_is_judged(new_family, small_records
     settings = {"model": {"family": new_family}, "training": {"epochs": 10, "learning_rate": 0.05, "warmup_steps": 0}}
     run = train(small_records, tmp_path / "run", settings)
     assert resume(tmp_path / "run").progress.finished
-    sample_records(run, 100, tmp_path / "drawn.h5")
+    sample(run, 100, tmp_path / "drawn.h5")
     found = evaluate(run, samples=1000).divergences
     # Independent sites are what a 0-gram counts.
     losses = [found[name]["validation_loss"].value for name in (new_family, "0-gram")]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from qtomo.errors import InputError
-from qtomo.records.importing import survey
+from qtomo.records.survey import survey
 
 EXAMPLE = re.findall(r"```python\n(.*?)```", (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text(), re.S)
 

@@ -25,7 +25,7 @@ def test_what_goes_in_comes_out(tmp_path):
     outcomes, model = some_outcomes(), TFIM(5, 1.0, 0.5)
     state = ground_state(model)
     path = write_records(
-        tmp_path / "a.h5", iter([outcomes[:300], outcomes[300:]]), 5, PAULI4, Target.of(model, state), seed=3
+        tmp_path / "a.h5", iter([outcomes[:300], outcomes[300:]]), 5, PAULI4, target=Target.of(model, state), seed=3
     )
     with RecordFile(path) as file:
         assert (file.load() == outcomes).all()
@@ -38,7 +38,7 @@ def test_what_goes_in_comes_out(tmp_path):
 
 def test_a_target_without_tensors_is_computed(tmp_path):
     model = TFIM(4, 1.0, 0.8)
-    path = write_records(tmp_path / "a.h5", [some_outcomes(10, 4)], 4, PAULI4, Target.of(model))
+    path = write_records(tmp_path / "a.h5", [some_outcomes(10, 4)], 4, PAULI4, target=Target.of(model))
     with RecordFile(path) as file:
         assert abs(file.target.state().overlap(ground_state(model))) == pytest.approx(1)
 

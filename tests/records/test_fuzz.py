@@ -75,7 +75,7 @@ def small_files(folder) -> None:
     write_records(folder / "shots.h5", [(settings, bits)], 4, pauli6, design="random", columns=columns)
     simulate(TFIM(4), 60, folder / "tensors.h5", seed=2)
     target = Target.of(TFIM(4, 1.0, 0.8))
-    write_records(folder / "target.h5", [rng.integers(0, 4, (40, 4), dtype=np.uint8)], 4, pauli4, target, seed=1)
+    write_records(folder / "target.h5", [rng.integers(0, 4, (40, 4), dtype=np.uint8)], 4, pauli4, target=target, seed=1)
 
 
 @pytest.mark.parametrize("part", range(4))

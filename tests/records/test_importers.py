@@ -12,10 +12,12 @@ import pytest
 from qtomo import RecordFile, named_povm
 from qtomo.distribution import LOST
 from qtomo.errors import InputError
+from qtomo.measurement.readout import with_bit_confusion
 from qtomo.records.importers.base import Imported
+from qtomo.records.importers.readout import read_calibration, read_confusion
 from qtomo.records.importers.registry import FORMATS
-from qtomo.records.importing import coarsened, survey, write_imported
-from qtomo.records.readout import calibrate, confused, read_confusion
+from qtomo.records.importing import write_imported
+from qtomo.records.survey import coarsened, survey
 from qtomo.records.uniformity import LEVEL, SettingTest
 
 FOREIGN = Path(__file__).parent / "foreign"
@@ -490,13 +492,13 @@ def test_confusion_that_is_none(tmp_path, text, message):
 
 def test_readout_enters_the_elements():
     """Bit b of basis s read as a: Tr(M' rho) is the confusion of the probabilities, and pairs still sum to 1/3."""
-    povm = confused(named_povm("pauli6"), CONFUSION, 2)
+    povm = with_bit_confusion(named_povm("pauli6"), CONFUSION, 2)
     assert povm.measures_bases
     rho = np.array([[0.7, 0.1 - 0.2j], [0.1 + 0.2j, 0.3]])
     ideal = np.einsum("aij,ji->a", named_povm("pauli6").elements, rho).real.reshape(3, 2)
     read = np.einsum("naij,ji->na", povm.elements, rho).real.reshape(2, 3, 2)
     assert np.allclose(read, np.einsum("nab,sb->nsa", CONFUSION, ideal), atol=1e-15)
-    four = confused(PAULI4, CONFUSION, 2)
+    four = with_bit_confusion(PAULI4, CONFUSION, 2)
     assert np.allclose(four.elements[:, :3], povm.elements[:, [4, 0, 2]], atol=1e-12)
 
 
@@ -508,14 +510,14 @@ def test_calibration_shots(tmp_path):
     zeros[:5, 1] = -1
     write_lines(tmp_path / "0.txt", zeros)
     np.save(tmp_path / "1.npy", ones)
-    found = calibrate(tmp_path / "0.txt", tmp_path / "1.npy", 2, {"lost": "-1"})
+    found = read_calibration(tmp_path / "0.txt", tmp_path / "1.npy", 2, {"lost": "-1"})
     assert found.shots.tolist() == [[n, n], [n - 5, n]]
     assert (found.wrong[:, 1] == (ones == 0).sum(axis=0)).all()
     off = np.abs(found.confusion[:, [1, 0], [0, 1]] - flips)
     assert (off < 5.5 * found.errors).all()  # four numbers: false alarm 2e-7
     assert np.allclose(found.errors, np.sqrt(flips * (1 - flips) / n), rtol=0.1)
     write_lines(tmp_path / "0.txt", np.zeros((100, 2), int))
-    perfect = calibrate(tmp_path / "0.txt", tmp_path / "1.npy", 2)
+    perfect = read_calibration(tmp_path / "0.txt", tmp_path / "1.npy", 2)
     assert (perfect.errors > 0).all()
-    with pytest.raises(InputError, match=r"0\.txt: 2 bits a shot, expected 3"):
-        calibrate(tmp_path / "0.txt", tmp_path / "1.npy", 3)
+    with pytest.raises(InputError, match=r"0\.txt: 2 bits per shot, expected 3"):
+        read_calibration(tmp_path / "0.txt", tmp_path / "1.npy", 3)

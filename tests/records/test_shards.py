@@ -22,12 +22,12 @@ def joined(tmp_path) -> Path:
     folder = tmp_path / "run"
     folder.mkdir()
     for shard in range(3):
-        simulate(MODEL, RECORDS, folder / "a.h5", "pauli6", seed=2, settings="random", shard=(shard, 3))
+        simulate(MODEL, RECORDS, folder / "a.h5", povm="pauli6", seed=2, settings="random", shard=(shard, 3))
     return join_shards(folder / "a.h5", 3)
 
 
 def test_shards_together_are_what_one_process_makes(joined, tmp_path):
-    alone = simulate(MODEL, RECORDS, tmp_path / "alone.h5", "pauli6", seed=2, settings="random")
+    alone = simulate(MODEL, RECORDS, tmp_path / "alone.h5", povm="pauli6", seed=2, settings="random")
     shutil.move(joined.parent, tmp_path / "moved")
     with RecordFile(tmp_path / "moved" / "a.h5") as file, RecordFile(alone) as one:
         assert (file.load() == one.load()).all()
@@ -59,7 +59,7 @@ def test_a_changed_or_foreign_shard_is_noticed(joined):
         file["outcomes"][3, 1] ^= 1
     with pytest.raises(InputError, match="/outcomes: SHA-256"), RecordFile(joined) as file:
         file.load()
-    simulate(MODEL, RECORDS, joined, "pauli6", seed=5, settings="random", shard=(1, 3), overwrite=True)
+    simulate(MODEL, RECORDS, joined, povm="pauli6", seed=5, settings="random", shard=(1, 3), overwrite=True)
     with pytest.raises(InputError, match="a shard of another simulation"):
         join_shards(joined, 3, overwrite=True)
     simulate(TFIM(4, 1, 2), 8192, joined, seed=5, shard=(0, 1), overwrite=True)
@@ -87,7 +87,7 @@ def test_shards_that_cannot_be(tmp_path, shard, fault):
 
 
 def test_two_ranks_and_one_make_the_same_records(tmp_path):
-    command = ("-m", "qtomo_cli", "simulate", "tfim", "--qubits", "4", "--records", "20000", "--seed", "4")
+    command = ("-m", "qtomo_cli", "simulate", "tfim", "--qubits", "4", "--shots", "20000", "--seed", "4")
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     torchrun = (sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2")
     subprocess.run([*torchrun, *command, "--output", tmp_path / "two.h5"], check=True, env=environment, timeout=120)

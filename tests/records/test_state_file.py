@@ -39,7 +39,7 @@ def test_a_mixed_state_is_kept_with_its_records(tmp_path):
 
 
 def test_povms_from_files(tmp_path):
-    records = simulate(TFIM(3), 10, tmp_path / "a.h5", named_povm("pauli4").turned(np.eye(3)[[1, 0, 2]]))
+    records = simulate(TFIM(3), 10, tmp_path / "a.h5", povm=named_povm("pauli4").turned(np.eye(3)[[1, 0, 2]]))
     assert np.allclose(read_povm(records).elements, named_povm("pauli4").elements[[0, 2, 1, 3]])
     np.save(tmp_path / "sic.npy", named_povm("sic").elements)
     assert read_povm(tmp_path / "sic.npy").name == "sic"

@@ -20,7 +20,9 @@ SECTIONS = ["verdict", "measured", "map", "tests", "outcomes", "drift", "certifi
 def verified(tmp_path_factory):
     """Shots of a chain whose qubit 1 depolarizes, and the verdict's file."""
     path = tmp_path_factory.mktemp("lab") / "lab.h5"
-    simulate(TFIM(5), 4000, path, "pauli6", seed=1, noise=["depolarizing:0.3@1"], declared=False, settings="random")
+    simulate(
+        TFIM(5), 4000, path, povm="pauli6", seed=1, noise=["depolarizing:0.3@1"], declared=False, settings="random"
+    )
     found = verify(path, alternative="none", n_reference=5000, command="qtomo verify lab.h5")
     return found, verification_path(path)
 

@@ -105,6 +105,7 @@ def test_every_system_comes_back_from_its_parameters(family):
     import dataclasses
 
     system = SYSTEMS[family](6)
+    assert system.family == family
     assert build_system({"family": family, **dataclasses.asdict(system)}) == system
     assert system.state().n_sites == 6
     terms = system.terms()

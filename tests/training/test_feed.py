@@ -73,7 +73,7 @@ def test_an_epoch_is_entered_at_any_batch_without_reading_those_before(first, fi
 def test_shards_of_shots_are_streamed(tmp_path):
     path = tmp_path / "all.h5"
     for shard in range(2):
-        simulate(TFIM(4), 9001, path, "pauli6", 3, settings="random", shard=(shard, 2))
+        simulate(TFIM(4), 9001, path, povm="pauli6", seed=3, settings="random", shard=(shard, 2))
     with RecordFile(join_shards(path, 2)) as file:
         feed, _ = open_feed(file, config(), ALONE)
         for_training, _ = split(9001, 450, 5)

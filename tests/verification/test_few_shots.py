@@ -106,7 +106,7 @@ def test_one_forbidden_shot_is_enough():
 @pytest.mark.parametrize("povm", ["pauli4", "pauli6"])
 def test_a_file_of_few_records_and_its_page(tmp_path, povm, n):
     system = TFIM(2, 1.0, 0.7)
-    path = simulate(system, n, tmp_path / "a.h5", povm, seed=1, settings="random" if povm == "pauli6" else None)
+    path = simulate(system, n, tmp_path / "a.h5", povm=povm, seed=1, settings="random" if povm == "pauli6" else None)
     found = verify(path, n_reference=1000, alpha=1e-6)
     stored = read_verification(verification_path(path))
     assert stored.to_dict() == found.to_dict()

@@ -6,7 +6,7 @@ import pytest
 from qtomo import Records
 from qtomo.measurement.calibration import Calibration
 from qtomo.measurement.povm import POVM, named_povm
-from qtomo.records.readout import confused
+from qtomo.measurement.readout import with_bit_confusion
 from qtomo.states.tfim import TFIM
 from qtomo.verification import pipeline
 from qtomo.verification.checks.base import TestKind
@@ -36,10 +36,10 @@ def laboratory(seed, n, shots, flips=FLIPS, povm="pauli6", true=None):
     clean = named_povm(povm)
     settings = rng.integers(0, 3, (n, 4)).astype(np.uint8) if povm == "pauli6" else None
     empty = Records(np.zeros((n, 4), np.uint8), clean, settings=settings)
-    source = Hypothesis.of(STATE, confused(clean, confusion(flips if true is None else true), 4))
+    source = Hypothesis.of(STATE, with_bit_confusion(clean, confusion(flips if true is None else true), 4))
     drawn = source.sample_like(empty, rng)
     return Records(
-        drawn.outcomes, confused(clean, calibration.confusion, 4), settings=settings, calibration=calibration
+        drawn.outcomes, with_bit_confusion(clean, calibration.confusion, 4), settings=settings, calibration=calibration
     )
 
 
@@ -71,7 +71,7 @@ def test_the_fit_is_the_likeliest_of_records_and_calibration():
     found, calibration = flips_of(fitted.hypothesis.povm), records.calibration
 
     def log_likelihood(flips):
-        povm = confused(named_povm("pauli6"), confusion(flips), 4)
+        povm = with_bit_confusion(named_povm("pauli6"), confusion(flips), 4)
         of_records = Hypothesis.of(STATE, povm).log_prob(records.labels).sum()
         k, m = calibration.wrong, calibration.shots
         return of_records + (k * np.log(flips) + (m - k) * np.log1p(-flips)).sum()
@@ -108,7 +108,7 @@ def test_outcomes_of_pauli_4_are_read_alike():
     records = laboratory(3, 20_000, 300, povm="pauli4")
     fitted, tests = fitted_readout(Context(records, Hypothesis.of(STATE, records.povm)))
     assert tests[0].p_value > 1e-4
-    exact = confused(named_povm("pauli4"), confusion(FLIPS), 4).elements
+    exact = with_bit_confusion(named_povm("pauli4"), confusion(FLIPS), 4).elements
     found, before = (np.abs(povm.elements - exact).max() for povm in (fitted.hypothesis.povm, records.povm))
     assert found < max(before, 0.02)
     assert verify(records, SYSTEM, alternative="none", n_reference=1000).verdict != "inconsistent"
@@ -144,7 +144,7 @@ def test_few_calibration_shots_and_few_records_do_no_harm():
         calibration = Calibration(np.full((4, 2), wrong), np.ones((4, 2), int))
         confusions = np.clip(calibration.confusion, 0.01, 0.99)
         records = Records(
-            [[0, 1, 0, 1], [1, 1, 1, 1]], confused(named_povm("pauli6"), confusions, 4),
+            [[0, 1, 0, 1], [1, 1, 1, 1]], with_bit_confusion(named_povm("pauli6"), confusions, 4),
             settings=[[0, 1, 2, 0], [2, 2, 2, 2]], calibration=calibration,
         )  # fmt: skip
         fitted, _ = fitted_readout(Context(records, Hypothesis.of(STATE, records.povm), Options(n_reference=1000)))

@@ -59,7 +59,7 @@ def test_a_dead_qubit_is_named_and_mapped(tmp_path):
 )
 @pytest.mark.parametrize(("povm", "settings"), [("pauli4", None), ("pauli6", "random")])
 def test_a_verdict_that_depends_on_the_readout_says_so(tmp_path, noise, words, povm, settings):
-    path = simulate(MODEL, 3000, tmp_path / "a.h5", povm, 2, [noise], settings=settings, declared=False)
+    path = simulate(MODEL, 3000, tmp_path / "a.h5", povm=povm, seed=2, noise=[noise], settings=settings, declared=False)
     found = verify(path, n_reference=2000, alternative="none")
     assert found.verdict == "inconsistent"
     assert words in " ".join(found.claims)
@@ -71,9 +71,18 @@ def test_a_verdict_that_depends_on_the_readout_says_so(tmp_path, noise, words, p
 )
 def test_shots_are_verified_in_their_settings(tmp_path, settings):
     n = 3000 if settings == "random" else None
-    good = simulate(MODEL, n, tmp_path / "good.h5", "pauli6", 3, settings=settings)
+    good = simulate(MODEL, n, tmp_path / "good.h5", povm="pauli6", seed=3, settings=settings)
     assert verify(good, n_reference=4000).verdict != "inconsistent"
-    bad = simulate(MODEL, n, tmp_path / "bad.h5", "pauli6", 3, ["depolarizing:1@2"], settings=settings, declared=False)
+    bad = simulate(
+        MODEL,
+        n,
+        tmp_path / "bad.h5",
+        povm="pauli6",
+        seed=3,
+        noise=["depolarizing:1@2"],
+        settings=settings,
+        declared=False,
+    )
     found = verify(bad, n_reference=4000)
     assert found.verdict == "inconsistent"
     assert found.faults[0].sites == (2,)
@@ -81,7 +90,7 @@ def test_shots_are_verified_in_their_settings(tmp_path, settings):
 
 def test_declared_noise_and_lost_outcomes_are_no_fault(tmp_path):
     noise = ["readout:0.02/0.1", "depolarizing:0.1@1"]
-    path = simulate(MODEL, 4000, tmp_path / "a.h5", "pauli4", 4, noise, loss=0.05)
+    path = simulate(MODEL, 4000, tmp_path / "a.h5", povm="pauli4", seed=4, noise=noise, loss=0.05)
     found = verify(path, n_reference=4000)
     assert found.verdict != "inconsistent"
     assert TestKind.LEARNED in {test.kind for test in found.tests}  # an alternative that knows of losses
@@ -102,9 +111,13 @@ def test_a_network_is_learned_where_asked(tmp_path):
 
 
 def test_the_parity_run_refines_the_bound(tmp_path):
-    path = simulate(MODEL, 20_000, tmp_path / "a.h5", "pauli6", seed=1, settings="random")
+    path = simulate(MODEL, 20_000, tmp_path / "a.h5", povm="pauli6", seed=1, settings="random")
     shots = simulate(
-        MODEL, None, tmp_path / "x.h5", "pauli6", settings=SettingList(np.zeros((1, 5), np.uint8), np.array([3000]))
+        MODEL,
+        None,
+        tmp_path / "x.h5",
+        povm="pauli6",
+        settings=SettingList(np.zeros((1, 5), np.uint8), np.array([3000])),
     )
     plain = verify(path, alternative="none", n_reference=2000).certificates[0]
     refined = verify(path, alternative="none", parity_run=shots, n_reference=2000).certificates[0]

@@ -24,7 +24,7 @@ from qtomo.seeds import stream
 
 __all__ = ["RecordFile", "split"]
 
-_LARGEST_OUTCOMES = 64  # POVM elements a qubit
+_LARGEST_OUTCOMES = 64  # POVM elements per qubit
 _LARGEST_SITES = 100_000
 _LARGEST_ANCILLAS = 8  # a site
 _BLOCK_BYTES = 16 * 2**20
@@ -176,7 +176,7 @@ class RecordFile(CheckedFile):
         )
 
     def columns(self) -> dict[str, NDArray[Any]]:
-        """Numbers a record, such as its time or batch, by name: (n_records,) each.
+        """Numbers per record, such as its time or batch, by name: (n_records,) each.
 
         Raises:
             InputError: a column of another length or type, or one that cannot be read.
@@ -270,7 +270,7 @@ class RecordFile(CheckedFile):
         elements = self.dataset("povm/elements", "c16", (3, 4))
         limit = self.n_sites * _LARGEST_OUTCOMES * 4
         if elements.size > limit:
-            raise self.error(f"/povm/elements: shape {elements.shape}, more than {_LARGEST_OUTCOMES} outcomes a site")
+            raise self.error(f"/povm/elements: shape {elements.shape}, more than {_LARGEST_OUTCOMES} outcomes per site")
         try:
             self.povm = POVM(elements[()], text(elements.attrs.get("name")) or "custom")
             self.povm.site_elements(self.n_sites)

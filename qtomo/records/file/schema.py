@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +10,11 @@ from numpy.typing import NDArray
 
 from qtomo.errors import InputError
 from qtomo.states.density import DensityMatrix
-from qtomo.states.library import System, build_system
+from qtomo.states.library import build_system
 from qtomo.states.lpdo import LPDO
 from qtomo.states.mps import MPS
 from qtomo.states.state import State
+from qtomo.states.system import System, system_fields
 
 __all__ = ["FORMAT", "VERSION", "Parameter", "Target"]
 
@@ -103,7 +103,7 @@ class Target:
 
 
 def _fields(system: System) -> dict[str, Any]:
-    return {field.name: getattr(system, field.name) for field in dataclasses.fields(system)}  # type: ignore[arg-type]
+    return {field.name: getattr(system, field.name) for field in system_fields(type(system))}
 
 
 def _short(value: Parameter) -> str:

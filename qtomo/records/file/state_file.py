@@ -1,4 +1,4 @@
-"""States in files: our own HDF5, the target of a record file, or a plain NumPy array."""
+"""States and POVMs in files: HDF5 of qtomo, the target of a record file, or a plain NumPy array."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from qtomo import __version__
 from qtomo.errors import InputError
 from qtomo.files import check_absent
-from qtomo.measurement.povm import POVM
+from qtomo.measurement.povm import NAMED_POVMS, POVM, named_povm
 from qtomo.records.file.hdf5 import CheckedFile, first_line, text
 from qtomo.records.file.reader import RecordFile
 from qtomo.records.file.schema import FORMAT
@@ -23,7 +23,7 @@ from qtomo.states.lpdo import LPDO
 from qtomo.states.mps import MPS
 from qtomo.states.state import State
 
-__all__ = ["STATE_FORMAT", "read_array", "read_povm", "read_state", "state_of_array", "write_state"]
+__all__ = ["STATE_FORMAT", "povm_of", "read_array", "read_povm", "read_state", "state_of_array", "write_state"]
 
 STATE_FORMAT = "qtomo-state"
 _VERSION = 1
@@ -86,7 +86,7 @@ class _StateFile(CheckedFile):
 
 
 def read_state(path: str | os.PathLike[str]) -> State:
-    """A state from a file: ours (`write_state`), a record file's target, or a .npy array.
+    """A state from a file: of qtomo (`write_state`), a record file's target, or a .npy array.
 
     An array is a ket (2**N,) or a density matrix (2**N, 2**N), site 0 its slowest index, as QuTiP's `full()` gives.
 
@@ -146,6 +146,24 @@ def read_povm(path: str | os.PathLike[str]) -> POVM:
         return POVM(read_array(path), path.stem)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
+
+
+def povm_of(povm: POVM | str | os.PathLike[str]) -> POVM:
+    """A measurement as it is, by its name, or from a record file or .npy.
+
+    Raises:
+        InputError: neither a file nor a known name.
+
+    >>> povm_of("pauli4").n_outcomes
+    4
+    """
+    if isinstance(povm, POVM):
+        return povm
+    if isinstance(povm, str) and povm in NAMED_POVMS:
+        return named_povm(povm)
+    if Path(povm).exists():
+        return read_povm(povm)
+    raise InputError(f"--povm {povm}: neither a file nor a measurement; known: {', '.join(NAMED_POVMS)}")
 
 
 def read_array(path: Path) -> NDArray[Any]:

@@ -39,15 +39,16 @@ def write_records(
     blocks: Iterable[Block],
     n_sites: int,
     povm: POVM,
-    target: Target | None = None,
-    seed: int | None = None,
-    command: str = "",
-    overwrite: bool = False,
+    *,
     design: Design = "povm",
+    target: Target | None = None,
     columns: Mapping[str, NDArray[Any]] | None = None,
     ordered: bool = True,
     calibration: Calibration | None = None,
+    seed: int | None = None,
     shard: tuple[int, int] | None = None,
+    command: str = "",
+    overwrite: bool = False,
 ) -> Path:
     """Write blocks of outcomes, each uint8 (rows, n_sites), one after another.
 
@@ -55,56 +56,75 @@ def write_records(
     The same blocks and attributes give the same bytes.
 
     Args:
-        path: the file to be.
+        path: the record file to write.
         blocks: the outcomes; for shots pairs (settings, bits), settings 0 (X), 1 (Y), 2 (Z).
         n_sites: N.
         povm: what the outcomes mean; for shots six elements, 2 * basis + bit, such as pauli6.
-        target: the state they are of, where known.
-        seed: the one they were drawn with.
-        command: how to make this file again.
-        overwrite: replace an existing file.
         design: how the settings of shots were chosen; `povm` where the blocks are outcomes.
-        columns: numbers a record, such as its time or batch, (n_records,) each.
+        target: the state they are of, where known.
+        columns: numbers per record, such as its time or batch, (n_records,) each.
         ordered: whether the rows stand in the order of measurement, which counts do not keep.
         calibration: shots that the readout error in `povm` was estimated from.
+        seed: the one they were drawn with.
         shard: (i, n) where this is part i of n of a larger file, counted from 0.
+        command: how to make this file again.
+        overwrite: replace an existing file.
 
     Raises:
         InputError: the path exists and `overwrite` is false, its folder does not exist or may not be
             written, the disk is full, or blocks or columns that do not fit the sites or the POVM.
+
+    >>> write_records("lab.h5", [np.array([[0, 3]], np.uint8)], 2, named_povm("pauli4"))  # doctest: +SKIP
+    PosixPath('lab.h5')
     """
     path = check_absent(path, overwrite)
     povm.site_elements(n_sites)
-    has_settings = design != "povm"
-    if has_settings and not povm.measures_bases:
+    if design != "povm" and not povm.measures_bases:
         raise InputError(f"shots with settings and POVM '{povm.name}', expected six elements 2 * basis + bit as pauli6")
     with open_new(path) as (file, disk):
         write_header(file, povm, target, seed, command)
-        if shard is not None:
-            file.attrs["shard"], file.attrs["shards"] = shard
-        if not ordered:
-            set_text(file, "order", "unknown")
-        if calibration is not None:
-            counts = np.stack([calibration.wrong, calibration.shots], axis=-1).astype(np.int64)
-            write_checked(file, "calibration", counts)
-        outcomes = _Rows(file, "outcomes", n_sites)
-        settings = _Rows(file, "settings", n_sites) if has_settings else None
-        for block in blocks:
-            bits = block[1] if isinstance(block, tuple) else block
-            _check_block(bits, n_sites, povm.n_outcomes if settings is None else 2)
-            if settings is not None:
-                assert isinstance(block, tuple)
-                _check_settings(block[0], bits)
-                settings.append(block[0])
-            outcomes.append(bits)
-            disk.check()
-        set_text(file, "sha256", outcomes.sha256)
-        if settings is not None:
-            set_text(settings.dataset, "sha256", settings.sha256)
-            set_text(settings.dataset, "design", design)
+        _write_origin(file, shard, ordered, calibration)
+        n_records = _write_rows(file, disk, blocks, n_sites, povm.n_outcomes, design)
         for name, values in (columns or {}).items():
-            _write_column(file, name, values, outcomes.n_records)
+            _write_column(file, name, values, n_records)
     return path
+
+
+def _write_origin(
+    file: h5py.File, shard: tuple[int, int] | None, ordered: bool, calibration: Calibration | None
+) -> None:
+    """What only some files have: a place among shards, rows in no order, counts of a calibration."""
+    if shard is not None:
+        file.attrs["shard"], file.attrs["shards"] = shard
+    if not ordered:
+        set_text(file, "order", "unknown")
+    if calibration is not None:
+        counts = np.stack([calibration.wrong, calibration.shots], axis=-1).astype(np.int64)
+        write_checked(file, "calibration", counts)
+
+
+def _write_rows(
+    file: h5py.File, disk: _Disk, blocks: Iterable[Block], n_sites: int, n_outcomes: int, design: Design
+) -> int:
+    """Write the outcomes, with their settings where `design` has some, and their checksums; tell how many there are."""
+    outcomes = _Rows(file, "outcomes", n_sites)
+    settings = _Rows(file, "settings", n_sites) if design != "povm" else None
+    for block in blocks:
+        bits = block[1] if isinstance(block, tuple) else block
+        _check_block(bits, n_sites, n_outcomes if settings is None else 2)
+        if isinstance(block, tuple) is (settings is None):
+            kind = "outcomes alone" if settings else "settings and bits"
+            raise InputError(f"a block of {kind}, which does not go with design '{design}'")
+        if settings is not None:
+            _check_settings(block[0], bits)
+            settings.append(block[0])
+        outcomes.append(bits)
+        disk.check()
+    set_text(file, "sha256", outcomes.sha256)
+    if settings is not None:
+        set_text(settings.dataset, "sha256", settings.sha256)
+        set_text(settings.dataset, "design", design)
+    return outcomes.n_records
 
 
 @contextmanager

@@ -39,11 +39,11 @@ __all__ = [
 
 #: Options that formats share, each a type and its help.
 Povm = Annotated[POVM | None, "What outcomes mean that are no bits in known bases: a name, a record file or a .npy."]
-Basis = Annotated[str | None, "Basis of every shot where the file has none: a letter X, Y or Z, or one a qubit."]
+Basis = Annotated[str | None, "Basis of every shot where the file has none: a letter X, Y or Z, or one per qubit."]
 Lost = Annotated[str | None, "What marks a lost outcome in the file, such as -1, 9, nan or ?."]
 OneBased = Annotated[Literal["outcomes", "settings", "both"] | None, "What the file counts from 1."]
 
-#: Numbers a record, by name.
+#: Numbers per record, by name.
 Columns = Mapping[str, NDArray[Any]]
 
 _LONGEST_LINE = 2**24
@@ -61,7 +61,7 @@ class Imported:
         povm: what the outcomes mean; of shots with settings six elements, 2 * basis + bit.
         has_settings: whether blocks are pairs (settings, bits), or outcomes.
         blocks: the rows, uint8 (rows, n_sites) each, 255 where lost; raises InputError at what is wrong.
-        columns: numbers a record, (n_records,) each.
+        columns: numbers per record, (n_records,) each.
         notes: how the file was understood, for a person to check.
         ordered: whether rows stand in the order of measurement, which counts do not keep.
     """
@@ -98,7 +98,7 @@ class Alphabet:
             InputError: a value that is none of the known ones, with its site; or not `n_sites` of them.
         """
         if n_sites is not None and len(words) != n_sites:
-            raise InputError(f"{place}: {len(words)} values of kind {self.what}, expected {n_sites}, one a qubit")
+            raise InputError(f"{place}: {len(words)} values of kind {self.what}, expected {n_sites}, one per qubit")
         seen = self._seen
         try:
             return [seen[word] for word in words]

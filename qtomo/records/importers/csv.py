@@ -1,4 +1,4 @@
-"""Text tables, CSV: bases and bits, or outcome labels, a record a line."""
+"""Text tables, CSV: bases and bits, or outcome labels, one record per line."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def read_csv(
     path: Path,
     *,
     povm: Povm = None,
-    column: Annotated[tuple[str, ...], "A column of the header to keep as a number a shot, such as time."] = (),
+    column: Annotated[tuple[str, ...], "A column of the header to keep as a number per shot, such as time."] = (),
     basis: Basis = None,
     lost: Lost = None,
     one_based: OneBased = None,
@@ -62,7 +62,7 @@ def read_csv(
 
     Words stand between commas, semicolons, tabs or spaces. A first line of names is a header; columns called
     bases (basis, setting, settings) and bits (outcomes, samples, q) then tell which is which, numbered where there
-    is one a qubit.
+    is one per qubit.
 
     Raises:
         InputError: names the line, what was found and what was expected.
@@ -74,47 +74,55 @@ def read_csv(
     has_settings = bool(layout.bases) or basis is not None
     povm = measurement(path, povm, has_settings)
     letters, outcomes = alphabets(2 if has_settings else povm.n_outcomes, lost, one_based)
-
-    def words() -> Iterator[tuple[str, list[str]]]:
-        for number, (place, line) in enumerate(text_lines(path, _WHAT)):
-            if number == 0 and layout.has_header:
-                continue
-            found = _split(line, layout.separator)
-            if len(found) != layout.width:
-                raise InputError(f"{place}: {len(found)} words, expected {layout.width} as in the first line")
-            yield place, found
-
-    def of(line: list[str], chosen: list[int]) -> list[str]:
-        return list(line[chosen[0]]) if len(chosen) == 1 else [line[i] for i in chosen]
-
-    place, line = next(words(), (f"{path}, after its header", []))
-    if not line:
-        raise InputError(f"{place}: no line of data, expected {_WHAT}")
-    n_sites = len(of(line, layout.outcomes))
+    n_sites = _n_sites(path, layout)
     if basis is not None:
         fixed_basis(basis, n_sites)
 
     def rows() -> Iterator[tuple[list[int], list[int]]]:
-        for place, line in words():
-            bases = letters.of_words(of(line, layout.bases), place, n_sites) if layout.bases else []
-            yield bases, outcomes.of_words(of(line, layout.outcomes), place, n_sites)
+        for place, line in _lines(path, layout):
+            bases = letters.of_words(_chosen(line, layout.bases), place, n_sites) if layout.bases else []
+            yield bases, outcomes.of_words(_chosen(line, layout.outcomes), place, n_sites)
 
     def blocks() -> Iterator[Block]:
         if layout.bases:
             return shot_blocks(rows())
         return with_basis(as_blocks(bits for _, bits in rows()), basis, n_sites)
 
-    def columns() -> Columns:
-        values: dict[str, list[float]] = {name: [] for name in layout.columns}
-        for place, line in words():
-            for name, index in layout.columns.items():
-                values[name].append(_number(line[index], f"{place}, column '{name}'"))
-        return {name: _narrow(np.array(found)) for name, found in values.items()}
-
     kind = "bases and bits" if layout.bases else "bits" if basis else f"outcomes of POVM '{povm.name}'"
     header = ", the first line is a header" if layout.has_header else ", no header"
-    notes = (f"{kind} from left to right, {layout.width} words a line{header}",)
-    return Imported(path, n_sites, povm, has_settings, blocks, columns, notes)
+    notes = (f"{kind} from left to right, {layout.width} words per line{header}",)
+    return Imported(path, n_sites, povm, has_settings, blocks, lambda: _columns(path, layout), notes)
+
+
+def _lines(path: Path, layout: _Layout) -> Iterator[tuple[str, list[str]]]:
+    """The words of each line of data, with its place."""
+    for number, (place, line) in enumerate(text_lines(path, _WHAT)):
+        if number == 0 and layout.has_header:
+            continue
+        words = _split(line, layout.separator)
+        if len(words) != layout.width:
+            raise InputError(f"{place}: {len(words)} words, expected {layout.width} as in the first line")
+        yield place, words
+
+
+def _n_sites(path: Path, layout: _Layout) -> int:
+    """Outcomes of the first line of data."""
+    for _, line in _lines(path, layout):
+        return len(_chosen(line, layout.outcomes))
+    raise InputError(f"{path}, after its header: no line of data, expected {_WHAT}")
+
+
+def _chosen(line: list[str], places: list[int]) -> list[str]:
+    """One value per qubit: the letters of one word, or as many words."""
+    return list(line[places[0]]) if len(places) == 1 else [line[i] for i in places]
+
+
+def _columns(path: Path, layout: _Layout) -> Columns:
+    values: dict[str, list[float]] = {name: [] for name in layout.columns}
+    for place, line in _lines(path, layout):
+        for name, index in layout.columns.items():
+            values[name].append(_number(line[index], f"{place}, column '{name}'"))
+    return {name: _narrow(np.array(found)) for name, found in values.items()}
 
 
 def _split(line: str, separator: str | None) -> list[str]:
@@ -144,9 +152,9 @@ def _layout_of_header(words: list[str], place: str, kept: tuple[str, ...], separ
         elif role is not None:
             roles[role].append(index)
         else:
-            expected = "bases, bits or outcomes (numbered where there is one a qubit)"
+            expected = "bases, bits or outcomes (numbered where there is one per qubit)"
             raise InputError(
-                f"{place}: column '{word}', expected {expected}; --column {word} keeps it as a number a shot"
+                f"{place}: column '{word}', expected {expected}; --column {word} keeps it as a number per shot"
             )
     missing = [name for name in kept if name not in columns]
     if missing:

@@ -35,7 +35,7 @@ _BLOCK_BYTES = 2**22
 
 
 class ForeignFile(CheckedFile):
-    """An HDF5 file of another program: the guards of ours, and no format of its own."""
+    """An HDF5 file of another program: guarded as those of qtomo are, and of no format."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, "file of measurement records", None)
@@ -53,7 +53,7 @@ class ForeignFile(CheckedFile):
 
 
 class Table:
-    """A dataset of a foreign file, read as rows of one value a qubit."""
+    """A dataset of a foreign file, read as rows of one value per qubit."""
 
     def __init__(self, file: ForeignFile, name: str, dataset: h5py.Dataset, transposed: bool) -> None:
         self._file, self._name, self._dataset, self._transposed = file, name, dataset, transposed
@@ -96,7 +96,7 @@ def read_hdf5(
     *,
     outcomes: Annotated[str, "Dataset of the outcomes, (records, N), such as /run3/bits."],
     settings: Annotated[str | None, "Dataset of the bases, numbers or letters, such as /run3/bases."] = None,
-    column: Annotated[tuple[str, ...], "A number a shot to keep: NAME=DATASET, such as time=/run3/t."] = (),
+    column: Annotated[tuple[str, ...], "A number per shot to keep: NAME=DATASET, such as time=/run3/t."] = (),
     povm: Povm = None,
     basis: Basis = None,
     lost: Lost = None,

@@ -1,4 +1,4 @@
-"""One-hot text of the 2018 code (arXiv 1810.10584): N * K zeros and ones a line, one 1 in each K."""
+"""One-hot text of the 2018 code (arXiv 1810.10584): N * K zeros and ones per line, one 1 in each K."""
 
 from __future__ import annotations
 
@@ -39,5 +39,5 @@ def read_onehot(path: Path, *, povm: Povm = None) -> Imported:
                     raise InputError(f"{place}, site {site}: {sum(group)} ones in {group}, expected exactly one")
             yield [group.index(1) for group in groups]
 
-    notes = (f"{k} entries a qubit, the place of the 1 is the outcome of POVM '{povm.name}'",)
+    notes = (f"{k} entries per qubit, the place of the 1 is the outcome of POVM '{povm.name}'",)
     return Imported(path, width // k, povm, False, lambda: as_blocks(rows()), notes=notes)

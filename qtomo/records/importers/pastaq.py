@@ -15,7 +15,7 @@ __all__ = ["read_pastaq"]
 
 
 def read_pastaq(path: Path, *, lost: Lost = None, one_based: OneBased = None) -> Imported:
-    """Shots of PastaQ.jl, ("X" => 0) a qubit; or its outcomes in Z alone.
+    """Shots of PastaQ.jl, ("X" => 0) per qubit; or its outcomes in Z alone.
 
     Raises:
         InputError: data of process tomography; names the dataset, the row, what was found and what was expected.
@@ -27,6 +27,6 @@ def read_pastaq(path: Path, *, lost: Lost = None, one_based: OneBased = None) ->
         n_records, n_sites = table_shape(file, "outcomes", settings, transposed=True)
     basis = None if settings else "Z"
     blocks = table_blocks(path, "outcomes", settings, basis, alphabets(2, lost, one_based), transposed=True)
-    how = "bases a qubit" if settings else "no bases, so all in Z"
+    how = "bases per qubit" if settings else "no bases, so all in Z"
     notes = (f"axes as Julia writes them: {n_records:,} shots of {n_sites} qubits; {how}",)
     return Imported(path, n_sites, named_povm("pauli6"), True, blocks, notes=notes)

@@ -20,7 +20,7 @@ from qtomo.errors import InputError
 from qtomo.measurement.povm import BASES, named_povm
 from qtomo.records.file.hdf5 import first_line
 from qtomo.records.file.writer import Block
-from qtomo.records.importers.base import Basis, Imported, Lost, alphabets, check_file, fixed_basis
+from qtomo.records.importers.base import Alphabet, Basis, Imported, Lost, alphabets, check_file, fixed_basis
 
 __all__ = ["read_qiskit"]
 
@@ -65,8 +65,7 @@ def read_qiskit(
     experiments = _experiments(path, _load(path))
     width = _width(experiments)
     _, bits = alphabets(2, lost, None)
-    of_results = all(experiment.is_result for experiment in experiments)
-    if bit_order is None and not of_results and width > 1:
+    if bit_order is None and width > 1 and not all(experiment.is_result for experiment in experiments):
         raise InputError(
             f"{path}: bare bit strings, whose order is in doubt; expected --bit-order qiskit (last classical bit "
             "leftmost, as get_counts() gives) or --bit-order plain"
@@ -74,33 +73,14 @@ def read_qiskit(
     if basis is not None:
         fixed_basis(basis, width)
     labels = [_label(experiment, basis, width) for experiment in experiments]
-    turned = [label for label in labels if label != label[::-1]]
-    if basis is None and basis_order is None and turned:
-        raise InputError(
-            f"{path}: basis label '{turned[0]}' may run either way; expected --basis-order plain (its first letter "
-            "is qubit 0) or --basis-order qiskit (its last is)"
-        )
-    if basis is None and basis_order == "qiskit":
-        labels = [label[::-1] for label in labels]
+    if basis is None:
+        labels = _site_order(path, labels, basis_order)
     reverse = bit_order != "plain"
 
     def blocks() -> Iterator[Block]:
         for experiment, label in zip(experiments, labels, strict=True):
-            for block in _rows(experiment):
+            for block in _rows(experiment, bits, width, reverse):
                 yield np.tile(fixed_basis(label, width), (len(block), 1)), block
-
-    def _rows(experiment: _Experiment) -> Iterator[Outcomes]:
-        rows, times = [], []
-        for word, count in experiment.words:
-            place = f"{experiment.place}, '{word[:40]}'"
-            row = bits.of_words(_letters(word, width, experiment, place), place)
-            rows.append(row[::-1] if reverse else row)
-            times.append(count)
-        shots = np.array(rows, dtype=np.uint8).reshape(len(rows), width)
-        ends = np.cumsum(times)
-        for first in range(0, int(ends[-1]), _ROWS):
-            chosen = np.arange(first, min(first + _ROWS, int(ends[-1])))
-            yield shots[np.searchsorted(ends, chosen, side="right")]
 
     notes = [
         f"{len(experiments)} experiments; site 0 is the {'right' if reverse else 'left'}most bit of each string, "
@@ -110,6 +90,32 @@ def read_qiskit(
     if not ordered:
         notes.append("counts keep no order of shots")
     return Imported(path, width, named_povm("pauli6"), True, blocks, notes=tuple(notes), ordered=ordered)
+
+
+def _site_order(path: Path, labels: list[str], order: Order | None) -> list[str]:
+    """Basis labels with the letter of site 0 first."""
+    turned = [label for label in labels if label != label[::-1]]
+    if order is None and turned:
+        raise InputError(
+            f"{path}: basis label '{turned[0]}' may run either way; expected --basis-order plain (its first letter "
+            "is qubit 0) or --basis-order qiskit (its last is)"
+        )
+    return [label[::-1] for label in labels] if order == "qiskit" else labels
+
+
+def _rows(experiment: _Experiment, bits: Alphabet, width: int, reverse: bool) -> Iterator[Outcomes]:
+    """The shots of an experiment, uint8 (rows, width) each, site 0 leftmost."""
+    rows, times = [], []
+    for word, count in experiment.words:
+        place = f"{experiment.place}, '{word[:40]}'"
+        row = bits.of_words(_letters(word, width, place), place)
+        rows.append(row[::-1] if reverse else row)
+        times.append(count)
+    shots = np.array(rows, dtype=np.uint8).reshape(len(rows), width)
+    ends = np.cumsum(times)
+    for first in range(0, int(ends[-1]), _ROWS):
+        chosen = np.arange(first, min(first + _ROWS, int(ends[-1])))
+        yield shots[np.searchsorted(ends, chosen, side="right")]
 
 
 def _load(path: Path) -> Any:
@@ -226,7 +232,7 @@ def _label(experiment: _Experiment, basis: str | None, width: int) -> str:
     return label
 
 
-def _letters(word: str, width: int, experiment: _Experiment, place: str) -> str:
+def _letters(word: str, width: int, place: str) -> str:
     letters = word.replace(" ", "")
     if letters.startswith("0x"):
         if not re.fullmatch(r"0x[0-9a-fA-F]+", letters) or len(letters) > width + 2:

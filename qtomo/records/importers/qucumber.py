@@ -31,11 +31,11 @@ _BASES = "lines of bases, letters X, Y, Z with spaces between"
 def read_qucumber(
     path: Path,
     *,
-    bases: Annotated[Path | None, "The file of bases, a line a sample."] = None,
+    bases: Annotated[Path | None, "The file of bases, one line per sample."] = None,
     basis: Basis = None,
     lost: Lost = None,
 ) -> Imported:
-    """QuCumber's samples with their bases; its qubits run from left to right, as ours do.
+    """QuCumber's samples with their bases; its qubits run from left to right, as those of qtomo do.
 
     Raises:
         InputError: names the line, what was found and what was expected.

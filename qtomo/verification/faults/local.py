@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from scipy import optimize
 
 from qtomo.errors import InputError
-from qtomo.measurement.noise import amplitude_damping, dephasing, depolarizing, noisy, with_readout_error
+from qtomo.measurement.noise import amplitude_damping, dephasing, depolarizing, noisy
 from qtomo.measurement.povm import PAULIS, POVM
+from qtomo.measurement.readout import with_readout_error
 from qtomo.parallel import over_threads
 from qtomo.states.born.local_likelihoods import pauli_coefficients
 from qtomo.verification.context import Context
