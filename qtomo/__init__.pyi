@@ -17,6 +17,7 @@ from .records.file.state_file import write_state as write_state
 from .records.file.writer import write_records as write_records
 from .records.records import Records as Records
 from .records.simulation import simulate as simulate
+from .results import read_result as read_result
 from .states.born.distribution import BornDistribution as BornDistribution
 from .states.density import DensityMatrix as DensityMatrix
 from .states.library import GHZ as GHZ

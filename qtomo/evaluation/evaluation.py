@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from html import escape
-from typing import Any
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
-from qtomo import __version__
 from qtomo.distribution import Distribution, Outcomes
 from qtomo.errors import InputError
 from qtomo.evaluation.reliability import Calibration, calibrate
-from qtomo.files import write_atomic
 from qtomo.measurement.povm import POVM
 from qtomo.measurement.settings import Design
 from qtomo.models.base import Model
@@ -29,6 +26,7 @@ from qtomo.parallel import pick_device
 from qtomo.records.file.reader import split
 from qtomo.records.file.schema import Target
 from qtomo.records.records import Records
+from qtomo.results import Level, Real, Result, Sha256
 from qtomo.seeds import stream
 from qtomo.states.born.distribution import BornDistribution
 from qtomo.states.state import State
@@ -48,10 +46,10 @@ from qtomo.statistics.two_sample import (
     divergence_bounds,
     marginal_total_variation,
 )
-from qtomo.table import Table, as_text
+from qtomo.table import Table
 from qtomo.training.run import Run
 
-__all__ = ["Evaluation", "evaluate"]
+__all__ = ["Evaluation", "EvaluationOptions", "evaluate", "made_from"]
 
 #: Orders of the k-grams that stand beside every model.
 BASELINE_ORDERS = (0, 1, 2, 3, 4)
@@ -64,13 +62,31 @@ Estimates = dict[str, Estimate]
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class EvaluationOptions:
+    """What an evaluation was asked, where it changes its numbers; see `evaluate`.
+
+    Args:
+        n_samples: fresh records of each distribution.
+        seed: of all sampling.
+        level: confidence level of intervals.
+        allow_estimates: whether an estimated likelihood may give a divergence.
+    """
+
+    n_samples: int
+    seed: int
+    level: Level
+    allow_estimates: bool
+
+
+@dataclass(frozen=True)
+class Evaluation(Result, format="qtomo-evaluation", version=1):
     """What an evaluation found. Prints as tables; `to_dict` has everything.
 
     Args:
         run: the run folder.
         target: the exact state, in words; empty where the records name none.
         family: the model's family.
+        options: with which it was asked for.
         divergences: by distribution (the exact target, k-grams, the model), by divergence; see
             `compare_by_sampling`. `validation_loss` is the mean negative log-likelihood of the held-out
             records, the same ones for all.
@@ -80,54 +96,30 @@ class Evaluation:
         two_sample: fresh records of the model against held-out ones; None where there are too few.
         calibration: of the model's conditionals on the held-out records; None for a model that has none.
         certificates: what the training records certify of the measured state, and what the model's law rules out.
-        made_by: what the evaluation was made from and how, so that a later one can be known to be the same.
+        z_scores: (estimate - exact)/standard error, by source and observable; empty without exact values.
+        log_prob_tolerance: largest error of the target's log-probability, in nats per record.
+
+    Raises:
+        ValueError: no divergences of the family.
     """
 
     run: str
     target: str
     family: str
+    options: EvaluationOptions
     divergences: dict[str, Estimates]
-    gain: Estimate | None
+    gain: Annotated[Estimate | None, Field(alias="gain_over_best_baseline")]
     observables: dict[str, Estimates]
     claims: list[str] = field(default_factory=list)
     two_sample: TwoSampleTest | None = None
     calibration: Calibration | None = None
     certificates: list[Certificate] = field(default_factory=list)
-    made_by: dict[str, Any] = field(default_factory=dict)
+    z_scores: dict[str, dict[str, Real]] = field(default_factory=dict)
+    log_prob_tolerance: float = TOLERANCE
 
-    def to_dict(self) -> dict[str, Any]:
-        """Everything, as plain values for JSON."""
-        nested = {
-            key: {a: {b: estimate.to_dict() for b, estimate in inner.items()} for a, inner in outer.items()}
-            for key, outer in (("divergences", self.divergences), ("observables", self.observables))
-        }
-        return {
-            "creator": f"qtomo {__version__}",
-            "run": self.run,
-            "target": self.target,
-            "family": self.family,
-            "log_prob_tolerance": TOLERANCE,
-            "gain_over_best_baseline": self.gain.to_dict() if self.gain else None,
-            **nested,
-            "z_scores": {  # null where infinite
-                source: {name: z if math.isfinite(z) else None for name, z in found.items()}
-                for source, found in self.z_scores().items()
-            },
-            "claims": self.claims,
-            "two_sample": self.two_sample.to_dict() if self.two_sample else None,
-            "calibration": self.calibration.to_dict() if self.calibration else None,
-            "certificates": [certificate.to_dict() for certificate in self.certificates],
-            "made_by": self.made_by,
-        }
-
-    def z_scores(self) -> dict[str, dict[str, float]]:
-        """(estimate - exact)/standard error, by source and observable; empty without exact values."""
-        truth = self.observables.get("exact", {})
-        return {
-            source: {name: e.z_score(truth[name].value) for name, e in found.items()}
-            for source, found in self.observables.items()
-            if source != "exact" and truth
-        }
+    def __post_init__(self) -> None:
+        if self.family not in self.divergences:
+            raise ValueError("divergences: none of the model's family")
 
     def tables(self) -> list[Table]:
         """Divergences, then the main observables."""
@@ -162,12 +154,9 @@ class Evaluation:
         wanted = ["energy per site", "mean X", f"X{middle}", f"Z{middle} Z{middle + 1}", f"Z{middle - 1} Z{middle}"]
         return [name for name in wanted if name in names][:4]
 
-    def __str__(self) -> str:
-        return as_text(self.tables(), self.claims)
-
-    def _repr_html_(self) -> str:
-        items = "".join(f"<li>{escape(claim)}</li>" for claim in self.claims)
-        return "".join(table._repr_html_() for table in self.tables()) + f"<ul>{items}</ul>"
+    def remarks(self) -> list[str]:
+        """The claims."""
+        return self.claims
 
 
 @dataclass(frozen=True)
@@ -282,17 +271,20 @@ def evaluate(
         say(f"telling records of {family} from held-out ones")
         two_sample = classifier_two_sample_test(drawn[family], evidence.held_out, evidence.povm.n_outcomes, seed, level)
     say("observables")
+    observables = evidence.observables({family: drawn[family]}, born.state if born is not None else None, level)
     evaluation = Evaluation(
         run=str(run.folder.path),
         target=evidence.target.describe() if evidence.target is not None else "",
         family=family,
+        options=EvaluationOptions(n_samples, seed, level, allow_estimates),
         divergences=divergences,
         gain=gain,
-        observables=evidence.observables({family: drawn[family]}, born.state if born is not None else None, level),
+        observables=observables,
         two_sample=two_sample,
         calibration=calibrate(run.model, evidence.held_out, level),
         certificates=_certificates(evidence, divergences[family].get("classical_fidelity"), level),
-        made_by=made_by(run, n_samples, seed, level, allow_estimates),
+        z_scores=_z_scores(observables),
+        made_from=made_from(run),
     )
     evaluation.claims.extend(_claims(evaluation))
     if born is not None and run.model.likelihood == "estimate" and not allow_estimates:
@@ -301,7 +293,7 @@ def evaluate(
             "Ask for it with --allow-estimates."
         )
     if save:
-        write_atomic(run.folder.evaluation, json.dumps(evaluation.to_dict(), indent=1) + "\n")
+        evaluation.save(run.folder.evaluation, overwrite=True)
     return evaluation
 
 
@@ -330,19 +322,21 @@ def _certificates(evidence: Evidence, fidelity: Estimate | None, level: float) -
     return found
 
 
-def made_by(run: Run, n_samples: int, seed: int, level: float, allow_estimates: bool) -> dict[str, Any]:
-    """Version, records, weights and options of an evaluation: where they are equal, so are its numbers."""
+def made_from(run: Run) -> dict[str, Sha256]:
+    """Checksums of a run's records and of its weights."""
     digest = hashlib.sha256()
     for name, value in sorted(run.model.state_dict().items()):
         digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
+    return {"records": run.config.records.sha256, "weights": digest.hexdigest()}
+
+
+def _z_scores(observables: Mapping[str, Estimates]) -> dict[str, dict[str, float]]:
+    """By source and observable; empty without exact values."""
+    truth = observables.get("exact", {})
     return {
-        "creator": f"qtomo {__version__}",
-        "records_sha256": run.config.records.sha256,
-        "weights_sha256": digest.hexdigest(),
-        "n_samples": n_samples,
-        "seed": seed,
-        "level": level,
-        "allow_estimates": allow_estimates,
+        source: {name: e.z_score(truth[name].value) for name, e in found.items()}
+        for source, found in observables.items()
+        if source != "exact" and truth
     }
 
 
@@ -477,7 +471,7 @@ def _claims(evaluation: Evaluation) -> list[str]:
             f"KL(target‖{evaluation.family}) hangs on few records: {divergence.carried_by} of "
             f"{divergence.n_records:,} carry half of its variance, so its interval is too narrow."
         )
-    for source, scores in evaluation.z_scores().items():
+    for source, scores in evaluation.z_scores.items():
         values = np.abs(list(scores.values()))
         if len(values):
             claims.append(

@@ -7,13 +7,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from qtomo.errors import InputError
+from qtomo.evaluation.evaluation import EvaluationOptions
+from qtomo.evaluation.stored import stored_or_new
 from qtomo.files import check_absent, disk_errors, write_atomic
 from qtomo.reporting.layout import Page, render
-from qtomo.reporting.results import read_verification, stored_or_new
 from qtomo.reporting.run_page import run_page
 from qtomo.reporting.style import FORMATS, save_figure
 from qtomo.reporting.verification_page import verification_page
 from qtomo.training.run import Run
+from qtomo.verification.result import Verification
 
 __all__ = ["page_of", "write_report"]
 
@@ -94,9 +96,10 @@ def page_of(
             raise InputError(f"{files[0]}: a file among {len(sources)}, expected run folders, or one file alone")
         if Path(files[0]).suffix != ".json":
             raise InputError(f"{files[0]}: expected the JSON file that qtomo verify writes: verify records first")
-        return verification_page(read_verification(files[0]))
+        return verification_page(Verification.load(files[0]))
+    options = EvaluationOptions(n_samples, seed, level, allow_estimates)
     judged = {
-        name: (run, stored_or_new(run, records, n_samples, seed, level, say, device, allow_estimates))
+        name: (run, stored_or_new(run, records, options, say=say, device=device))
         for name, run in _named([Run(source) for source in sources]).items()
     }
     return run_page(judged, records)

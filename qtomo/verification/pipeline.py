@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,12 +12,11 @@ import numpy as np
 
 from qtomo.distribution import Outcomes
 from qtomo.errors import InputError
-from qtomo.files import write_atomic
 from qtomo.observables.certificates import Certificate, energy_witnesses, forbidden_share, misfit
 from qtomo.records.facts import record_facts
 from qtomo.records.file.reader import RecordFile
 from qtomo.records.file.schema import Target
-from qtomo.records.records import Records
+from qtomo.records.records import Records, checked_records
 from qtomo.states.library import System
 from qtomo.states.state import State
 from qtomo.verification.checks.base import Test, adjusted
@@ -31,7 +30,7 @@ from qtomo.verification.faults.local import LOCAL_KINDS
 from qtomo.verification.hypothesis import Hypothesis
 from qtomo.verification.learned import Learned, check_alternative, learned_ratios
 from qtomo.verification.readout import fitted_readout
-from qtomo.verification.result import Verification
+from qtomo.verification.result import Maps, Verification
 from qtomo.verification.site_map import batch_map, bond_map, heat_map, outcome_map, site_map
 from qtomo.verification.verdict import Findings, answer
 
@@ -107,7 +106,7 @@ def verify(
         progress or (lambda _done, _total: None),
     )
     _check_options(options)
-    given, facts = _given(records)
+    given, facts, checksum = _given(records)
     wanted = Target.of(target) if target is not None else given.target
     if wanted is None:
         raise InputError(f"{given.name}: names no target: say which state was meant to be prepared (--target)")
@@ -120,11 +119,13 @@ def verify(
         raise InputError(f"{given.name}: records of {given.n_sites} qubits, the target has {state.n_sites}")
     hypothesis = Hypothesis.of(state, given.povm, wanted.system, device)
     context = Context(given, hypothesis, options)
-    found = _verified(context, _parity_bits(parity_records, given))
-    found = replace(found, target=wanted.describe(), measured=facts, command=command)
+    parity_bits, parity_checksum = _parity_bits(parity_records, given)
+    checksums = {"records": checksum} | ({"parity_records": parity_checksum} if parity_checksum else {})
+    found = _verified(context, parity_bits)
+    found = replace(found, target=wanted.describe(), measured=facts, command=command, made_from=checksums)
     if save if save is not None else not isinstance(records, Records):
         path = Path(output) if output is not None else verification_path(given.name)
-        write_atomic(path, json.dumps(found.to_dict(), indent=1) + "\n")
+        found.save(path, overwrite=True)
     return found
 
 
@@ -151,16 +152,13 @@ def _check_options(options: Options) -> None:
     check_alternative(options.alternative)
 
 
-def _given(records: Records | str | os.PathLike[str]) -> tuple[Records, dict[str, str]]:
-    """The records, and what their file says of itself."""
-    if isinstance(records, Records):
-        return records, {}
-    if isinstance(records, np.ndarray):
-        from qtomo.records.records import checked_records
-
-        return checked_records(records, "verify"), {}
+def _given(records: Records | str | os.PathLike[str]) -> tuple[Records, dict[str, str], str]:
+    """The records, what their file says of itself, and the checksum of their outcomes."""
+    if isinstance(records, Records | np.ndarray):
+        checked = checked_records(records, "verify")
+        return checked, {}, hashlib.sha256(checked.outcomes.tobytes()).hexdigest()
     with RecordFile(records) as file:
-        return file.records(), record_facts(file)
+        return file.records(), record_facts(file), file.sha256
 
 
 def _verified(context: Context, parity_bits: Outcomes | None) -> Verification:
@@ -188,12 +186,14 @@ def _verified(context: Context, parity_bits: Outcomes | None) -> Verification:
         share=diagnosis.share if diagnosis else None,
         tests=tests,
         certificates=_certificates(context, learned, parity_bits),
-        mapped=mapped,
-        sites=site_map(context, mapped),
-        heat=heat_map(context),
-        bonds=bond_map(context),
-        outcomes=outcome_map(context),
-        batches=batch_map(context, mapped),
+        map=Maps(
+            mapped,
+            site_map(context, mapped),
+            heat_map(context),
+            bond_map(context),
+            outcome_map(context),
+            batch_map(context, mapped),
+        ),
         claims=claims,
         lost=float(whole.records.lost.mean()),
     )
@@ -246,13 +246,13 @@ def _as_fitted(context: Context) -> Records:
     return context.records.measured_by(context.hypothesis.povm)
 
 
-def _parity_bits(path: str | os.PathLike[str] | None, records: Records) -> Outcomes | None:
-    """Bits of shots of all qubits in basis X: of a file of their own, or those among the records."""
+def _parity_bits(path: str | os.PathLike[str] | None, records: Records) -> tuple[Outcomes | None, str]:
+    """Bits of shots of all qubits in basis X, of a file of their own or those among the records; its checksum."""
     if path is None:
         if not records.has_settings:
-            return None
+            return None, ""
         rows = (records.shot_settings == 0).all(axis=1)
-        return records.outcomes[rows] if rows.sum() > 30 else None
+        return (records.outcomes[rows] if rows.sum() > 30 else None), ""
     with RecordFile(path) as file:
         if file.n_sites != records.n_sites or not file.has_settings:
             raise InputError(f"{file.path}: expected shots with settings of {records.n_sites} qubits, all in basis X")
@@ -262,4 +262,4 @@ def _parity_bits(path: str | os.PathLike[str] | None, records: Records) -> Outco
             raise InputError(
                 f"{file.path}: /settings, row {wrong[0][0]}, site {wrong[0][1]}: expected basis X throughout"
             )
-        return shots.outcomes
+        return shots.outcomes, file.sha256

@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 from scipy import interpolate, stats
 
 from qtomo.errors import InputError
 from qtomo.measurement.povm import POVM
 from qtomo.observables.estimates import estimate_observables
 from qtomo.observables.paulis import exact_value, pauli
+from qtomo.results import Matrix
 from qtomo.seeds import stream
 from qtomo.states.born.local_likelihoods import pauli_coefficients
 from qtomo.statistics.estimate import Estimate
@@ -57,14 +59,6 @@ class Batch:
     log_prob: Estimate | None
     strength: Estimate
 
-    def to_dict(self) -> dict[str, Any]:
-        """All fields, as plain values for JSON."""
-        return {
-            "label": self.label,
-            "log_prob": self.log_prob.to_dict() if self.log_prob else None,
-            "strength": self.strength.to_dict(),
-        }
-
 
 @dataclass(frozen=True, eq=False)
 class HeatMap:
@@ -77,16 +71,21 @@ class HeatMap:
     """
 
     kinds: list[FaultKind]
-    strengths: Reals
-    gains: Reals
+    strengths: Matrix
+    gains: Annotated[Matrix, Field(alias="gains_nats")]
 
-    def to_dict(self) -> dict[str, Any]:
-        """All fields, as plain values for JSON."""
-        return {
-            "kinds": [kind.value for kind in self.kinds],
-            "strengths": self.strengths.tolist(),
-            "gains_nats": self.gains.tolist(),
-        }
+    def __post_init__(self) -> None:
+        if self.strengths.shape != self.gains.shape or len(self.gains) != len(self.kinds):
+            shapes = f"{len(self.kinds)} kinds, strengths {self.strengths.shape}, gains {self.gains.shape}"
+            raise ValueError(f"{shapes}, expected one row per kind in both, all of one length")
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, HeatMap)
+            and self.kinds == other.kinds
+            and np.array_equal(self.strengths, other.strengths, equal_nan=True)
+            and np.array_equal(self.gains, other.gains, equal_nan=True)
+        )
 
 
 def heat_map(context: Context) -> HeatMap:
