@@ -1,7 +1,7 @@
 """Results of every kind as JSON files: one way to write them, and one reader, which trusts no file.
 
-A result is a frozen dataclass. Its fields are the layout of its file; what a value must fulfil is checked in its
-`__post_init__`, when it is made and when it is read. Infinities and NaN are the texts "Infinity", "-Infinity" and
+A result is a frozen dataclass. Its fields are the layout of its file. A file's values are checked against the fields'
+types, and against each other in `__post_init__`, as they are wherever a result is made. Infinities and NaN are the texts "Infinity", "-Infinity" and
 "NaN", arrays are lists, enumerations their values.
 """
 
@@ -162,8 +162,10 @@ def plain(value: object) -> dict[str, Any]:
 class Result(ABC):
     """What an analysis found: prints as tables, saves and loads itself.
 
-    A subclass names its format in its header, which must stand in `KINDS`, and the version of its layout:
-    `class Plan(Result, format="qtomo-plan", version=1)`.
+    A new kind is a frozen dataclass that names its format and the version of its layout in its header, such as
+    `class Plan(Result, format="qtomo-plan", version=1)`, and a row of `KINDS` that says where it is defined. Its fields
+    are the layout: their types and `__post_init__` say what a file may hold, an alias (`pydantic.Field`) what a field is
+    called there. A change of the layout is a new version.
 
     Args:
         made_from: SHA-256 by what it was made from, such as `records` or `weights`.
@@ -237,6 +239,12 @@ def read_result(path: str | os.PathLike[str]) -> Result:
     Raises:
         InputError: no such file, one above 64 MiB, not JSON, of no known format, of another version of it, or with a
             value that is missing or wrong; the message names the place, what was found and what was expected.
+
+    >>> import tempfile
+    >>> from qtomo.verification.planning import Plan
+    >>> path = Plan(0.01, 0.95, {}).save(f"{tempfile.mkdtemp()}/plan.json")
+    >>> read_result(path)
+    Plan(made_from={}, qtomo='0.1.0', alpha=0.01, power=0.95, needed={})
     """
     path = Path(path)
     content = _content(path)

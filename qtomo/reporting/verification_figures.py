@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from qtomo.reporting.style import BLUE, GREY, VERMILION, letters, new_figure, plain, reaches
+from qtomo.reporting.style import BLUE, GREY, VERMILION, letters, new_figure, reaches
 from qtomo.statistics.estimate import Estimate
 from qtomo.verification.result import Verification
 
@@ -109,7 +108,7 @@ def batch_figure(found: Verification) -> Figure:
     scored = all(batch.log_prob is not None for batch in batches)
     figure = new_figure(_WIDTH, 4.6 if scored else 2.6)
     panels = figure.subplots(2 if scored else 1, 1, squeeze=False)[:, 0]
-    where = "batch" if batches[0].label.startswith("batch") else "first shot of the batch"
+    where = "batch" if batches[0].by == "batch" else "first shot of the batch"
     places = np.arange(len(batches))
     _places(panels[0], [batch.strength for batch in batches], places, f"{found.map.fault.words}\non every qubit", where)
     if scored:
@@ -117,7 +116,7 @@ def batch_figure(found: Verification) -> Figure:
         _places(panels[1], misfits, places, "mean ln P, less exact\n(nats per record)", where)
     shown = places[:: -(-len(places) // _TICKS)]
     for panel in panels:
-        panel.set_xticks(shown, [plain(_number(batches[place].label)) for place in shown])
+        panel.set_xticks(shown, [f"{batches[place].first:.12g}" for place in shown])
     return figure
 
 
@@ -135,9 +134,3 @@ def _places(axes: Axes, estimates: Sequence[Estimate], places: Any, label: str, 
     axes.set_xlabel(where)
     axes.set_ylabel(label)
     axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncol=2, borderaxespad=0.1)
-
-
-def _number(label: str) -> str:
-    """The first number of a label, or all of it."""
-    match = re.search(r"-?\d+(\.\d+)?", label)
-    return match[0] if match else label

@@ -26,7 +26,7 @@ DATA = Path(__file__).parent / "data"
 OPTIONS = EvaluationOptions(500, 0, 0.95, False)
 EARLY = {"evaluation": "qtomo evaluate", "verification": "qtomo verify", "comparison": "qtomo compare"}
 #: Keys that are stated for people and not read back.
-STATED = {"name", "description", "worst_z"}
+STATED = {"label", "name", "description", "worst_z"}
 #: Objects whose keys are names that a user or the data gave, on one level or on two.
 TWO_LEVELS = ("divergences", "observables", "z_scores", "records_needed")
 OPEN = ("made_from", "entries", "files", "lower_bounds", "measured", "settings", *TWO_LEVELS)
