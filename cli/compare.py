@@ -58,7 +58,16 @@ def command(
     if figure is not None:
         figure_kind(figure)
         check_absent(figure, overwrite)
-    comparison = compare(runs, records_file, samples, seed, level, say, device, allow_estimates)
+    comparison = compare(
+        runs,
+        records_file,
+        n_samples=samples,
+        seed=seed,
+        level=level,
+        say=say,
+        device=device,
+        allow_estimates=allow_estimates,
+    )
     if figure is not None:
         from qtomo.reporting.figures import comparison_figure, save_figure
 

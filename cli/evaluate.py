@@ -30,7 +30,14 @@ def command(
     Example: qtomo evaluate run --samples 20000
     """
     evaluation = evaluate(
-        run, records_file, samples, seed, level, say=say, device=device, allow_estimates=allow_estimates
+        run,
+        records_file,
+        n_samples=samples,
+        seed=seed,
+        level=level,
+        say=say,
+        device=device,
+        allow_estimates=allow_estimates,
     )
     if as_json:
         print_json(evaluation.to_dict())

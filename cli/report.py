@@ -46,7 +46,17 @@ def command(
     Example: qtomo report gru rbm --output families.html --figure-format pdf
     """
     page = write_report(
-        sources, output, records_file, samples, seed, level, figure_format, overwrite, say, device, allow_estimates
+        sources,
+        output,
+        records_file,
+        n_samples=samples,
+        seed=seed,
+        level=level,
+        figure_format=figure_format,
+        overwrite=overwrite,
+        say=say,
+        device=device,
+        allow_estimates=allow_estimates,
     )
     for drawing in page.drawings():
         if drawing.failure:

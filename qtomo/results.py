@@ -1,8 +1,8 @@
 """Results of every kind as JSON files: one way to write them, and one reader, which trusts no file.
 
 A result is a frozen dataclass. Its fields are the layout of its file. A file's values are checked against the fields'
-types, and against each other in `__post_init__`, as they are wherever a result is made. Infinities and NaN are the texts "Infinity", "-Infinity" and
-"NaN", arrays are lists, enumerations their values.
+types, and against each other in `__post_init__`, as they are wherever a result is made. Infinities and NaN are the
+texts "Infinity", "-Infinity" and "NaN", arrays are lists, enumerations their values.
 """
 
 from __future__ import annotations
@@ -163,9 +163,9 @@ class Result(ABC):
     """What an analysis found: prints as tables, saves and loads itself.
 
     A new kind is a frozen dataclass that names its format and the version of its layout in its header, such as
-    `class Plan(Result, format="qtomo-plan", version=1)`, and a row of `KINDS` that says where it is defined. Its fields
-    are the layout: their types and `__post_init__` say what a file may hold, an alias (`pydantic.Field`) what a field is
-    called there. A change of the layout is a new version.
+    `class Plan(Result, format="qtomo-plan", version=1)`, and a row of `KINDS` that says where it is defined. Its
+    fields are the layout: their types and `__post_init__` say what a file may hold, an alias (`pydantic.Field`) what
+    a field is called there. A change of the layout is a new version.
 
     Args:
         made_from: SHA-256 by what it was made from, such as `records` or `weights`.
@@ -243,8 +243,8 @@ def read_result(path: str | os.PathLike[str]) -> Result:
     >>> import tempfile
     >>> from qtomo.verification.planning import Plan
     >>> path = Plan(0.01, 0.95, {}).save(f"{tempfile.mkdtemp()}/plan.json")
-    >>> read_result(path)
-    Plan(made_from={}, qtomo='0.1.0', alpha=0.01, power=0.95, needed={})
+    >>> read_result(path).format
+    'qtomo-plan'
     """
     path = Path(path)
     content = _content(path)

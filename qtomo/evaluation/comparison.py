@@ -123,6 +123,7 @@ class Comparison(Result, format="qtomo-comparison", version=1):
 def compare(
     runs: Sequence[Run | str | os.PathLike[str]],
     records: str | os.PathLike[str] | None = None,
+    *,
     n_samples: int = 20_000,
     seed: int = 0,
     level: float = 0.95,

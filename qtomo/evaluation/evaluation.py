@@ -223,6 +223,7 @@ class Evidence:
 def evaluate(
     run: Run | str | os.PathLike[str],
     records: str | os.PathLike[str] | None = None,
+    *,
     n_samples: int = 20_000,
     seed: int = 0,
     level: float = 0.95,

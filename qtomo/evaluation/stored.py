@@ -47,9 +47,9 @@ def stored_or_new(
     return evaluate(
         run,
         records,
-        options.n_samples,
-        options.seed,
-        options.level,
+        n_samples=options.n_samples,
+        seed=options.seed,
+        level=options.level,
         say=say,
         device=device,
         allow_estimates=options.allow_estimates,

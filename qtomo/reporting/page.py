@@ -26,6 +26,7 @@ def write_report(
     sources: Sequence[str | os.PathLike[str]],
     output: str | os.PathLike[str],
     records: str | os.PathLike[str] | None = None,
+    *,
     n_samples: int = 20_000,
     seed: int = 0,
     level: float = 0.95,
@@ -62,7 +63,16 @@ def write_report(
     folder = path.with_name(f"{path.stem}-figures")
     if figure_format is not None and folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is a file, expected a folder for the figures or nothing")
-    page = page_of(sources, records, n_samples, seed, level, say, device, allow_estimates)
+    page = page_of(
+        sources,
+        records,
+        n_samples=n_samples,
+        seed=seed,
+        level=level,
+        say=say,
+        device=device,
+        allow_estimates=allow_estimates,
+    )
     if figure_format is not None:
         with disk_errors(folder):
             folder.mkdir(exist_ok=True)
@@ -76,6 +86,7 @@ def write_report(
 def page_of(
     sources: Sequence[str | os.PathLike[str]],
     records: str | os.PathLike[str] | None = None,
+    *,
     n_samples: int = 20_000,
     seed: int = 0,
     level: float = 0.95,
