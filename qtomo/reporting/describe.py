@@ -275,7 +275,7 @@ def _verification(path: Path, found: Verification) -> Summary:
     drawing = []
     if np.isfinite(strengths).any():
         drawing = [
-            f"Strength of {found.map.fault}, qubit 0 leftmost, bars from 0 to {np.nanmax(strengths):.2g}:",
+            f"Strength of {found.map.fault.words}, qubit 0 leftmost, bars from 0 to {np.nanmax(strengths):.2g}:",
             f"  {sparkline(strengths, 0.0)}  largest at qubit {int(np.nanargmax(strengths))}",
         ]
     drawing += [f"  • {claim}" for claim in found.claims]
