@@ -17,7 +17,7 @@ __all__ = ["command"]
 def command(path: str, as_json: bool) -> None:
     """Say what a file or folder holds and which command can use it; check every outcome of a record file.
 
-    PATH is a record file, a state, a run or sweep folder, or the JSON of an evaluation or a verification.
+    PATH is a record file, a state, a run or sweep folder, or the JSON of a result.
 
     Example: qtomo info tfim.h5
     """

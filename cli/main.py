@@ -11,8 +11,8 @@ from typing import cast
 import rich_click as click
 from click.shell_completion import CompletionItem
 
-from qtomo import __version__
 from qtomo.errors import InputError, ProcessLost
+from qtomo.version import __version__
 
 __all__ = ["main"]
 

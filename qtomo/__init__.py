@@ -5,6 +5,6 @@ The names of the front door, listed in `__init__.pyi`, are loaded when first use
 
 import lazy_loader
 
-__version__ = "0.1.0"
+from qtomo.version import __version__ as __version__
 
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -22,6 +22,7 @@ from .records.records import Records as Records
 from .records.simulation import simulate as simulate
 from .reporting.describe import info as info
 from .reporting.page import report as report
+from .results import read_result as read_result
 from .states.born.distribution import BornDistribution as BornDistribution
 from .states.density import DensityMatrix as DensityMatrix
 from .states.library import GHZ as GHZ

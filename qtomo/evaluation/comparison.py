@@ -5,19 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
-from qtomo import __version__
 from qtomo.distribution import Likelihood
 from qtomo.errors import InputError
-from qtomo.evaluation.evaluation import BASELINES, TOLERANCE, Evidence, Judging, Say, draw, judge
+from qtomo.evaluation.evaluation import BASELINES, TOLERANCE, Evidence, Judging, Say, draw, judge, made_from
 from qtomo.models.base import Model
 from qtomo.models.baselines import KGram
+from qtomo.results import Real, Result, stating
 from qtomo.statistics.estimate import Estimate
 from qtomo.statistics.holm import expected_largest
 from qtomo.statistics.two_sample import TwoSampleTest, classifier_two_sample_test
-from qtomo.table import Table, as_text
+from qtomo.table import Table
 from qtomo.training.run import Run
 
 __all__ = ["Comparison", "Entry", "compare_runs"]
@@ -43,53 +42,41 @@ class Entry:
     family: str
     likelihood: Likelihood
     divergences: dict[str, Estimate]
-    z_scores: dict[str, float]
+    z_scores: dict[str, Real]
     two_sample: TwoSampleTest
     n_parameters: int
     seconds: float | None
+
+    _stated = stating("worst_z")
 
     @property
     def worst_z(self) -> float | None:
         """Largest |z| of the observables."""
         return max(map(abs, self.z_scores.values()), default=None)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Everything, as plain values for JSON."""
-        return {
-            "family": self.family,
-            "likelihood": self.likelihood,
-            "divergences": {name: estimate.to_dict() for name, estimate in self.divergences.items()},
-            "worst_z": self.worst_z,
-            "z_scores": self.z_scores,
-            "two_sample": self.two_sample.to_dict(),
-            "n_parameters": self.n_parameters,
-            "seconds": self.seconds,
-        }
-
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Result, format="qtomo-comparison", version=1):
     """Distributions side by side. Prints as a table; `to_dict` has everything.
 
     Args:
         target: the exact state, in words; empty where the records name none.
         entries: by name, the k-grams first.
         notes: what a reader of the table must know.
+        log_prob_tolerance: largest error of the target's log-probability, in nats per record.
+
+    Raises:
+        ValueError: no entries.
     """
 
     target: str
     entries: dict[str, Entry]
     notes: list[str]
+    log_prob_tolerance: float = TOLERANCE
 
-    def to_dict(self) -> dict[str, Any]:
-        """Everything, as plain values for JSON."""
-        return {
-            "creator": f"qtomo {__version__}",
-            "target": self.target,
-            "log_prob_tolerance": TOLERANCE,
-            "entries": {name: entry.to_dict() for name, entry in self.entries.items()},
-            "notes": self.notes,
-        }
+    def __post_init__(self) -> None:
+        if not self.entries:
+            raise ValueError("entries: none, expected at least one")
 
     @property
     def measure(self) -> str:
@@ -125,12 +112,13 @@ class Comparison:
         title = f"Target: {self.target}" if self.target else "Records without a target"
         return Table(f"{title}  (nats a record)", headings, rows)
 
-    def __str__(self) -> str:
-        return as_text([self.table()], self.notes)
+    def tables(self) -> list[Table]:
+        """The table of `table`."""
+        return [self.table()]
 
-    def _repr_html_(self) -> str:
-        notes = "".join(f"<li>{escape(note)}</li>" for note in self.notes)
-        return f"{self.table()._repr_html_()}<ul>{notes}</ul>"
+    def remarks(self) -> list[str]:
+        """The notes."""
+        return self.notes
 
 
 def compare_runs(
@@ -186,7 +174,16 @@ def compare_runs(
             seconds=run.progress.seconds if run else None,
         )
     target = evidence.target.describe() if evidence.target is not None else ""
-    return Comparison(target, entries, _notes(entries, bool(target), len(truth), how))
+    checksums = {name: made_from(run) for name, run in by_name.items()}
+    return Comparison(
+        target,
+        entries,
+        _notes(entries, bool(target), len(truth), how),
+        made_from={
+            "records": next(iter(checksums.values()))["records"],
+            **{f"weights of {name}": found["weights"] for name, found in checksums.items()},
+        },
+    )
 
 
 def _named(runs: list[Run]) -> dict[str, Run]:
@@ -213,7 +210,7 @@ def _named(runs: list[Run]) -> dict[str, Run]:
 def _notes(entries: dict[str, Entry], with_target: bool, n_observables: int, how: Judging) -> list[str]:
     kinds = {entry.likelihood for entry in entries.values()}
     notes = [
-        f"Intervals at {100 * how.level:g} %. C2ST: can a classifier tell fresh records from held-out ones? 0.5 is chance."
+        f"Intervals at {100 * how.level:g} %. C2ST: accuracy of a classifier of fresh and held-out records; 0.5 is chance."
     ]
     if n_observables:
         expected = expected_largest(n_observables)

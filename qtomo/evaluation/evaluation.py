@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from html import escape
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
-from qtomo import __version__
 from qtomo.config import near_miss
 from qtomo.distribution import Distribution, Outcomes
 from qtomo.errors import InputError
 from qtomo.evaluation.reliability import Calibration, calibrate
-from qtomo.files import write_atomic
 from qtomo.measurement.povm import POVM
 from qtomo.measurement.settings import Design
 from qtomo.models.base import Model
@@ -30,6 +27,7 @@ from qtomo.parallel import pick_device
 from qtomo.records.file.reader import split
 from qtomo.records.file.schema import Target
 from qtomo.records.records import Records
+from qtomo.results import Level, Real, Result, Sha256
 from qtomo.seeds import stream
 from qtomo.states.born.distribution import BornDistribution
 from qtomo.states.state import State
@@ -49,10 +47,10 @@ from qtomo.statistics.two_sample import (
     divergence_bounds,
     marginal_total_variation,
 )
-from qtomo.table import Table, as_text
+from qtomo.table import Table
 from qtomo.training.run import Run
 
-__all__ = ["Evaluation", "evaluate"]
+__all__ = ["Evaluation", "Judging", "evaluate", "made_from"]
 
 #: The k-grams that stand beside every model: their orders by name.
 BASELINES = {f"{order}-gram": order for order in range(5)}
@@ -65,13 +63,53 @@ Estimates = dict[str, Estimate]
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class Judging:
+    """How models are judged with fresh records.
+
+    Args:
+        samples: fresh records drawn from each distribution.
+        seed: of all sampling; streams differ from those of training and simulation.
+        level: confidence of intervals.
+        device: where the exact target is sampled and scored: `cpu`, `cuda` or `auto`.
+        allow_estimates: give KL(target||model) also where a model's likelihood is only estimated.
+
+    Raises:
+        InputError: fewer than 100 samples.
+    """
+
+    samples: Annotated[int, Field(ge=100)] = 20_000
+    seed: int = 0
+    level: Level = 0.95
+    device: str = "cpu"
+    allow_estimates: bool = False
+
+    def __post_init__(self) -> None:
+        if self.samples < 100:
+            raise InputError(f"number of samples is {self.samples}, expected at least 100")
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> Judging:
+        """From options by name.
+
+        Raises:
+            InputError: an option that there is not, or as the class.
+        """
+        known = [one.name for one in fields(cls)]
+        for name in options:
+            if name not in known:
+                raise InputError(f"no option '{name}'{near_miss(name, known)}")
+        return cls(**options)
+
+
+@dataclass(frozen=True)
+class Evaluation(Result, format="qtomo-evaluation", version=1):
     """What an evaluation found. Prints as tables; `to_dict` has everything.
 
     Args:
         run: the run folder.
         target: the exact state, in words; empty where the records name none.
         family: the model's family.
+        options: with which it was asked for.
         divergences: by distribution (the exact target, k-grams, the model), by divergence; see
             `compare_by_sampling`. `validation_loss` is the mean negative log-likelihood of the held-out
             records, the same ones for all.
@@ -81,54 +119,30 @@ class Evaluation:
         two_sample: fresh records of the model against held-out ones; None where there are too few.
         calibration: of the model's conditionals on the held-out records; None for a model that has none.
         certificates: what the training records certify of the measured state, and what the model's law rules out.
-        made_by: what the evaluation was made from and how, so that a later one can be known to be the same.
+        z_scores: (estimate - exact)/standard error, by source and observable; empty without exact values.
+        log_prob_tolerance: largest error of the target's log-probability, in nats per record.
+
+    Raises:
+        ValueError: no divergences of the family.
     """
 
     run: str
     target: str
     family: str
+    options: Judging
     divergences: dict[str, Estimates]
-    gain: Estimate | None
+    gain: Annotated[Estimate | None, Field(alias="gain_over_best_baseline")]
     observables: dict[str, Estimates]
     claims: list[str] = field(default_factory=list)
     two_sample: TwoSampleTest | None = None
     calibration: Calibration | None = None
     certificates: list[Certificate] = field(default_factory=list)
-    made_by: dict[str, Any] = field(default_factory=dict)
+    z_scores: dict[str, dict[str, Real]] = field(default_factory=dict)
+    log_prob_tolerance: float = TOLERANCE
 
-    def to_dict(self) -> dict[str, Any]:
-        """Everything, as plain values for JSON."""
-        nested = {
-            key: {a: {b: estimate.to_dict() for b, estimate in inner.items()} for a, inner in outer.items()}
-            for key, outer in (("divergences", self.divergences), ("observables", self.observables))
-        }
-        return {
-            "creator": f"qtomo {__version__}",
-            "run": self.run,
-            "target": self.target,
-            "family": self.family,
-            "log_prob_tolerance": TOLERANCE,
-            "gain_over_best_baseline": self.gain.to_dict() if self.gain else None,
-            **nested,
-            "z_scores": {  # null where infinite
-                source: {name: z if math.isfinite(z) else None for name, z in found.items()}
-                for source, found in self.z_scores().items()
-            },
-            "claims": self.claims,
-            "two_sample": self.two_sample.to_dict() if self.two_sample else None,
-            "calibration": self.calibration.to_dict() if self.calibration else None,
-            "certificates": [certificate.to_dict() for certificate in self.certificates],
-            "made_by": self.made_by,
-        }
-
-    def z_scores(self) -> dict[str, dict[str, float]]:
-        """(estimate - exact)/standard error, by source and observable; empty without exact values."""
-        truth = self.observables.get("exact", {})
-        return {
-            source: {name: e.z_score(truth[name].value) for name, e in found.items()}
-            for source, found in self.observables.items()
-            if source != "exact" and truth
-        }
+    def __post_init__(self) -> None:
+        if self.family not in self.divergences:
+            raise ValueError("divergences: none of the model's family")
 
     def tables(self) -> list[Table]:
         """Divergences, then the main observables."""
@@ -163,12 +177,9 @@ class Evaluation:
         wanted = ["energy per site", "mean X", f"X{middle}", f"Z{middle} Z{middle + 1}", f"Z{middle - 1} Z{middle}"]
         return [name for name in wanted if name in names][:4]
 
-    def __str__(self) -> str:
-        return as_text(self.tables(), self.claims)
-
-    def _repr_html_(self) -> str:
-        items = "".join(f"<li>{escape(claim)}</li>" for claim in self.claims)
-        return "".join(table._repr_html_() for table in self.tables()) + f"<ul>{items}</ul>"
+    def remarks(self) -> list[str]:
+        """The claims."""
+        return self.claims
 
 
 @dataclass(frozen=True)
@@ -232,45 +243,6 @@ class Evidence:
         return found
 
 
-@dataclass(frozen=True)
-class Judging:
-    """How models are judged with fresh records.
-
-    Args:
-        samples: fresh records drawn from each distribution.
-        seed: of all sampling; streams differ from those of training and simulation.
-        level: confidence of intervals.
-        device: where the exact target is sampled and scored: `cpu`, `cuda` or `auto`.
-        allow_estimates: give KL(target||model) also where a model's likelihood is only estimated.
-
-    Raises:
-        InputError: fewer than 100 samples.
-    """
-
-    samples: int = 20_000
-    seed: int = 0
-    level: float = 0.95
-    device: str = "cpu"
-    allow_estimates: bool = False
-
-    def __post_init__(self) -> None:
-        if self.samples < 100:
-            raise InputError(f"number of samples is {self.samples}, expected at least 100")
-
-    @classmethod
-    def of(cls, options: Mapping[str, Any]) -> Judging:
-        """From options by name.
-
-        Raises:
-            InputError: an option that there is not, or as the class.
-        """
-        known = [one.name for one in fields(cls)]
-        for name in options:
-            if name not in known:
-                raise InputError(f"no option '{name}'{near_miss(name, known)}")
-        return cls(**options)
-
-
 def evaluate(
     run: Run | str | os.PathLike[str],
     *,
@@ -312,17 +284,20 @@ def evaluate(
         say(f"classifier two-sample test of {family} and held-out records")
         two_sample = classifier_two_sample_test(mine, held_out, n_outcomes, how.seed, how.level)
     say("observables")
+    observables = evidence.observables({family: mine}, born.state if born is not None else None, how.level)
     evaluation = Evaluation(
         run=str(run.folder.path),
         target=evidence.target.describe() if evidence.target is not None else "",
         family=family,
+        options=how,
         divergences=divergences,
         gain=gain,
-        observables=evidence.observables({family: mine}, born.state if born is not None else None, how.level),
+        observables=observables,
         two_sample=two_sample,
         calibration=calibrate(run.model, held_out, how.level),
         certificates=_certificates(evidence, divergences[family].get("classical_fidelity"), how.level),
-        made_by=made_by(run, how),
+        z_scores=_z_scores(observables),
+        made_from=made_from(run),
     )
     evaluation.claims.extend(_claims(evaluation))
     if born is not None and run.model.likelihood == "estimate" and not how.allow_estimates:
@@ -331,7 +306,7 @@ def evaluate(
             "Ask for it with --allow-estimates."
         )
     if save:
-        write_atomic(run.folder.evaluation, json.dumps(evaluation.to_dict(), indent=1) + "\n")
+        evaluation.save(run.folder.evaluation, overwrite=True)
     return evaluation
 
 
@@ -360,19 +335,21 @@ def _certificates(evidence: Evidence, fidelity: Estimate | None, level: float) -
     return found
 
 
-def made_by(run: Run, how: Judging) -> dict[str, Any]:
-    """Version, records, weights and options of an evaluation: where they are equal, so are its numbers."""
+def made_from(run: Run) -> dict[str, Sha256]:
+    """Checksums of a run's records and of its weights."""
     digest = hashlib.sha256()
     for name, value in sorted(run.model.state_dict().items()):
         digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
+    return {"records": run.config.records.sha256, "weights": digest.hexdigest()}
+
+
+def _z_scores(observables: Mapping[str, Estimates]) -> dict[str, dict[str, float]]:
+    """By source and observable; empty without exact values."""
+    truth = observables.get("exact", {})
     return {
-        "creator": f"qtomo {__version__}",
-        "records_sha256": run.config.records.sha256,
-        "weights_sha256": digest.hexdigest(),
-        "n_samples": how.samples,
-        "seed": how.seed,
-        "level": how.level,
-        "allow_estimates": how.allow_estimates,
+        source: {name: e.z_score(truth[name].value) for name, e in found.items()}
+        for source, found in observables.items()
+        if source != "exact" and truth
     }
 
 
@@ -494,7 +471,7 @@ def _claims(evaluation: Evaluation) -> list[str]:
             f"KL(target‖{evaluation.family}) hangs on few records: {divergence.carried_by} of "
             f"{divergence.n_records:,} carry half of its variance, so its interval is too narrow."
         )
-    for source, scores in evaluation.z_scores().items():
+    for source, scores in evaluation.z_scores.items():
         values = np.abs(list(scores.values()))
         if len(values):
             claims.append(

@@ -12,6 +12,7 @@ from scipy import stats
 from qtomo.distribution import Outcomes
 from qtomo.models.autoregressive import Autoregressive
 from qtomo.models.base import Model
+from qtomo.results import Real
 from qtomo.statistics.estimate import Estimate
 
 __all__ = ["Calibration", "calibrate", "wilson"]
@@ -27,20 +28,19 @@ class Calibration:
         predicted: mean predicted probability of each bin, rising.
         observed: frequency of what was predicted so, with Wilson's interval.
         sites: by site, mean of -ln Q(outcome) less what the model expected it to be, in nats: zero if calibrated,
-            above zero where the model was too sure. Intervals hold for all sites together.
+            above zero where the model was too sure. Intervals are simultaneous.
+
+    Raises:
+        ValueError: not as many predicted as observed.
     """
 
-    predicted: list[float]
+    predicted: list[Real]
     observed: list[Estimate]
     sites: list[Estimate]
 
-    def to_dict(self) -> dict[str, Any]:
-        """All fields, as plain values for JSON."""
-        return {
-            "predicted": self.predicted,
-            "observed": [estimate.to_dict() for estimate in self.observed],
-            "sites": [estimate.to_dict() for estimate in self.sites],
-        }
+    def __post_init__(self) -> None:
+        if len(self.predicted) != len(self.observed):
+            raise ValueError(f"{len(self.predicted)} predicted and {len(self.observed)} observed, expected as many")
 
 
 def calibrate(model: Model, outcomes: Outcomes, level: float = 0.95) -> Calibration | None:

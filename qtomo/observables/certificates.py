@@ -21,6 +21,7 @@ from qtomo.observables.duals import bit_values, dual_values
 from qtomo.observables.estimates import estimate_observables
 from qtomo.observables.paulis import Observable
 from qtomo.records.records import Records, checked_records
+from qtomo.results import Probability, Real, plain, stating
 from qtomo.seeds import stream
 from qtomo.states.dmrg import Terms
 from qtomo.states.library import System
@@ -67,13 +68,15 @@ class Certificate:
     """
 
     kind: CertificateKind
-    value: float
-    level: float
+    value: Real
+    level: Probability
     says: str
     assumptions: list[str]
     guarantee: Guarantee = "asymptotic"
     informative: bool = True
     records_needed: int | None = None
+
+    _stated = stating("name")
 
     @property
     def name(self) -> str:
@@ -82,17 +85,7 @@ class Certificate:
 
     def to_dict(self) -> dict[str, Any]:
         """All fields, as plain values for JSON."""
-        return {
-            "kind": self.kind.value,
-            "name": self.name,
-            "value": self.value if math.isfinite(self.value) else None,
-            "level": self.level,
-            "says": self.says,
-            "assumptions": self.assumptions,
-            "guarantee": self.guarantee,
-            "informative": self.informative,
-            "records_needed": self.records_needed,
-        }
+        return plain(self)
 
 
 def energy_witnesses(

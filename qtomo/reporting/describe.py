@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
@@ -20,10 +18,16 @@ from qtomo.records.file.hdf5 import text
 from qtomo.records.file.reader import RecordFile
 from qtomo.records.file.schema import FORMAT
 from qtomo.records.file.state_file import STATE_FORMAT, read_state
+from qtomo.results import Result, read_result
 from qtomo.states.density import LARGEST_DENSITY, DensityMatrix
 from qtomo.states.mps import MPS
-from qtomo.statistics.estimate import plus_minus
-from qtomo.training.sweep.folder import PLAN, is_sweep
+from qtomo.statistics.estimate import Estimate
+from qtomo.training.sweep.folder import PLAN, TRIALS, is_sweep
+
+if TYPE_CHECKING:
+    from qtomo.evaluation.evaluation import Evaluation
+    from qtomo.training.sweep.trials import Trials
+    from qtomo.verification.result import Verification
 
 __all__ = ["Summary", "info", "sparkline"]
 
@@ -31,7 +35,6 @@ _BARS = "▁▂▃▄▅▆▇█"
 _WIDEST = 60  # columns of a drawing
 _DRAWN_ROWS = 100_000
 _DRAWN_OUTCOMES = 8
-_LARGEST_JSON = 64 * 2**20
 
 
 @dataclass(frozen=True)
@@ -57,15 +60,15 @@ class Summary:
     def __str__(self) -> str:
         width = max(map(len, self.facts))
         facts = [f"{name.ljust(width)}  {value}" for name, value in self.facts.items()]
-        parts = [facts, self.drawing, ["What now:", *(f"  {use}" for use in self.uses)] if self.uses else []]
+        parts = [facts, self.drawing, ["Next steps:", *(f"  {use}" for use in self.uses)] if self.uses else []]
         return "\n\n".join("\n".join(part) for part in parts if part)
 
 
 def info(path: str | os.PathLike[str]) -> Summary:
     """Look a file or folder of ours through.
 
-    Record file, state file, .npy state, run folder, sweep folder, or the JSON of an evaluation, a verification, a
-    comparison or a plan. Of a record file every outcome is read and compared with the checksum.
+    Record file, state file, .npy state, run folder, sweep folder, or a result of any kind (`read_result`). Of a
+    record file every outcome is read and compared with the checksum.
 
     Raises:
         InputError: damaged, or none of these.
@@ -80,7 +83,7 @@ def info(path: str | os.PathLike[str]) -> Summary:
     if h5py.is_hdf5(path):
         return _hdf5(path)
     if path.suffix == ".json":
-        return _json(path)
+        return _result(path)
     known = "a record file, a state (HDF5 or .npy), a run or sweep folder, or a .json of ours"
     raise InputError(
         f"{path}: none of qtomo's files, expected {known}; if it holds a laboratory's records, look at it with "
@@ -221,20 +224,18 @@ def _run(path: Path) -> Summary:
 
 
 def _sweep(path: Path) -> Summary:
-    from qtomo.training.sweep.trials import SweepPlan
+    from qtomo.training.sweep.trials import SweepPlan, Trials
 
     plan = SweepPlan.load(path / PLAN)
-    found = path / "trials.json"
-    with _reading(found):
-        trials = _load(found)["trials"] if found.is_file() else []
-        losses = [np.nan if trial["loss"] is None else float(trial["loss"]) for trial in trials]
-        best = int(np.nanargmin(losses)) if np.isfinite(losses).any() else None
+    found = Trials.load(path / TRIALS) if (path / TRIALS).is_file() else None
+    trials, best = (found.trials, found.best) if found else ([], None)
+    losses = [np.nan if trial.loss is None else trial.loss for trial in trials]
     facts = {
         "sweep": str(path),
         "family": plan.model["family"],
         "varied": ", ".join(plan.space),
         "trials": f"{len(trials)} of {plan.sweep.trials}",
-        "failed": int(np.isnan(losses).sum()) if losses else 0,
+        "failed": sum(trial.failure is not None for trial in trials),
         "best validation loss": "none" if best is None else f"{losses[best]:.6g}, trial {best:04d}",
     }
     drawing = ["Best validation loss of each trial:", f"  {sparkline(losses)}"] if losses else []
@@ -248,114 +249,75 @@ def _sweep(path: Path) -> Summary:
     return Summary("sweep folder", facts, drawing, uses)
 
 
-@contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Turn what a damaged JSON of ours raises into one message."""
-    try:
-        yield
-    except InputError:
-        raise
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise InputError(f"{path}: damaged ({type(error).__name__} {error}); make it again") from None
+def _result(path: Path) -> Summary:
+    found = read_result(path)
+    summary = _SUMMARIES.get(found.format, _any_result)(path, found)
+    made_from = {f"made from {name}": f"sha256 {checksum[:12]}…" for name, checksum in found.made_from.items()}
+    return replace(summary, facts={"file": str(path), **summary.facts, **made_from, "qtomo": found.qtomo})
 
 
-def _load(path: Path) -> dict[str, Any]:
-    """A JSON object from a file of bounded size."""
-    if path.stat().st_size > _LARGEST_JSON:
-        raise InputError(f"{path}: larger than {_LARGEST_JSON // 2**20} MiB, expected a JSON of qtomo")
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not readable as JSON ({error})") from None
-    if not isinstance(value, dict):
-        raise InputError(f"{path}: JSON of a {type(value).__name__}, expected an object that qtomo wrote")
-    return value
+def _any_result(path: Path, found: Result) -> Summary:
+    """A kind of which no more is known than what it prints."""
+    return Summary(found.format.removeprefix("qtomo-").replace("-", " "), {}, str(found).splitlines())
 
 
-def _json(path: Path) -> Summary:
-    value = _load(path)
-    for key, describe in _JSON_KINDS.items():
-        if key in value:
-            with _reading(path):
-                return describe(path, value)
-    raise InputError(f"{path}: JSON of no kind that qtomo writes, expected one of {', '.join(_JSON_KINDS)} in it")
-
-
-def _verification(path: Path, value: dict[str, Any]) -> Summary:
-    sites = [float(site["value"]) for site in value["map"]["sites"]]
-    faults = [str(fault["description"]) for fault in value["faults"]] if value["explains"] else []
+def _verification(path: Path, found: Verification) -> Summary:
+    strengths = [estimate.value for estimate in found.map.sites]
     facts = {
-        "file": str(path),
-        "verdict": str(value["verdict"]),
-        "headline": str(value["headline"]),
-        "faults": "; ".join(faults) or "none named",
-        "of": str(value["file"]),
-        "records": int(value["n_records"]),
-        "target": str(value["target"]),
-        "alpha": float(value["alpha"]),
+        "verdict": found.verdict,
+        "headline": found.headline,
+        "faults": "; ".join(fault.describe() for fault in found.faults if found.explains) or "none named",
+        "of": found.file,
+        "records": found.n_records,
+        "target": found.target,
+        "alpha": found.alpha,
     }
     drawing = []
-    if sites:
+    if np.isfinite(strengths).any():
         drawing = [
-            f"Strength of {value['map']['fault']}, qubit 0 leftmost, bars from 0 to {max(sites):.2g}:",
-            f"  {sparkline(sites, 0.0)}  largest at qubit {int(np.argmax(sites))}",
+            f"Strength of {found.map.fault.words}, qubit 0 leftmost, bars from 0 to {np.nanmax(strengths):.2g}:",
+            f"  {sparkline(strengths, 0.0)}  largest at qubit {int(np.nanargmax(strengths))}",
         ]
-    drawing += [f"  • {claim}" for claim in map(str, value["claims"])]
+    drawing += [f"  • {claim}" for claim in found.claims]
     uses = [
         f"qtomo report {shlex.quote(str(path))} --output report.html",
-        f"qtomo verify {shlex.quote(str(value['file']))} --figure map.png",
+        f"qtomo verify {shlex.quote(found.file)} --figure map.png",
     ]
     return Summary("verification", facts, drawing, uses)
 
 
-def _evaluation(path: Path, value: dict[str, Any]) -> Summary:
-    family = str(value["family"])
-    facts: dict[str, Any] = {
-        "file": str(path),
-        "of": str(value["run"]),
-        "family": family,
-        "target": str(value["target"]) or "none",
-    }
-    gain = value["gain_over_best_baseline"]
-    if gain:
-        facts["gain over k-grams"] = f"{plus_minus(gain['value'], gain['standard_error'])} nats a record"
+def _evaluation(path: Path, found: Evaluation) -> Summary:
+    facts: dict[str, Any] = {"of": found.run, "family": found.family, "target": found.target or "none"}
+    if found.gain:
+        facts["gain over k-grams"] = f"{found.gain} nats per record"
     drawing: list[str] = []
-    found = value["divergences"]
     for key, label in (("kl_target_model", "KL(target‖model)"), ("validation_loss", "validation loss")):
-        rows = {name: each[key] for name, each in found.items() if each.get(key)}
-        if rows and not drawing:
-            top = max(float(row["value"]) for row in rows.values())
-            drawing.append(f"{label}, nats a record:")
-            for name, row in rows.items():
-                bar = "█" * max(0, round(30 * float(row["value"]) / top)) if top > 0 else ""
-                drawing.append(f"  {name:10} {bar or '▏'} {_said(row)}")
-    drawing += [f"  • {claim}" for claim in map(str, value["claims"])]
-    run = shlex.quote(str(value["run"]))
-    return Summary("evaluation", facts, drawing, [f"qtomo report {run} --output report.html"])
+        rows = {name: each[key] for name, each in found.divergences.items() if key in each}
+        if rows:
+            drawing = [f"{label}, nats per record:", *_bars(rows)]
+            break
+    drawing += [f"  • {claim}" for claim in found.claims]
+    return Summary("evaluation", facts, drawing, [f"qtomo report {shlex.quote(found.run)} --output report.html"])
 
 
-def _said(estimate: dict[str, Any]) -> str:
-    """A stored estimate with its error, which a sum over all outcomes does not have."""
-    if estimate["standard_error"] == 0:
-        return f"{estimate['value']:.4g} (exact sum)"
-    return plus_minus(estimate["value"], estimate["standard_error"])
+def _bars(rows: dict[str, Estimate]) -> list[str]:
+    """A line per estimate, its bar in proportion to the largest."""
+    top = max((row.value for row in rows.values() if np.isfinite(row.value)), default=0.0)
+    lines = []
+    for name, row in rows.items():
+        share = min(row.value / top, 1.0) if top > 0 and row.value > 0 else 0.0
+        said = f"{row} (exact sum)" if row.n_records == 0 else str(row)
+        lines.append(f"  {name:10} {'█' * round(30 * share) or '▏'} {said}")
+    return lines
 
 
-def _comparison(path: Path, value: dict[str, Any]) -> Summary:
-    entries = value["entries"]
-    facts = {"file": str(path), "target": str(value["target"]) or "none", "distributions": ", ".join(entries)}
-    drawing = [f"  • {note}" for note in map(str, value["notes"])]
-    return Summary("comparison", facts, drawing, [])
+def _sweep_result(path: Path, _found: Trials) -> Summary:
+    return _sweep(path.parent) if is_sweep(path.parent) else _any_result(path, _found)
 
 
-def _trials(path: Path, value: dict[str, Any]) -> Summary:
-    return _sweep(path.parent)
-
-
-#: By a key that only this kind has.
-_JSON_KINDS: dict[str, Callable[[Path, dict[str, Any]], Summary]] = {
-    "verdict": _verification,
-    "gain_over_best_baseline": _evaluation,
-    "entries": _comparison,
-    "trials": _trials,
+#: By format; of other kinds the tables are shown.
+_SUMMARIES: dict[str, Callable[[Path, Any], Summary]] = {
+    "qtomo-verification": _verification,
+    "qtomo-evaluation": _evaluation,
+    "qtomo-sweep": _sweep_result,
 }

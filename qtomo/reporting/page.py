@@ -9,13 +9,14 @@ from typing import Any
 
 from qtomo.errors import InputError
 from qtomo.evaluation.evaluation import Judging
+from qtomo.evaluation.stored import stored_or_new
 from qtomo.files import check_absent, disk_errors, write_atomic
 from qtomo.reporting.layout import Page, render
-from qtomo.reporting.results import read_verification, stored_or_new
 from qtomo.reporting.run_page import run_page
 from qtomo.reporting.style import FORMATS, save_figure
 from qtomo.reporting.verification_page import verification_page
 from qtomo.training.run import Run
+from qtomo.verification.result import Verification
 
 __all__ = ["page_of", "report"]
 
@@ -70,7 +71,7 @@ def page_of(
     sources: Sequence[str | os.PathLike[str]],
     records: str | os.PathLike[str] | None = None,
     say: Say | None = None,
-    how: Judging = Judging(),
+    how: Judging | None = None,
 ) -> Page:
     """What `report` writes.
 
@@ -85,7 +86,7 @@ def page_of(
             raise InputError(f"{files[0]}: a file among {len(sources)}, expected run folders, or one file alone")
         if Path(files[0]).suffix != ".json":
             raise InputError(f"{files[0]}: expected the JSON file that qtomo verify writes: verify records first")
-        return verification_page(read_verification(files[0]))
+        return verification_page(Verification.load(files[0]))
     judged = {
         name: (run, stored_or_new(run, records, say, how))
         for name, run in _named([Run(source) for source in sources]).items()

@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from qtomo import __version__
 from qtomo.errors import InputError
 from qtomo.evaluation.evaluation import Evaluation
 from qtomo.records.facts import record_facts
@@ -39,6 +38,7 @@ from qtomo.statistics.estimate import Estimate
 from qtomo.statistics.holm import expected_largest
 from qtomo.table import Table
 from qtomo.training.run import Run
+from qtomo.version import __version__
 
 __all__ = ["run_page"]
 
@@ -117,7 +117,7 @@ def _side_by_side(judged: Judged) -> Table:
     rows = []
     for name, (run, evaluation) in judged.items():
         found = evaluation.divergences[evaluation.family]
-        scores = [abs(z) for z in evaluation.z_scores().get(evaluation.family, {}).values()]
+        scores = [abs(z) for z in evaluation.z_scores.get(evaluation.family, {}).values()]
         tested = evaluation.two_sample
         rows.append(
             [
@@ -230,7 +230,7 @@ def _map(name: str, run: Run, evaluation: Evaluation) -> list[Block]:
         "together: one that leaves the line at zero is off."
     )
     blocks: list[Block] = [draw(f"map-{anchor(name)}", caption, lambda: misfit_map(evaluation))]
-    scores = evaluation.z_scores().get(evaluation.family, {})
+    scores = evaluation.z_scores.get(evaluation.family, {})
     if scores:
         worst = sorted(scores.items(), key=lambda item: -abs(item[1]))[:5]
         truth, found = evaluation.observables["exact"], evaluation.observables[evaluation.family]
@@ -291,11 +291,11 @@ def _again(moved: str | os.PathLike[str] | None, name: str, run: Run, evaluation
     except InputError:
         pass
     again = shlex.quote(f"{Path(folder)}-again")
-    made = evaluation.made_by
-    options = f"--samples {made['n_samples']} --seed {made['seed']} --level {made['level']}"
+    made = evaluation.options
+    options = f"--samples {made.samples} --seed {made.seed} --level {made.level}"
     lines += [
         f"qtomo train {shlex.quote(records)} --config {shlex.quote(str(run.folder.config))} --output {again}",
-        f"qtomo evaluate {again} {options}{' --allow-estimates' if made['allow_estimates'] else ''}",
+        f"qtomo evaluate {again} {options}{' --allow-estimates' if made.allow_estimates else ''}",
         f"qtomo report {again} --output report.html",
     ]
     return [Commands(lines)]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from qtomo.reporting.style import BLUE, GREY, VERMILION, letters, new_figure, plain, reaches
+from qtomo.reporting.style import BLUE, GREY, VERMILION, letters, new_figure, reaches
 from qtomo.statistics.estimate import Estimate
 from qtomo.verification.result import Verification
 
@@ -29,19 +28,19 @@ def fault_map(found: Verification) -> Figure:
 
     Intervals hold together: where one leaves the line at zero, that qubit or bond is at fault.
     """
-    figure = new_figure(_WIDTH, 4.8 if found.bonds else 2.6)
-    panels = figure.subplots(2 if found.bonds else 1, 1, squeeze=False)[:, 0]
-    _places(panels[0], found.sites, np.arange(len(found.sites)), f"{found.mapped.words}", "site")
-    if found.bonds:
-        places = np.arange(len(found.bonds)) + 0.5
-        _places(panels[1], found.bonds, places, "⟨ZZ⟩, records − target", "bond, between sites i and i + 1")
+    figure = new_figure(_WIDTH, 4.8 if found.map.bonds else 2.6)
+    panels = figure.subplots(2 if found.map.bonds else 1, 1, squeeze=False)[:, 0]
+    _places(panels[0], found.map.sites, np.arange(len(found.map.sites)), f"{found.map.fault.words}", "site")
+    if found.map.bonds:
+        places = np.arange(len(found.map.bonds)) + 0.5
+        _places(panels[1], found.map.bonds, places, "⟨ZZ⟩, records − target", "bond, between sites i and i + 1")
     return figure
 
 
 @letters()
 def heat_figure(found: Verification) -> Figure:
     """Evidence of each local fault at each qubit alone, in nats, on a logarithmic scale."""
-    gains = found.heat.gains
+    gains = found.map.heat.gains
     figure = new_figure(_WIDTH, 1.5 + 0.27 * len(gains))
     axes = figure.subplots()
     shown = np.log10(1 + gains)
@@ -49,7 +48,7 @@ def heat_figure(found: Verification) -> Figure:
         np.arange(gains.shape[1] + 1) - 0.5, np.arange(len(gains) + 1) - 0.5, shown, cmap="Blues", vmin=0.0,
         vmax=max(2.0, float(shown.max(initial=0.0))), rasterized=gains.size > _VECTORS,
     )  # fmt: skip
-    axes.set_yticks(range(len(gains)), [kind.words for kind in found.heat.kinds])
+    axes.set_yticks(range(len(gains)), [kind.words for kind in found.map.heat.kinds])
     axes.invert_yaxis()
     axes.set_xlabel("site")
     figure.colorbar(picture, label="log10(1 + nats)")
@@ -63,10 +62,10 @@ def outcome_figure(found: Verification) -> Figure:
     Raises:
         ValueError: the verification has no map of outcomes.
     """
-    if not found.outcomes:
+    if not found.map.outcomes:
         raise ValueError("the verification has no map of outcomes")
     values = np.array(
-        [[e.value / e.standard_error if e.standard_error > 0 else 0.0 for e in s] for s in found.outcomes]
+        [[e.value / e.standard_error if e.standard_error > 0 else 0.0 for e in s] for s in found.map.outcomes]
     )
     n_sites, k = values.shape
     figure = new_figure(_WIDTH, 1.5 + 0.27 * k)
@@ -77,7 +76,7 @@ def outcome_figure(found: Verification) -> Figure:
         rasterized=values.size > _VECTORS,
     )  # fmt: skip
     dark, light = "#000001", "#fffffe"  # of the cells, which stay as they are in the dark
-    for site, estimates in enumerate(found.outcomes):
+    for site, estimates in enumerate(found.map.outcomes):
         for outcome, e in enumerate(estimates):
             if e.low > 0 or e.high < 0:
                 axes.text(
@@ -103,21 +102,21 @@ def batch_figure(found: Verification) -> Figure:
     Raises:
         ValueError: there are no batches.
     """
-    batches = found.batches
+    batches = found.map.batches
     if not batches:
         raise ValueError("there are no batches of shots")
     scored = all(batch.log_prob is not None for batch in batches)
     figure = new_figure(_WIDTH, 4.6 if scored else 2.6)
     panels = figure.subplots(2 if scored else 1, 1, squeeze=False)[:, 0]
-    where = "batch" if batches[0].label.startswith("batch") else "first shot of the batch"
+    where = "batch" if batches[0].by == "batch" else "first shot of the batch"
     places = np.arange(len(batches))
-    _places(panels[0], [batch.strength for batch in batches], places, f"{found.mapped.words}\non every qubit", where)
+    _places(panels[0], [batch.strength for batch in batches], places, f"{found.map.fault.words}\non every qubit", where)
     if scored:
         misfits = [batch.log_prob for batch in batches if batch.log_prob is not None]
         _places(panels[1], misfits, places, "mean ln P, less exact\n(nats per record)", where)
     shown = places[:: -(-len(places) // _TICKS)]
     for panel in panels:
-        panel.set_xticks(shown, [plain(_number(batches[place].label)) for place in shown])
+        panel.set_xticks(shown, [f"{batches[place].first:.12g}" for place in shown])
     return figure
 
 
@@ -135,9 +134,3 @@ def _places(axes: Axes, estimates: Sequence[Estimate], places: Any, label: str, 
     axes.set_xlabel(where)
     axes.set_ylabel(label)
     axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncol=2, borderaxespad=0.1)
-
-
-def _number(label: str) -> str:
-    """The first number of a label, or all of it."""
-    match = re.search(r"-?\d+(\.\d+)?", label)
-    return match[0] if match else label

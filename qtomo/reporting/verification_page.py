@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 
-from qtomo import __version__
 from qtomo.reporting.layout import Block, Commands, Facts, Page, Section, Tone, Words, certificate_blocks, draw
 from qtomo.reporting.layout import Verdict as VerdictBlock
 from qtomo.reporting.verification_figures import batch_figure, fault_map, heat_figure, outcome_figure
@@ -12,6 +11,7 @@ from qtomo.statistics.estimate import Estimate
 from qtomo.table import Table
 from qtomo.verification.checks.base import TestKind
 from qtomo.verification.result import Verification
+from qtomo.version import __version__
 
 __all__ = ["verification_page"]
 
@@ -53,15 +53,15 @@ def _verdict(found: Verification) -> VerdictBlock:
 def _measured(found: Verification) -> Facts:
     rows = [("file", found.file), *found.measured.items()]
     if not found.measured:
-        rows.append(("records", f"{found.n_records:,} of {len(found.sites)} qubits"))
+        rows.append(("records", f"{found.n_records:,} of {len(found.map.sites)} qubits"))
     rows.append(("state asked for", found.target))
     rows.append(("lost outcomes", f"{100 * found.lost:.3g} %"))
     return Facts(rows)
 
 
 def _map(found: Verification) -> list[Block]:
-    level = f"{100 * found.sites[0].level:g} %" if found.sites else ""
-    what = found.mapped.words
+    level = f"{100 * found.map.sites[0].level:g} %" if found.map.sites else ""
+    what = found.map.fault.words
     caption = (
         f"Above, the strength of {what} at each qubit, all fitted together; below, ⟨ZZ⟩ of neighbours in the "
         f"records less the target's. {level} intervals hold for all places of a panel together: one that leaves the "
@@ -74,10 +74,10 @@ def _map(found: Verification) -> list[Block]:
     bonds = Words(["⟨ZZ⟩ of neighbours is not mapped: no shots measure it."])
     return [
         draw("fault-map", caption, lambda: fault_map(found)),
-        *([] if found.bonds or len(found.sites) < 2 else [bonds]),
+        *([] if found.map.bonds or len(found.map.sites) < 2 else [bonds]),
         draw("heat-map", heat, lambda: heat_figure(found)),
-        _off(f"Qubits where {what} is off", "qubit", "strength [interval]", found.sites),
-        _off("Bonds whose ⟨ZZ⟩ is off", "between", "records − target [interval]", found.bonds, pairs=True),
+        _off(f"Qubits where {what} is off", "qubit", "strength [interval]", found.map.sites),
+        _off("Bonds whose ⟨ZZ⟩ is off", "between", "records − target [interval]", found.map.bonds, pairs=True),
     ]
 
 
@@ -98,7 +98,7 @@ def _outcomes(found: Verification) -> list[Block]:
     )
     off = sorted(
         ((abs(e.value) / max(e.standard_error, 1e-300), site, outcome, e)
-         for site, estimates in enumerate(found.outcomes) for outcome, e in enumerate(estimates)
+         for site, estimates in enumerate(found.map.outcomes) for outcome, e in enumerate(estimates)
          if e.low > 0 or e.high < 0),
         key=lambda item: -item[0],
     )[:10]  # fmt: skip
@@ -112,11 +112,11 @@ def _outcomes(found: Verification) -> list[Block]:
 
 def _drift(found: Verification) -> list[Block]:
     caption = (
-        f"Strength of {found.mapped.words} on every qubit, and the mean ln P less that of exact records, batch by "
+        f"Strength of {found.map.fault.words} on every qubit, and the mean ln P less that of exact records, batch by "
         "batch. Intervals hold for all batches of a panel together. A drift that leaves both as they are does not show "
         "here; the tests below look at every outcome of every qubit too."
     )
-    if not found.batches:
+    if not found.map.batches:
         return [
             Words(["The order of the shots is not known, so that nothing is said of a drift."]),
             _order_tests(found),

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal, get_args
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from qtomo.errors import InputError
+from qtomo.results import Real, plain
 
 __all__ = ["Estimate", "Guarantee", "bounded_mean", "exact", "mean_of_moments", "plus_minus", "sample_mean"]
 
-_LARGEST = 2**63  # of a whole number in a file
+_ROUNDING = 1e-9  # by which a value may leave its interval, of the larger of it and one
 
 #: What an interval can claim: coverage at any number of records, in the limit of many, or if a model is right.
 Guarantee = Literal["finite-sample", "asymptotic", "model"]
@@ -33,17 +33,31 @@ class Estimate:
         method: how value and interval were made.
         guarantee: what the interval can claim.
         carried_by: the number of records that carry half of its variance, where that was asked.
+
+    Raises:
+        ValueError: a value outside its interval, a level outside (0, 1], or a negative error or count.
     """
 
-    value: float
-    standard_error: float
-    low: float
-    high: float
+    value: Real
+    standard_error: Real
+    low: Real
+    high: Real
     level: float
     n_records: int
     method: str
     guarantee: Guarantee = "asymptotic"
     carried_by: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.level <= 1:
+            raise ValueError(f"level is {self.level:g}, expected more than 0 and at most 1")
+        slack = _ROUNDING * max(1.0, abs(self.value)) if math.isfinite(self.value) else 0.0
+        if self.low > self.value + slack or self.high < self.value - slack:
+            raise ValueError(f"value {self.value:g} outside its interval [{self.low:g}, {self.high:g}]")
+        if self.standard_error < 0:
+            raise ValueError(f"standard_error is {self.standard_error:g}, expected none below 0")
+        if self.n_records < 0:
+            raise ValueError(f"n_records is {self.n_records}, expected none below 0")
 
     def __str__(self) -> str:
         if self.n_records == 0 and math.isfinite(self.value):
@@ -58,42 +72,8 @@ class Estimate:
         return f"{self.value:.{digits}f} [{self.low:.{digits}f}, {self.high:.{digits}f}]"
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields, as plain numbers for JSON (infinities as None)."""
-        return {
-            name: None if isinstance(value, float) and not math.isfinite(value) else value
-            for name, value in asdict(self).items()
-        }
-
-    @classmethod
-    def from_dict(cls, found: object, place: str = "estimate") -> Estimate:
-        """What `to_dict` wrote; a bound that is None is infinite.
-
-        Raises:
-            InputError: something else.
-        """
-        expected = {f.name: f.type for f in fields(cls)}
-        if isinstance(found, dict):
-            found = {"guarantee": "asymptotic", "carried_by": None, **found}  # qtomo 0.1.0 had no such fields
-        if not isinstance(found, dict) or set(found) != set(expected):
-            raise InputError(f"{place}: expected an estimate with {', '.join(expected)}")
-        missing = {"value": math.inf, "standard_error": math.inf, "low": -math.inf, "high": math.inf}
-        values: dict[str, Any] = {name: missing.get(name) if value is None else value for name, value in found.items()}
-        kinds: dict[str, tuple[type, ...]] = {
-            "float": (int, float),
-            "int": (int,),
-            "str": (str,),
-            "Guarantee": (str,),
-            "int | None": (int, type(None)),
-        }
-        for name, value in values.items():
-            known = isinstance(value, kinds[str(expected[name])]) and not isinstance(value, bool)
-            if not known or (isinstance(value, int) and abs(value) > _LARGEST):
-                raise InputError(f"{place}, {name}: {str(value)[:40]!r}, expected a value of type {expected[name]}")
-        if values["guarantee"] not in get_args(Guarantee):
-            raise InputError(
-                f"{place}, guarantee: '{values['guarantee'][:40]}', expected {', '.join(get_args(Guarantee))}"
-            )
-        return cls(**values)
+        """All fields, as plain values for JSON."""
+        return plain(self)
 
     def z_score(self, truth: float) -> float:
         """Standard errors by which the estimate lies above the truth."""

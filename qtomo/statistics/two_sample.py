@@ -20,6 +20,7 @@ from torch.nn import functional
 from qtomo.adversarial.fdivergences import bound_with_error, divergence
 from qtomo.distribution import Outcomes
 from qtomo.errors import InputError
+from qtomo.results import Probability, plain
 from qtomo.seeds import stream
 from qtomo.statistics.estimate import Estimate
 from qtomo.statistics.evidence import clopper_pearson
@@ -58,11 +59,11 @@ class TwoSampleTest:
     """
 
     accuracy: Estimate
-    p_value: float
+    p_value: Probability
 
     def to_dict(self) -> dict[str, Any]:
         """All fields, as plain values for JSON."""
-        return {"accuracy": self.accuracy.to_dict(), "p_value": self.p_value}
+        return plain(self)
 
 
 @dataclass(frozen=True)
@@ -75,11 +76,11 @@ class KernelTest:
     """
 
     squared_mmd: Estimate
-    p_value: float
+    p_value: Probability
 
     def to_dict(self) -> dict[str, Any]:
         """All fields, as plain values for JSON."""
-        return {"squared_mmd": self.squared_mmd.to_dict(), "p_value": self.p_value}
+        return plain(self)
 
 
 @dataclass(frozen=True)

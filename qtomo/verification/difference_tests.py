@@ -8,15 +8,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 from scipy import stats
 
 from qtomo.measurement.povm import BASES
 from qtomo.records.frequencies import equal_bits, outcome_pairs
 from qtomo.records.records import Records
+from qtomo.results import Probability, Real, stating
 from qtomo.states.state import State
 from qtomo.statistics.holm import holm
 from qtomo.verification.context import Context
@@ -58,26 +60,17 @@ class DifferenceTest:
     """
 
     kind: DifferenceKind
-    p_value: float
+    p_value: Probability
     statistic: str
     place: str = ""
-    adjusted: float = math.nan
+    adjusted: Annotated[Real, Field(alias="adjusted_p_value")] = math.nan
+
+    _stated = stating("name")
 
     @property
     def name(self) -> str:
         """What is compared, in words."""
         return self.kind.words
-
-    def to_dict(self) -> dict[str, Any]:
-        """All fields, as plain values for JSON."""
-        return {
-            "kind": self.kind.value,
-            "name": self.name,
-            "p_value": self.p_value,
-            "adjusted_p_value": self.adjusted,
-            "statistic": self.statistic,
-            "place": self.place,
-        }
 
 
 def adjusted(tests: Sequence[Sequence[DifferenceTest]]) -> list[list[DifferenceTest]]:

@@ -2,34 +2,50 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from html import escape
-from typing import Any
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
-from qtomo import __version__
 from qtomo.errors import InputError
 from qtomo.observables.estimates import estimate_observables
 from qtomo.observables.paulis import chain_observables
 from qtomo.records.file.reader import RecordFile
 from qtomo.records.records import Records
+from qtomo.results import Level, Real, Result
 from qtomo.seeds import stream
 from qtomo.statistics.estimate import Estimate
 from qtomo.statistics.holm import expected_largest
 from qtomo.statistics.two_sample import SMALLEST, held_out_log_ratios, kernel_two_sample_test
-from qtomo.table import Table, as_text
+from qtomo.table import Table
 from qtomo.verification.difference_tests import DifferenceKind, DifferenceTest, adjusted, differences, matched
 
-__all__ = ["Drift", "FileComparison", "compare_records"]
+__all__ = ["Drift", "FileComparison", "Shift", "compare_records"]
 
 #: Lower bounds that are given.
 DIVERGENCES = ("total_variation", "kl", "jensen_shannon")
 
 _MOST = 200_000  # records of a file that are looked at
 _SHOWN = 5  # observables in a table
+
+
+@dataclass(frozen=True)
+class Shift:
+    """An observable in two files.
+
+    Args:
+        first: its estimate in the first file.
+        second: in the other one.
+        z: their difference in standard errors.
+    """
+
+    first: Estimate
+    second: Estimate
+    z: Real
 
 
 @dataclass(frozen=True)
@@ -40,62 +56,55 @@ class Drift:
         n_records: looked at of the first file and of this one.
         tests: of equal distributions, with Holm's correction over all files, smallest first.
         bounds: lower bounds on divergences of the first file's distribution from this one's, by name.
-        observables: estimate in the first file, in this one, and the difference in standard errors, by name.
+        observables: by name.
+        differs: whether the tests together refute, at the comparison's alpha, that the distributions are equal.
+
+    Raises:
+        ValueError: no tests.
     """
 
     n_records: tuple[int, int]
     tests: list[DifferenceTest]
-    bounds: dict[str, Estimate]
-    observables: dict[str, tuple[Estimate, Estimate, float]]
+    bounds: Annotated[dict[str, Estimate], Field(alias="lower_bounds")]
+    observables: dict[str, Shift]
+    differs: bool
 
-    def differs(self, alpha: float) -> bool:
-        """Whether the tests together refute that the distributions are equal."""
-        return self.tests[0].adjusted <= alpha
-
-    def to_dict(self) -> dict[str, Any]:
-        """Everything, as plain values for JSON."""
-        return {
-            "n_records": list(self.n_records),
-            "tests": [test.to_dict() for test in self.tests],
-            "lower_bounds": {name: bound.to_dict() for name, bound in self.bounds.items()},
-            "observables": {
-                name: {"first": a.to_dict(), "second": b.to_dict(), "z": z}
-                for name, (a, b, z) in self.observables.items()
-            },
-        }
+    def __post_init__(self) -> None:
+        if not self.tests:
+            raise ValueError("tests: none, expected at least one")
 
 
 @dataclass(frozen=True)
-class FileComparison:
+class FileComparison(Result, format="qtomo-file-comparison", version=1):
     """Record files against the first of them. Prints as tables; `to_dict` has everything.
 
     Args:
         first: the file that the others are compared with.
         drifts: by file.
         alpha: false-alarm rate at which a difference is said to be there.
+
+    Raises:
+        ValueError: a file that differs by its tests and not by what is said of it, or the other way round.
     """
 
     first: str
-    drifts: dict[str, Drift]
-    alpha: float
+    drifts: Annotated[dict[str, Drift], Field(alias="files")]
+    alpha: Level
 
-    def to_dict(self) -> dict[str, Any]:
-        """Everything, as plain values for JSON."""
-        return {
-            "creator": f"qtomo {__version__}",
-            "first": self.first,
-            "alpha": self.alpha,
-            "files": {
-                name: {"differs": drift.differs(self.alpha), **drift.to_dict()} for name, drift in self.drifts.items()
-            },
-        }
+    def __post_init__(self) -> None:
+        for name, drift in self.drifts.items():
+            if drift.differs != (drift.tests[0].adjusted <= self.alpha):
+                raise ValueError(
+                    f"files[{name!r}]: differs is {drift.differs}, with an adjusted_p_value of "
+                    f"{drift.tests[0].adjusted:g} of its first test at alpha = {self.alpha:g}"
+                )
 
     def verdicts(self) -> list[str]:
         """A sentence a file."""
         found = []
         for name, drift in self.drifts.items():
             best = drift.tests[0]
-            if drift.differs(self.alpha):
+            if drift.differs:
                 found.append(
                     f"{name} differs from {self.first}: {best.name}{f' ({best.place})' if best.place else ''}, "
                     f"adjusted p = {best.adjusted:.2g}."
@@ -119,9 +128,9 @@ class FileComparison:
             tables.append(
                 Table("Lower bounds on the divergence of the distributions", ["divergence", "bound [interval]"], rows)
             )
-            largest = sorted(drift.observables.items(), key=lambda item: -abs(item[1][2]))[:_SHOWN]
+            largest = sorted(drift.observables.items(), key=lambda item: -abs(item[1].z))[:_SHOWN]
             if largest:
-                rows = [[key, str(a), str(b), f"{z:+.1f}"] for key, (a, b, z) in largest]
+                rows = [[key, str(shift.first), str(shift.second), f"{shift.z:+.1f}"] for key, shift in largest]
                 expected = expected_largest(len(drift.observables))
                 title = (
                     f"Observables that differ most, of {len(drift.observables)} "
@@ -130,12 +139,9 @@ class FileComparison:
                 tables.append(Table(title, ["observable", "first", "this", "z"], rows))
         return tables
 
-    def __str__(self) -> str:
-        return as_text(self.tables(), self.verdicts())
-
-    def _repr_html_(self) -> str:
-        verdicts = "".join(f"<li>{escape(verdict)}</li>" for verdict in self.verdicts())
-        return "".join(table._repr_html_() for table in self.tables()) + f"<ul>{verdicts}</ul>"
+    def remarks(self) -> list[str]:
+        """The verdicts."""
+        return self.verdicts()
 
 
 def compare_records(
@@ -164,6 +170,7 @@ def compare_records(
     if len(sources) < 2:
         raise InputError("one record file, expected two or more to compare")
     say = say or (lambda _line: None)
+    checksums = {_name(source): _sha256(source) for source in sources}
     first, *others = (_load(source, seed) for source in sources)
     for other in others:
         _check_kin(first, other)
@@ -174,8 +181,11 @@ def compare_records(
         names.append(other.name if other.name not in names else f"{other.name} ({len(names) + 1})")
         found.append(_drift(first, other, alpha, seed))
     tests = adjusted([drift.tests for drift in found])
-    drifts = {n: replace(drift, tests=own) for n, drift, own in zip(names, found, tests, strict=True)}
-    return FileComparison(first.name, drifts, alpha)
+    drifts = {
+        name: replace(drift, tests=own, differs=own[0].adjusted <= alpha)
+        for name, drift, own in zip(names, found, tests, strict=True)
+    }
+    return FileComparison(first.name, drifts, alpha, made_from=checksums)
 
 
 def _check_kin(first: Records, other: Records) -> None:
@@ -191,6 +201,17 @@ def _check_kin(first: Records, other: Records) -> None:
             f"{other.name}: elements of its POVM '{other.povm.name}' differ from those of {first.name}: outcomes of "
             "different measurements have different distributions for the same state"
         )
+
+
+def _name(source: Records | str | os.PathLike[str]) -> str:
+    return source.name if isinstance(source, Records) else str(source)
+
+
+def _sha256(source: Records | str | os.PathLike[str]) -> str:
+    if isinstance(source, Records):
+        return hashlib.sha256(source.outcomes.tobytes()).hexdigest()
+    with RecordFile(source) as file:
+        return file.sha256
 
 
 def _load(source: Records | str | os.PathLike[str], seed: int) -> Records:
@@ -222,10 +243,10 @@ def _drift(a: Records, b: Records, alpha: float, seed: int) -> Drift:
             DifferenceTest(DifferenceKind.CLASSIFIER, accuracy.p_value, f"accuracy {accuracy.accuracy.interval()}")
         )
         bounds = ratios.bounds(DIVERGENCES, 1 - alpha)
-    return Drift((len(a), len(b)), tests, bounds, _observables(a, b, 1 - alpha))
+    return Drift((len(a), len(b)), tests, bounds, _observables(a, b, 1 - alpha), differs=False)
 
 
-def _observables(a: Records, b: Records, level: float) -> dict[str, tuple[Estimate, Estimate, float]]:
+def _observables(a: Records, b: Records, level: float) -> dict[str, Shift]:
     found = {}
     for observable in chain_observables(a.n_sites):
         try:
@@ -234,5 +255,5 @@ def _observables(a: Records, b: Records, level: float) -> dict[str, tuple[Estima
             continue  # the settings of a file do not tell it
         error = float(np.hypot(one.standard_error, other.standard_error))
         if error > 0:
-            found[observable.name] = (one, other, (other.value - one.value) / error)
+            found[observable.name] = Shift(one, other, (other.value - one.value) / error)
     return found

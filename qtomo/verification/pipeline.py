@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,11 +12,10 @@ import numpy as np
 
 from qtomo.distribution import Outcomes
 from qtomo.errors import InputError
-from qtomo.files import write_atomic
 from qtomo.records.facts import record_facts
 from qtomo.records.file.reader import RecordFile
 from qtomo.records.file.schema import Target
-from qtomo.records.records import Records
+from qtomo.records.records import Records, checked_records
 from qtomo.states.library import System
 from qtomo.states.state import State
 from qtomo.verification.certificates import Certifying, certificates
@@ -31,7 +30,7 @@ from qtomo.verification.faults.local import LOCAL_KINDS
 from qtomo.verification.hypothesis import Hypothesis
 from qtomo.verification.learned import Learned, check_alternative, learned_ratios
 from qtomo.verification.readout import fitted_readout
-from qtomo.verification.result import Verification
+from qtomo.verification.result import Maps, Verification
 from qtomo.verification.site_map import batch_map, bond_map, heat_map, outcome_map, site_map
 from qtomo.verification.verdict import Findings, answer
 
@@ -97,14 +96,15 @@ def verify(
     """
     options = Options(alpha, level, resolution, alternative, n_reference, seed, device)
     options = _checked(replace(options, say=say or options.say, progress=progress or options.progress))
-    given, facts = _given(records)
+    given, facts, checksums = _given(records)
     meant, state = _meant(given, target)
     context = Context(given, Hypothesis.of(state, given.povm, meant.system, device), options)
-    found = _verified(context, _parity_bits(parity_run, given))
-    found = replace(found, target=meant.describe(), measured=facts, command=command)
+    parity_bits, more = _parity_bits(parity_run, given)
+    found = _verified(context, parity_bits)
+    found = replace(found, target=meant.describe(), measured=facts, command=command, made_from=checksums | more)
     if save if save is not None else not isinstance(records, Records):
         path = Path(output) if output is not None else verification_path(given.name)
-        write_atomic(path, json.dumps(found.to_dict(), indent=1) + "\n")
+        found.save(path, overwrite=True)
     return found
 
 
@@ -158,16 +158,13 @@ def _checked(options: Options) -> Options:
     return options
 
 
-def _given(records: Records | str | os.PathLike[str]) -> tuple[Records, dict[str, str]]:
-    """The records, and what their file says of itself."""
-    if isinstance(records, Records):
-        return records, {}
-    if isinstance(records, np.ndarray):
-        from qtomo.records.records import checked_records
-
-        return checked_records(records, "verify"), {}
+def _given(records: Records | str | os.PathLike[str]) -> tuple[Records, dict[str, str], dict[str, str]]:
+    """The records, what their file says of itself, and the checksum of their outcomes."""
+    if isinstance(records, Records | np.ndarray):
+        checked = checked_records(records, "verify")
+        return checked, {}, {"records": hashlib.sha256(checked.outcomes.tobytes()).hexdigest()}
     with RecordFile(records) as file:
-        return file.records(), record_facts(file)
+        return file.records(), record_facts(file), {"records": file.sha256}
 
 
 def _verified(context: Context, parity_bits: Outcomes | None) -> Verification:
@@ -195,12 +192,14 @@ def _verified(context: Context, parity_bits: Outcomes | None) -> Verification:
         share=diagnosis.share if diagnosis else None,
         tests=tests,
         certificates=certificates(Certifying(context, learned, parity_bits)),
-        mapped=mapped,
-        sites=site_map(context, mapped),
-        heat=heat_map(context),
-        bonds=bond_map(context),
-        outcomes=outcome_map(context),
-        batches=batch_map(context, mapped),
+        map=Maps(
+            mapped,
+            site_map(context, mapped),
+            heat_map(context),
+            bond_map(context),
+            outcome_map(context),
+            batch_map(context, mapped),
+        ),
         claims=claims,
         lost=float(whole.records.lost.mean()),
     )
@@ -238,13 +237,13 @@ def _mapped(diagnosis: Diagnosis | None) -> FaultKind:
     return FaultKind.DEPOLARIZING
 
 
-def _parity_bits(path: str | os.PathLike[str] | None, records: Records) -> Outcomes | None:
-    """Bits of shots of all qubits in basis X: of a file of their own, or those among the records."""
+def _parity_bits(path: str | os.PathLike[str] | None, records: Records) -> tuple[Outcomes | None, dict[str, str]]:
+    """Bits of shots of all qubits in basis X, of a file of their own or those among the records; its checksum."""
     if path is None:
         if not records.has_settings:
-            return None
+            return None, {}
         rows = (records.shot_settings == 0).all(axis=1)
-        return records.outcomes[rows] if rows.sum() > 30 else None
+        return (records.outcomes[rows] if rows.sum() > 30 else None), {}
     with RecordFile(path) as file:
         if file.n_sites != records.n_sites or not file.has_settings:
             raise InputError(f"{file.path}: expected shots with settings of {records.n_sites} qubits, all in basis X")
@@ -254,4 +253,4 @@ def _parity_bits(path: str | os.PathLike[str] | None, records: Records) -> Outco
             raise InputError(
                 f"{file.path}: /settings, row {wrong[0][0]}, site {wrong[0][1]}: expected basis X throughout"
             )
-        return shots.outcomes
+        return shots.outcomes, {"parity_run": file.sha256}

@@ -10,16 +10,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 from scipy import stats
 
 from qtomo.config import near_miss
 from qtomo.errors import InputError
 from qtomo.measurement.povm import named_povm
 from qtomo.records.records import Records
+from qtomo.results import Level, Result
 from qtomo.seeds import stream
 from qtomo.states.density import DensityMatrix
 from qtomo.states.library import System
@@ -54,7 +56,7 @@ _MOST = 10**12
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(Result, format="qtomo-plan", version=1):
     """Records needed, by fault and measurement.
 
     Args:
@@ -63,14 +65,9 @@ class Plan:
         needed: by fault as written, by POVM; infinite where the measurement does not show it.
     """
 
-    alpha: float
-    power: float
-    needed: dict[str, dict[str, Estimate]]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Everything, as plain values for JSON."""
-        needed = {fault: {povm: e.to_dict() for povm, e in found.items()} for fault, found in self.needed.items()}
-        return {"alpha": self.alpha, "power": self.power, "records_needed": needed}
+    alpha: Level
+    power: Level
+    needed: Annotated[dict[str, dict[str, Estimate]], Field(alias="records_needed")]
 
     def table(self) -> Table:
         """One row per fault."""
@@ -85,11 +82,9 @@ class Plan:
         title = f"Records needed, α = {self.alpha:g} over all tests, power {self.power:g}"
         return Table(title, ["fault of every qubit", *_MEASUREMENTS], rows)
 
-    def __str__(self) -> str:
-        return str(self.table())
-
-    def _repr_html_(self) -> str:
-        return self.table()._repr_html_()
+    def tables(self) -> list[Table]:
+        """The table of `table`."""
+        return [self.table()]
 
 
 def plan(

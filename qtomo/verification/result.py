@@ -7,21 +7,20 @@ from __future__ import annotations
 import textwrap
 from dataclasses import dataclass, field
 from html import escape
-from typing import Any, Literal
+from typing import Annotated, Literal
 
-from qtomo import __version__
+from pydantic import Field
+
 from qtomo.observables.certificates import Certificate
+from qtomo.results import Level, Probability, Result
 from qtomo.statistics.estimate import Estimate
 from qtomo.table import Table
 from qtomo.verification.checks.base import Test
 from qtomo.verification.faults.base import Fault, FaultKind
 from qtomo.verification.site_map import Batch, HeatMap
 
-__all__ = ["FORMAT", "Verdict", "Verification"]
+__all__ = ["Maps", "Verdict", "Verification"]
 
-#: What a verification's JSON file calls itself.
-FORMAT = "qtomo-verification"
-_VERSION = 2
 _WIDTH = 80
 _LONGEST = 34  # characters of a fault in a table
 _SHOWN = 8  # rejecting tests
@@ -30,7 +29,44 @@ Verdict = Literal["consistent", "consistent in part", "inconsistent", "undecided
 
 
 @dataclass(frozen=True)
-class Verification:
+class Maps:
+    """Where records and target disagree.
+
+    Args:
+        fault: whose strength at each qubit is mapped.
+        sites: its strength at each qubit, all fitted together, simultaneous intervals.
+        heat: each local fault at each qubit alone.
+        bonds: <Z_i Z_i+1> minus the target's, simultaneous intervals; empty where not measured.
+        outcomes: share less exact probability of each outcome at each site.
+        batches: along the shots.
+
+    Raises:
+        ValueError: maps of different numbers of qubits.
+    """
+
+    fault: FaultKind
+    sites: list[Estimate]
+    heat: HeatMap
+    bonds: list[Estimate]
+    outcomes: list[list[Estimate]]
+    batches: list[Batch]
+
+    def __post_init__(self) -> None:
+        n_sites = len(self.sites)
+        columns = self.heat.strengths.shape[1] if self.heat.kinds else n_sites
+        if (len(self.outcomes), columns) != (n_sites, n_sites):
+            raise ValueError(
+                f"{n_sites} sites, {columns} columns of heat, {len(self.outcomes)} sites of outcomes, expected as many "
+                "of each"
+            )
+        if self.bonds and len(self.bonds) != n_sites - 1:
+            raise ValueError(f"{len(self.bonds)} bonds, expected none or {n_sites - 1}")
+        if len({len(site) for site in self.outcomes}) > 1:
+            raise ValueError("outcomes of different lengths, expected as many at each site")
+
+
+@dataclass(frozen=True)
+class Verification(Result, format="qtomo-verification", version=1):
     """What a verification found. Prints as tables; `to_dict` has everything.
 
     Args:
@@ -50,81 +86,44 @@ class Verification:
         share: of what the learned alternative sees that the faults explain, where that can be told.
         tests: by p-value, with Holm's correction.
         certificates: bounds on fidelity and misfit.
-        mapped: the fault whose strength at each qubit is mapped.
-        sites: its strength at each qubit, all fitted together, intervals that hold together.
-        heat: each local fault at each qubit alone.
-        bonds: <Z_i Z_i+1> minus the target's, intervals that hold together; empty where not measured.
-        outcomes: share less exact probability of each outcome at each site.
-        batches: along the shots.
+        map: where records and target disagree.
         claims: what the data support, in sentences.
         lost: share of outcomes that were lost.
         measured: what the record file says of itself, by name.
         command: how to verify again, where known.
+
+    Raises:
+        ValueError: not one list of ties per fault.
     """
 
     file: str
     target: str
     verdict: Verdict
     headline: str
-    alpha: float
-    level: float
+    alpha: Level
+    level: Level
     resolution: float
     n_records: int
     faults: list[Fault]
     tied: list[list[Fault]]
     explains: bool
-    share: float | None
+    share: Annotated[float | None, Field(alias="explained_share")]
     tests: list[Test]
     certificates: list[Certificate]
-    mapped: FaultKind
-    sites: list[Estimate]
-    heat: HeatMap
-    bonds: list[Estimate]
-    outcomes: list[list[Estimate]]
-    batches: list[Batch]
+    map: Maps
     claims: list[str]
-    lost: float = 0.0
+    lost: Annotated[Probability, Field(alias="lost_share")] = 0.0
     measured: dict[str, str] = field(default_factory=dict)
     command: str = ""
+
+    def __post_init__(self) -> None:
+        if len(self.tied) != len(self.faults):
+            raise ValueError(f"tied has {len(self.tied)} lists, expected one per fault, {len(self.faults)}")
 
     @property
     def rejecting(self) -> list[Test]:
         """The tests that reject."""
         return [test for test in self.tests if test.rejects(self.alpha)]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Everything, as plain values for JSON."""
-        return {
-            "format": FORMAT,
-            "version": _VERSION,
-            "creator": f"qtomo {__version__}",
-            "file": self.file,
-            "target": self.target,
-            "verdict": self.verdict,
-            "headline": self.headline,
-            "alpha": self.alpha,
-            "level": self.level,
-            "resolution": self.resolution,
-            "n_records": self.n_records,
-            "faults": [fault.to_dict() for fault in self.faults],
-            "tied": [[fault.to_dict() for fault in others] for others in self.tied],
-            "explains": self.explains,
-            "explained_share": self.share,
-            "tests": [test.to_dict() for test in self.tests],
-            "certificates": [certificate.to_dict() for certificate in self.certificates],
-            "map": {
-                "fault": self.mapped.value,
-                "sites": [estimate.to_dict() for estimate in self.sites],
-                "heat": self.heat.to_dict(),
-                "bonds": [estimate.to_dict() for estimate in self.bonds],
-                "outcomes": [[estimate.to_dict() for estimate in site] for site in self.outcomes],
-                "batches": [batch.to_dict() for batch in self.batches],
-            },
-            "lost_share": self.lost,
-            "measured": self.measured,
-            "command": self.command,
-            "claims": self.claims,
-        }
 
     def tables(self, everything: bool = False) -> list[Table]:
         """The faults found, and the tests that reject or all."""

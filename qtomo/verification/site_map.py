@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 from scipy import interpolate, stats
 
 from qtomo.errors import InputError
 from qtomo.measurement.povm import POVM
 from qtomo.observables.estimates import estimate_observables
 from qtomo.observables.paulis import exact_value, pauli
+from qtomo.results import Matrix, stating
 from qtomo.seeds import stream
 from qtomo.states.born.local_likelihoods import pauli_coefficients
 from qtomo.statistics.estimate import Estimate
@@ -45,25 +47,30 @@ _BATCH, _FINE = 500, 13  # shots of a batch that its strength is fitted to, and 
 
 @dataclass(frozen=True)
 class Batch:
-    """What the shots of one batch say, all batches' intervals holding together.
+    """What the shots of one batch say; intervals are simultaneous over all batches.
 
     Args:
-        label: which shots.
+        by: what makes it a batch: the records' column `batch`, or their place in order or in time.
+        first: its number in the column, or its first shot.
+        last: the same number, or its last shot.
         log_prob: mean of ln P less that of exact records in the same settings; None where there are none.
         strength: of the mapped fault at every qubit.
     """
 
-    label: str
+    by: Literal["batch", "order", "time"]
+    first: float
+    last: float
     log_prob: Estimate | None
     strength: Estimate
 
-    def to_dict(self) -> dict[str, Any]:
-        """All fields, as plain values for JSON."""
-        return {
-            "label": self.label,
-            "log_prob": self.log_prob.to_dict() if self.log_prob else None,
-            "strength": self.strength.to_dict(),
-        }
+    _stated = stating("label")
+
+    @property
+    def label(self) -> str:
+        """Which shots, in words."""
+        if self.by == "batch":
+            return f"batch {self.first:g}"
+        return f"shots {self.first:.0f} to {self.last:.0f}{' by time' if self.by == 'time' else ''}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,16 +84,21 @@ class HeatMap:
     """
 
     kinds: list[FaultKind]
-    strengths: Reals
-    gains: Reals
+    strengths: Matrix
+    gains: Annotated[Matrix, Field(alias="gains_nats")]
 
-    def to_dict(self) -> dict[str, Any]:
-        """All fields, as plain values for JSON."""
-        return {
-            "kinds": [kind.value for kind in self.kinds],
-            "strengths": self.strengths.tolist(),
-            "gains_nats": self.gains.tolist(),
-        }
+    def __post_init__(self) -> None:
+        if self.strengths.shape != self.gains.shape or len(self.gains) != len(self.kinds):
+            shapes = f"{len(self.kinds)} kinds, strengths {self.strengths.shape}, gains {self.gains.shape}"
+            raise ValueError(f"{shapes}, expected one row per kind in both, all of one length")
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, HeatMap)
+            and self.kinds == other.kinds
+            and np.array_equal(self.strengths, other.strengths, equal_nan=True)
+            and np.array_equal(self.gains, other.gains, equal_nan=True)
+        )
 
 
 def heat_map(context: Context) -> HeatMap:
@@ -270,10 +282,10 @@ def batch_map(context: Context, kind: FaultKind) -> list[Batch]:
 
     None where neither a batch nor the order of the shots is known.
     """
-    groups = dict(_groups(context))
+    groups = list(_groups(context))
     if not groups:
         return []
-    strengths = _Strengths(context, LOCAL_KINDS[kind], list(groups.values()))
+    strengths = _Strengths(context, LOCAL_KINDS[kind], [rows for *_, rows in groups])
     level = context.options.level
     each = 1 - (1 - level) / len(groups)
     paired, reference = context.reference
@@ -281,28 +293,27 @@ def batch_map(context: Context, kind: FaultKind) -> list[Batch]:
     with np.errstate(invalid="ignore"):
         difference[paired] = context.log_prob[paired] - reference.mean(axis=1)
     found: list[Batch] = []
-    for label, rows in groups.items():
+    for by, first, last, rows in groups:
         values = difference[rows][np.isfinite(difference[rows])]
         log_prob = _mean(values, each, level) if len(values) > 1 else None
-        found.append(Batch(label, log_prob, strengths.of(len(found), each)))
+        found.append(Batch(by, first, last, log_prob, strengths.of(len(found), each)))
     return found
 
 
-def _groups(context: Context) -> Iterator[tuple[str, NDArray[np.int64]]]:
+def _groups(context: Context) -> Iterator[tuple[Literal["batch", "order", "time"], float, float, NDArray[np.int64]]]:
     records = context.records
     named = records.columns.get("batch")
     if named is not None and 1 < len(np.unique(named)) <= _MOST_BATCHES:
         for value in np.unique(named):
-            yield f"batch {value:g}", np.flatnonzero(named == value)
+            yield "batch", float(value), float(value), np.flatnonzero(named == value)
         return
     order = records.order
     if order is None:
         return
-    by_time = " by time" if "time" in records.columns else ""
     end = 0
     for part in np.array_split(order, max(1, min(_BLOCKS, len(order) // 25))):
         end += len(part)
-        yield f"shots {end - len(part)} to {end - 1}{by_time}", part
+        yield "time" if "time" in records.columns else "order", end - len(part), end - 1, part
 
 
 def _mean(values: Reals, each: float, level: float) -> Estimate:

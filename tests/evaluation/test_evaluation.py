@@ -39,7 +39,7 @@ def test_baselines_stand_beside_the_model(evaluation):
 
 def test_observables_have_their_truth(evaluation):
     assert list(evaluation.observables) == ["exact", "records", "gru"]
-    scores = evaluation.z_scores()["records"]
+    scores = evaluation.z_scores["records"]
     assert len(scores) == len(evaluation.observables["exact"])
     assert max(map(abs, scores.values())) < 5
 
@@ -75,7 +75,7 @@ def test_records_without_a_target_still_get_baselines_and_observables(small_reco
         path = write_records(tmp_path / "lab.h5", [file.load()], 5, file.povm)
     evaluation = evaluate(train(path, tmp_path / "run", SMALL), samples=500)
     assert list(evaluation.observables) == ["records", "gru"]
-    assert evaluation.z_scores() == {}
+    assert evaluation.z_scores == {}
     assert set(evaluation.divergences["gru"]) == {"validation_loss"}
     assert "Records without a target" in str(evaluation)
     assert not any("fidelity" in claim for claim in evaluation.claims)
@@ -110,11 +110,21 @@ def test_too_few_samples(small_run):
 
 
 def verdict(gain: float, fidelity: float) -> list[str]:
-    from qtomo.evaluation.evaluation import _claims
+    from qtomo.evaluation.evaluation import Judging, _claims
 
     noise = np.random.default_rng(0).normal(0, 0.01, 500)
     found = {"gru": {"classical_fidelity": exact(fidelity)}}
-    return _claims(Evaluation("run", "target", "gru", found, sample_mean(gain + noise - noise.mean()), {}))
+    return _claims(
+        Evaluation(
+            "run",
+            "target",
+            "gru",
+            Judging(samples=500),
+            found,
+            sample_mean(gain + noise - noise.mean()),
+            {},
+        )
+    )
 
 
 @pytest.mark.parametrize(("gain", "words"), [(0.1, "better than"), (-0.1, "worse than"), (0.0, "not distinguishable")])

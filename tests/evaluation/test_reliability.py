@@ -6,6 +6,7 @@ import pytest
 from qtomo.distribution import enumerate_outcomes
 from qtomo.evaluation.reliability import Calibration, calibrate, wilson
 from qtomo.models.registry import build_model
+from qtomo.results import plain
 from qtomo.seeds import stream
 
 
@@ -49,4 +50,6 @@ def test_wilson_by_hand():
     z, n, p = 1.959964, 10, 0.8
     centre, reach = p + z**2 / (2 * n), z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
     assert np.allclose([found.low, found.high], (centre + np.array([-reach, reach])) / (1 + z**2 / n), atol=1e-6)
-    assert isinstance(Calibration([0.8], [found], []).to_dict()["observed"][0], dict)
+    assert plain(Calibration([0.8], [found], []))["observed"][0]["value"] == 0.8
+    with pytest.raises(ValueError, match="1 predicted and 0 observed"):
+        Calibration([0.8], [], [])

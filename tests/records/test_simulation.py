@@ -8,7 +8,6 @@ import pytest
 from qtomo import GHZ, POVM, TFIM, RecordFile, named_povm, simulate, write_records
 from qtomo.errors import InputError
 from qtomo.measurement.settings import SettingList
-from qtomo.records.shots import SHOTS
 
 LIST = SettingList(np.array([[2, 2], [0, 1]], np.uint8), np.array([30, 20]))
 
@@ -47,7 +46,7 @@ def test_a_measurement_is_told_by_its_elements_not_by_its_name(tmp_path):
 
 def test_a_list_of_settings_says_how_many_shots_there_are(tmp_path):
     (tmp_path / "list.txt").write_text("ZZ 30\nXY 20\n")
-    for number, settings in ((None, LIST), (SHOTS, LIST), (50, tmp_path / "list.txt")):
+    for number, settings in ((None, LIST), (50, tmp_path / "list.txt")):
         path = simulate(GHZ(2), number, tmp_path / "a.h5", settings=settings, overwrite=True)
         with RecordFile(path) as file:
             assert (file.n_records, file.design, file.povm.n_outcomes) == (50, "listed", 6)

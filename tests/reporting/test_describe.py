@@ -71,12 +71,17 @@ def test_states(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("none.json", "{}", "no kind that qtomo writes"),
-        ("list.json", "[1]", "JSON of a list"),
+        ("none.json", "{}", "JSON without a format: of no kind that qtomo writes"),
+        ("list.json", "[1]", "found a list, expected an object"),
         ("not.json", "{", "not readable as JSON"),
         ("deep.json", "[" * 100_000, "not readable as JSON"),
-        ("damaged.json", json.dumps({"verdict": "consistent"}), "damaged (KeyError 'map')"),
-        ("wrong.json", json.dumps({"verdict": "x", "map": 3}), "damaged"),
+        ("early.json", json.dumps({"verdict": "consistent"}), "without a format_version: run qtomo verify again"),
+        ("other.json", json.dumps({"format": "keras", "format_version": 1}), "format 'keras': of no kind"),
+        (
+            "short.json",
+            json.dumps({"format": "qtomo-plan", "format_version": 1}),
+            "alpha: missing; damaged: run qtomo verify",
+        ),
         ("lab.csv", "X,0\n", "qtomo import FORMAT"),
     ],
 )

@@ -8,9 +8,9 @@ import pytest
 from qtomo import TFIM, InputError, RecordFile, simulate, write_records
 from qtomo.reporting.layout import render
 from qtomo.reporting.page import page_of
-from qtomo.reporting.results import read_verification
 from qtomo.verification.faults.base import FaultKind
 from qtomo.verification.pipeline import verification_path, verify
+from qtomo.verification.result import Verification
 from tests.reporting.test_page import HOSTILE, Tags
 
 SECTIONS = ["verdict", "measured", "map", "tests", "outcomes", "drift", "certificates", "again"]
@@ -29,11 +29,9 @@ def verified(tmp_path_factory):
 
 def test_what_is_read_is_what_was_written(verified):
     found, path = verified
-    again = read_verification(path)
-    assert again.to_dict() == json.loads(json.dumps(found.to_dict()))
-    assert (again.faults, again.tied, again.tests) == (found.faults, found.tied, found.tests)
-    assert (again.heat.gains == found.heat.gains).all()
-    assert read_verification(path).to_dict() == json.loads(path.read_text())
+    again = Verification.load(path)
+    assert again == found
+    assert again.to_dict() == json.loads(path.read_text())
 
 
 def test_all_sections_and_the_fault_in_its_place(verified):
@@ -55,16 +53,16 @@ def test_all_sections_and_the_fault_in_its_place(verified):
 def test_the_maps_show_the_qubit(verified):
     """At 95 % for all cells together, of which qubit 1 is twenty standard errors off; the seed is fixed."""
     found, _ = verified
-    off = {site for site, cells in enumerate(found.outcomes) for e in cells if e.low > 0 or e.high < 0}
+    off = {site for site, cells in enumerate(found.map.outcomes) for e in cells if e.low > 0 or e.high < 0}
     assert off == {1}
-    x_shots = found.outcomes[1][0]
-    assert np.isclose(found.outcomes[1][0].value, -found.outcomes[1][1].value)
+    x_shots = found.map.outcomes[1][0]
+    assert np.isclose(found.map.outcomes[1][0].value, -found.map.outcomes[1][1].value)
     assert abs(x_shots.n_records - 4000 / 3) < 150
-    assert len(found.batches) == 20
-    assert sum(batch.strength.n_records for batch in found.batches) == 4000
-    assert [site for site, e in enumerate(found.sites) if e.low > 0] == [1]
-    row, site = np.unravel_index(found.heat.gains.argmax(), found.heat.gains.shape)
-    assert (found.heat.kinds[row], site) == (FaultKind.DEPOLARIZING, 1)
+    assert len(found.map.batches) == 20
+    assert sum(batch.strength.n_records for batch in found.map.batches) == 4000
+    assert [site for site, e in enumerate(found.map.sites) if e.low > 0] == [1]
+    row, site = np.unravel_index(found.map.heat.gains.argmax(), found.map.heat.gains.shape)
+    assert (found.map.heat.kinds[row], site) == (FaultKind.DEPOLARIZING, 1)
 
 
 def test_outcome_shares_against_the_exact_law(tmp_path):
@@ -81,8 +79,8 @@ def test_outcome_shares_against_the_exact_law(tmp_path):
     for site in range(3):
         exact = np.bincount(records[:, site], law, 4)
         share = np.bincount(outcomes[:, site], minlength=4) / 500
-        assert np.allclose([e.value for e in found.outcomes[site]], share - exact, atol=1e-9)
-        assert all(e.low <= e.value <= e.high for e in found.outcomes[site])
+        assert np.allclose([e.value for e in found.map.outcomes[site]], share - exact, atol=1e-9)
+        assert all(e.low <= e.value <= e.high for e in found.map.outcomes[site])
 
 
 def test_batches_by_name_show_the_bad_one(tmp_path):
@@ -97,7 +95,7 @@ def test_batches_by_name_show_the_bad_one(tmp_path):
     columns = {"batch": np.repeat([1, 2, 3, 4, 9], 500)}
     path = write_records(tmp_path / "lab.h5", blocks, 4, povm, target=target, columns=columns)
     found = verify(path, alternative="none", n_reference=5000)
-    assert [batch.label for batch in found.batches if batch.strength.low > 0] == ["batch 9"]
+    assert [batch.label for batch in found.map.batches if batch.strength.low > 0] == ["batch 9"]
     assert "batch" in Tags(render(page_of([verification_path(path)]))).words
 
 
@@ -112,7 +110,6 @@ def test_hostile_texts_stay_text(verified, tmp_path):
     found["headline"] += f" {HOSTILE}"
     found["faults"][0].update(detail=HOSTILE)
     found["certificates"][0]["assumptions"].append(HOSTILE)
-    found["map"]["batches"][0]["label"] = f"{HOSTILE} $"
     (tmp_path / "a.json").write_text(json.dumps(found))
     page = page_of([tmp_path / "a.json"])
     text = render(page)
@@ -124,18 +121,42 @@ def test_hostile_texts_stay_text(verified, tmp_path):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda found: found.update(verdict="fine"), "verdict 'fine', expected consistent"),
-        (lambda found: found.pop("map"), "no map, expected a verification that this qtomo wrote"),
-        (lambda found: found["map"]["outcomes"].pop(), "expected as many of each quantity"),
-        (lambda found: found["map"]["outcomes"][0].pop(), "expected as many outcomes of each"),
-        (lambda found: found["tests"][0].update(p_value="small"), "p_value: found str, expected a number"),
-        (lambda found: found.update(level=10**400), "expected a smaller one"),
-        (lambda found: found["map"]["sites"][0].update(value=10**400), "expected a value of type float"),
-        (lambda found: found["certificates"][0].update(records_needed=1.5), "expected a whole number"),
-        (lambda found: found.update(format="qtomo-plan"), "format 'qtomo-plan', expected 'qtomo-verification'"),
-        (lambda found: found["tests"][0].update(kind="x"), "kind: 'x', expected one of forbidden-outcomes"),
-        (lambda found: found["faults"][0].update(sites=[0.5]), "sites, all, 0: found float, expected a whole number"),
-        (lambda found: found["map"]["heat"]["gains_nats"].pop(), "rows of different lengths, expected one per kind"),
+        (lambda found: found.update(verdict="fine"), "verdict: found 'fine', expected 'consistent', "),
+        (lambda found: found.pop("map"), "map: missing"),
+        (lambda found: found["map"]["outcomes"].pop(), "map: 5 sites, 5 columns of heat, 4 sites of outcomes"),
+        (lambda found: found["map"]["outcomes"][0].pop(), "map: outcomes of different lengths"),
+        (lambda found: found["map"]["bonds"].pop(), "map: 3 bonds, expected none or 4"),
+        (
+            lambda found: found["tests"][0].update(p_value="small"),
+            r"tests\[0\].p_value: found 'small', expected a valid num",
+        ),
+        (
+            lambda found: found["tests"][0].update(p_value=1.5),
+            r"tests\[0\].p_value: found 1.5, expected a number from 0",
+        ),
+        (lambda found: found.update(level=10**400), "level: found a whole number above"),
+        (lambda found: found.update(level=1.0), "level: found 1.0, expected less than 1"),
+        (lambda found: found["map"]["sites"][0].update(value=9.0), r"map.sites\[0\]: value 9 outside its interval"),
+        (lambda found: found["map"]["sites"][0].update(value=10**400), r"map.sites\[0\].value: found a whole number"),
+        (
+            lambda found: found["map"]["sites"][0].update(value=float("nan")),
+            r"sites\[0\].value: found nan, expected a numb",
+        ),
+        (lambda found: found["certificates"][0].update(records_needed=1.5), "found 1.5, expected a valid integer"),
+        (lambda found: found.update(format="qtomo-plan"), "power: missing; damaged: run qtomo verify --plan again"),
+        (
+            lambda found: found["tests"][0].update(kind="x"),
+            r"tests\[0\].kind: found 'x', expected 'forbidden-outcomes', ",
+        ),
+        (
+            lambda found: found["faults"][0].update(sites=[0.5]),
+            r"faults\[0\].sites\[0\]: found 0.5, expected a valid integer",
+        ),
+        (lambda found: found["map"]["heat"]["gains_nats"].pop(), "map.heat: .* expected one row per kind"),
+        (lambda found: found["map"]["heat"]["gains_nats"][0].pop(), "gains_nats: rows of different lengths"),
+        (lambda found: found["tied"].pop(), "tied has 0 lists, expected one per fault, 1"),
+        (lambda found: found["made_from"].update(records="ab"), "made_from.records: found 'ab', expected 64 hex"),
+        (lambda found: found["claims"].append("\ud800 half a letter"), "Invalid JSON"),
     ],
 )
 def test_a_damaged_verification_is_told_in_a_line(verified, tmp_path, change, words):
@@ -146,19 +167,17 @@ def test_a_damaged_verification_is_told_in_a_line(verified, tmp_path, change, wo
         page_of([tmp_path / "a.json"])
 
 
-def test_odd_numbers_and_letters_leave_a_page(verified, tmp_path):
+def test_odd_numbers_leave_a_page(verified, tmp_path):
     found = json.loads(verified[1].read_text())
-    found["claims"].append("\ud800 half a letter")
     found["certificates"][0].update(name="", says="")
-    found["map"]["sites"][0].update(value=float("nan"))
-    found["map"]["outcomes"][0][0].update(value=None, standard_error=None, low=None, high=None)
+    found["map"]["sites"][0].update(value="NaN")
+    found["map"]["outcomes"][0][0].update(value=0, standard_error="Infinity", low="-Infinity", high="Infinity")
     found["map"]["bonds"] = []
     found["map"]["batches"] = []
     (tmp_path / "a.json").write_text(json.dumps(found))
     page = page_of([tmp_path / "a.json"])
     assert [drawing.failure for drawing in page.drawings() if drawing.failure] == []
     assert "The order of the shots is not known" in render(page)
-    assert "? half a letter" in render(page)
 
 
 def test_what_is_no_verification(verified, tmp_path):

@@ -36,7 +36,7 @@ def test_the_bernstein_interval_covers_rare_values_where_the_student_one_does_no
 def test_bounded_mean_refuses_values_out_of_bounds():
     with pytest.raises(ValueError, match="expected all in"):
         bounded_mean([0.5, 1.5])
-    assert bounded_mean([0.5]).to_dict()["standard_error"] is None
+    assert bounded_mean([0.5]).to_dict()["standard_error"] == "Infinity"
     assert (bounded_mean([0.5]).low, bounded_mean([0.5]).high) == (0.0, 1.0)
 
 

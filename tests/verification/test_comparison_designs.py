@@ -34,15 +34,16 @@ def test_a_difference_is_found_and_its_bound_is_below_the_exact_one(design, loss
     """Eight cases; a bound of 99.999 % confidence errs in one of 1e5."""
     one, other = (laboratory.draw(rho, design, SHOTS, seed, loss) for rho, seed in ((ONE, 1), (OTHER, 2)))
     (drift,) = compare_records([one, other], alpha=1e-5).drifts.values()
-    assert drift.differs(0.01)
+    assert drift.tests[0].adjusted < 0.01
     bound = drift.bounds["total_variation"]
     assert bound.low <= total_variation(design)
     for observable in chain_observables(3):
         if observable.name in drift.observables:
-            a, b, z = drift.observables[observable.name]
-            assert abs(a.z_score(exact(observable, ONE))) < 6
-            assert abs(b.z_score(exact(observable, OTHER))) < 6
-            assert z == pytest.approx((b.value - a.value) / np.hypot(a.standard_error, b.standard_error))
+            shift = drift.observables[observable.name]
+            assert abs(shift.first.z_score(exact(observable, ONE))) < 6
+            assert abs(shift.second.z_score(exact(observable, OTHER))) < 6
+            error = np.hypot(shift.first.standard_error, shift.second.standard_error)
+            assert shift.z == pytest.approx((shift.second.value - shift.first.value) / error)
 
 
 @pytest.mark.parametrize("loss", [0.0, 0.15])
@@ -51,7 +52,7 @@ def test_records_of_one_state_do_not_differ(design, loss):
     """Eight cases at a false-alarm rate of 1e-7 each."""
     one, other = (laboratory.draw(ONE, design, SHOTS, seed, loss) for seed in (3, 4))
     (drift,) = compare_records([one, other], alpha=1e-7).drifts.values()
-    assert not drift.differs(1e-7)
+    assert not drift.differs
 
 
 def test_different_designs_are_refused_in_words():

@@ -9,11 +9,11 @@ from qtomo import InputError, Records, estimate_observables, pauli, simulate
 from qtomo.measurement.povm import named_povm
 from qtomo.reporting.layout import render
 from qtomo.reporting.page import page_of
-from qtomo.reporting.results import read_verification
 from qtomo.states.library import GHZ, Product, W
 from qtomo.states.tfim import TFIM
 from qtomo.verification.hypothesis import Hypothesis
 from qtomo.verification.pipeline import verification_path, verify
+from qtomo.verification.result import Verification
 
 DESIGNS = ("listed", "random", "pauli4", "sic", "trine")
 
@@ -108,7 +108,7 @@ def test_a_file_of_few_records_and_its_page(tmp_path, povm, n):
     system = TFIM(2, 1.0, 0.7)
     path = simulate(system, n, tmp_path / "a.h5", povm=povm, seed=1, settings="random" if povm == "pauli6" else None)
     found = verify(path, n_reference=1000, alpha=1e-6)
-    stored = read_verification(verification_path(path))
+    stored = Verification.load(verification_path(path))
     assert stored.to_dict() == found.to_dict()
     assert found.headline in render(page_of([verification_path(path)]))
 

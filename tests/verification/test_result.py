@@ -9,12 +9,12 @@ import pytest
 from qtomo import Records
 from qtomo.measurement.noise import parse_noise
 from qtomo.measurement.povm import named_povm
-from qtomo.reporting.results import read_verification
 from qtomo.states.library import GHZ, W
 from qtomo.statistics.estimate import Estimate
 from qtomo.verification.faults.base import Fault, FaultKind
 from qtomo.verification.hypothesis import Hypothesis
 from qtomo.verification.pipeline import verify
+from qtomo.verification.result import Verification
 
 SIZE = Estimate(0.1034, 0.01, 0.084, 0.124, 0.95, 1000, "m")
 
@@ -107,5 +107,5 @@ def test_ties_are_said_in_the_case_of_the_names():
 def test_what_a_file_is_called_is_escaped_in_a_notebook(tmp_path):
     found = verified(W(4), None, "<script>a</script>")
     assert "<script>" not in found._repr_html_()
-    (tmp_path / "a.json").write_text(json.dumps(found.to_dict(), allow_nan=False))
-    assert read_verification(tmp_path / "a.json").to_dict() == found.to_dict()
+    found.save(tmp_path / "a.json")
+    assert Verification.load(tmp_path / "a.json").to_dict() == found.to_dict()

@@ -24,9 +24,9 @@ def test_good_records_are_consistent_and_say_what_that_means(tmp_path):
     found = verify(path, n_reference=5000)
     assert found.verdict == "consistent"
     assert found.faults == []
-    assert len(found.sites) == 5
-    assert len(found.bonds) == 4
-    assert all(e.low <= 0 <= e.high for e in [*found.sites, *found.bonds])
+    assert len(found.map.sites) == 5
+    assert len(found.map.bonds) == 4
+    assert all(e.low <= 0 <= e.high for e in [*found.map.sites, *found.map.bonds])
     assert json.loads(verification_path(path).read_text()) == json.loads(json.dumps(found.to_dict()))
     assert "that no test looks for is not excluded" in " ".join(" ".join(found.claims).split())
     assert {"depolarizing, all qubits", "field off", "relabelling of all", "drift along the shots"} <= {
@@ -44,7 +44,7 @@ def test_a_dead_qubit_is_named_and_mapped(tmp_path):
     assert (fault.kind, fault.sites) == (FaultKind.DEPOLARIZING, (3,))
     assert fault.size.low > 0.9
     assert fault.size.high == 1
-    assert [site for site, e in enumerate(found.sites) if e.low > 0] == [3]
+    assert [site for site, e in enumerate(found.map.sites) if e.low > 0] == [3]
     assert not verification_path(path).exists()
     assert "depends on the readout" not in str(found)
     assert "INCONSISTENT" in str(found)

@@ -10,7 +10,6 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from qtomo import __version__
 from qtomo.errors import InputError
 from qtomo.files import check_absent
 from qtomo.measurement.povm import NAMED_POVMS, POVM, named_povm
@@ -22,6 +21,7 @@ from qtomo.states.density import LARGEST_DENSITY, DensityMatrix
 from qtomo.states.lpdo import LPDO
 from qtomo.states.mps import MPS
 from qtomo.states.state import State
+from qtomo.version import __version__
 
 __all__ = ["STATE_FORMAT", "povm_of", "read_array", "read_povm", "read_state", "state_of_array", "write_state"]
 

@@ -14,7 +14,6 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from qtomo import __version__
 from qtomo.distribution import LOST, Outcomes
 from qtomo.errors import InputError
 from qtomo.files import atomic_output, check_absent
@@ -22,6 +21,7 @@ from qtomo.measurement.calibration import Calibration
 from qtomo.measurement.povm import POVM
 from qtomo.measurement.settings import Design
 from qtomo.records.file.schema import FORMAT, VERSION, Target
+from qtomo.version import __version__
 
 __all__ = ["Block", "open_new", "set_text", "write_checked", "write_header", "write_records"]
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-__all__ = ["PLAN", "is_sweep"]
+__all__ = ["PLAN", "TRIALS", "is_sweep"]
 
 #: The file of the plan in a sweep folder.
 PLAN = "sweep.toml"
+#: The file of its trials.
+TRIALS = "trials.json"
 
 
 def is_sweep(folder: str | os.PathLike[str]) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -24,16 +24,28 @@ from qtomo.files import atomic_folder, write_atomic
 from qtomo.models.registry import FAMILIES
 from qtomo.parallel import world
 from qtomo.records.file.reader import RecordFile
+from qtomo.results import Real, Result
+from qtomo.table import Table
 from qtomo.training.checkpoint import Progress
 from qtomo.training.config import RecordsConfig, TrainingConfig, check_sections, merge_settings, read_toml
 from qtomo.training.launch import describe_records, plan_run, resume
 from qtomo.training.loop import stop_flag
 from qtomo.training.run import Run, RunFolder, open_records
 from qtomo.training.sweep.choice import corners, propose, require_optuna
-from qtomo.training.sweep.folder import PLAN, is_sweep
+from qtomo.training.sweep.folder import PLAN, TRIALS, is_sweep
 from qtomo.training.sweep.search_space import Choices, Range, Settings, read_space, with_options
 
-__all__ = ["Sweep", "SweepConfig", "SweepPlan", "SweepReport", "Trial", "is_sweep", "resume_sweep", "sweep"]
+__all__ = [
+    "Sweep",
+    "SweepConfig",
+    "SweepPlan",
+    "SweepReport",
+    "Trial",
+    "Trials",
+    "is_sweep",
+    "resume_sweep",
+    "sweep",
+]
 
 
 #: Called as report(trials_done, n_trials, progress, total_steps) after each step of the trial under way.
@@ -122,21 +134,59 @@ class Trial:
         epochs: passes over the records.
         seconds: of training.
         failure: why it failed.
+        run: its run folder, in a file.
     """
 
     number: int
     settings: dict[str, Any]
-    loss: float | None = None
-    loss_error: float | None = None
+    loss: Real | None = None
+    loss_error: Real | None = None
     n_parameters: int | None = None
     epochs: int | None = None
     seconds: float | None = None
     failure: str | None = None
+    run: str = ""
 
     @property
     def name(self) -> str:
         """The name of its folder."""
         return f"{self.number:04d}"
+
+
+@dataclass(frozen=True)
+class Trials(Result, format="qtomo-sweep", version=1):
+    """What `trials.json` keeps of a sweep.
+
+    Args:
+        sweep: the sweep folder.
+        family: of the models.
+        validation_unit: what the validation loss is counted in.
+        best: number of the trial of the lowest loss; None where all failed.
+        within_one_standard_error: trials after the best whose loss is within one standard error of it.
+        trials: in order, failed ones included.
+
+    Raises:
+        ValueError: trials that are not numbered in order, or a best one that is none of them or failed.
+    """
+
+    sweep: str
+    family: str
+    validation_unit: str
+    best: int | None
+    within_one_standard_error: list[int]
+    trials: list[Trial]
+
+    def __post_init__(self) -> None:
+        if [trial.number for trial in self.trials] != list(range(len(self.trials))):
+            raise ValueError("trials: not numbered in order from 0")
+        for number in (*self.within_one_standard_error, *(() if self.best is None else (self.best,))):
+            if not 0 <= number < len(self.trials) or self.trials[number].loss is None:
+                raise ValueError(f"best or within_one_standard_error: no loss of a trial {number}")
+
+    def tables(self) -> list[Table]:
+        """One row per trial."""
+        rows = [[trial.name, "failed" if trial.loss is None else f"{trial.loss:.4f}"] for trial in self.trials]
+        return [Table(f"{self.sweep}: {len(rows)} trials of {self.family}", ["trial", "validation loss"], rows)]
 
 
 @dataclass(frozen=True)
@@ -178,20 +228,25 @@ class Sweep:
         """The run folder of a trial."""
         return _run_folder(self.folder, trial.number).path
 
+    def kept(self) -> Trials:
+        """All that was found, as `trials.json` keeps it."""
+        return Trials(
+            sweep=str(self.folder),
+            family=self.plan.model["family"],
+            validation_unit=self.unit,
+            best=self.ranked[0].number if self.ranked else None,
+            within_one_standard_error=[trial.number for trial in self.near_best] if self.ranked else [],
+            trials=[replace(trial, run=str(self.trial_folder(trial))) for trial in self.trials],
+            made_from={"records": self.plan.records.sha256},
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """All that was found, for JSON."""
-        return {
-            "sweep": str(self.folder),
-            "family": self.plan.model["family"],
-            "validation_unit": self.unit,
-            "best": self.ranked[0].number if self.ranked else None,
-            "within_one_standard_error": [trial.number for trial in self.near_best] if self.ranked else [],
-            "trials": [{**asdict(trial), "run": str(self.trial_folder(trial))} for trial in self.trials],
-        }
+        return self.kept().to_dict()
 
     def save(self) -> None:
         """Write `trials.json` and `best.toml`."""
-        write_atomic(self.folder / "trials.json", json.dumps(self.to_dict(), indent=1) + "\n")
+        self.kept().save(self.folder / TRIALS, overwrite=True)
         if self.ranked:
             best = with_options(self.plan.settings, self.ranked[0].settings)
             write_atomic(self.best_settings, tomli_w.dumps(best))

@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated
 
+from pydantic import Field
+
+from qtomo.results import Probability, Real, stating
 from qtomo.statistics.holm import holm
 from qtomo.verification.faults.base import FaultKind
 from qtomo.worded import Worded
@@ -55,12 +58,14 @@ class Test:
     __test__ = False
 
     kind: TestKind
-    p_value: float
+    p_value: Probability
     statistic: str
     fault: FaultKind | None = None
     sites: tuple[int, ...] = ()
     place: str = ""
-    adjusted: float = math.nan
+    adjusted: Annotated[Real, Field(alias="adjusted_p_value")] = math.nan
+
+    _stated = stating("name")
 
     @property
     def name(self) -> str:
@@ -77,19 +82,6 @@ class Test:
     def rejects(self, alpha: float) -> bool:
         """Whether it rejects, with all tests together erring at most with probability `alpha`."""
         return self.adjusted <= alpha
-
-    def to_dict(self) -> dict[str, Any]:
-        """All fields, as plain values for JSON."""
-        return {
-            "kind": self.kind.value,
-            "name": self.name,
-            "p_value": self.p_value,
-            "adjusted_p_value": self.adjusted,
-            "statistic": self.statistic,
-            "fault": self.fault.value if self.fault else None,
-            "sites": list(self.sites),
-            "place": self.place,
-        }
 
 
 def adjusted(tests: Sequence[Test]) -> list[Test]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from qtomo.results import plain, stating
 from qtomo.statistics.estimate import Estimate
 from qtomo.verification.context import Context
 from qtomo.worded import Worded
@@ -68,6 +69,8 @@ class Fault:
     detail: str = ""
     when: str = ""
 
+    _stated = stating("description")
+
     @property
     def what(self) -> str:
         """The kind in words, with its variant."""
@@ -80,6 +83,11 @@ class Fault:
             return "every qubit" if self.parameter in ("probability", "angle") else ""
         names = ", ".join(map(str, self.sites))
         return f"qubit{'s' if len(self.sites) > 1 else ''} {names}"
+
+    @property
+    def description(self) -> str:
+        """Kind, place and size in words."""
+        return self.describe()
 
     def describe(self) -> str:
         """Kind, place and size in words."""
@@ -95,15 +103,7 @@ class Fault:
 
     def to_dict(self) -> dict[str, Any]:
         """All fields, as plain values for JSON."""
-        return {
-            "kind": self.kind.value,
-            "sites": list(self.sites) if self.sites is not None else None,
-            "size": self.size.to_dict() if self.size else None,
-            "parameter": self.parameter,
-            "detail": self.detail,
-            "when": self.when,
-            "description": self.describe(),
-        }
+        return plain(self)
 
 
 @dataclass(frozen=True, eq=False)
