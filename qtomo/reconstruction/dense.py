@@ -228,7 +228,7 @@ def reconstruct_frequencies(
 def _observables(options: Options, n_sites: int) -> tuple[Observable, ...]:
     """Those of the options; by default the mean of X, of Z and of ZZ of neighbours."""
     if options.observables is not None:
-        return options.observables
+        return tuple(options.observables)
     found = [Observable(f"mean {p}", tuple((1 / n_sites, {i: p}) for i in range(n_sites))) for p in "XZ"]
     if n_sites > 1:
         pairs = tuple((1 / (n_sites - 1), {i: "Z", i + 1: "Z"}) for i in range(n_sites - 1))

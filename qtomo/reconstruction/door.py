@@ -46,26 +46,25 @@ def reconstruct(
     Args:
         source: a record file, `Records`, or the run folder of a model with exact likelihood.
         method: `LinearInversion()`, `ProjectedLeastSquares()` or `MaximumLikelihood()` for a density matrix of up to
-            10 qubits; `MatrixProduct(bond_dim)` or `LocallyPurified(bond_dim)` for a tensor network of any number; or
-            the name of one: "linear", "pls", "mle", "mps", "lpdo".
+            10 qubits; `MatrixProduct(bond_dim)` or `LocallyPurified(bond_dim)` for a tensor network of any number; or a
+            name: "linear", "pls", "mle", "mps", "lpdo".
         target: a state to compare with; the target of the records where None.
         level: confidence of the intervals, 0.5 to 1.
         resamples: data sets of the bootstrap, or draws of a tensor network, at least 20.
         seed: of all that is drawn.
         records: where the record file of a run is now, if it has moved.
-        observables: expectation values to estimate. Where None, a density matrix gives the means of X, of Z and of ZZ
-            of neighbours. A tensor network gives <X_i> and <Z_i Z_j> whatever else is named.
+        observables: expectation values to estimate; by default the means of X, Z and ZZ of neighbours. A tensor network
+            gives <X_i> and <Z_i Z_j> besides.
         say: called with a line about what is being done.
         progress: called as progress(done, total) over the resamples.
 
     Returns:
-        A `Reconstruction` with a density matrix, or a `TensorNetworkReconstruction`. Both have the `state`, its
-        `numbers` with intervals by name (entropies in nats), and `claims`; both print themselves.
+        The `state`, its `numbers` with intervals by name (entropies in nats), and `claims`; it prints itself.
 
     Raises:
         InputError: an unknown method, a bad file, too many qubits, records that do not determine the state
-            (`MaximumLikelihood` and tensor networks fit one of many), lost outcomes or a model for a tensor network, a
-            target of another size, or options out of range.
+            (`linear` and `pls`), lost outcomes or a model for a tensor network, a target of another size, or options
+            out of range.
 
     >>> import numpy as np
     >>> from qtomo import GHZ, BornDistribution
@@ -75,15 +74,7 @@ def reconstruct(
     1.0
     """
     chosen = as_method(method)
-    options = Options(
-        target if target is None or isinstance(target, Target) else Target.of(target),
-        level,
-        resamples,
-        seed,
-        None if observables is None else tuple(observables),
-        say or silent,
-        progress or silent,
-    )
+    options = Options(_target(target), level, resamples, seed, observables, say or silent, progress or silent)
     if isinstance(source, str | os.PathLike) and Path(source).is_dir():
         return _of_model(Path(source), chosen, options, records)
     if records is not None:
@@ -95,6 +86,10 @@ def reconstruct(
     if isinstance(chosen, TensorNetworkMethod):
         return reconstruct_tensor_network(measured, chosen, options)
     return reconstruct_dense(measured, chosen, options)
+
+
+def _target(target: Target | System | State | None) -> Target | None:
+    return target if target is None or isinstance(target, Target) else Target.of(target)
 
 
 def _read(source: object, method: Method) -> Records:

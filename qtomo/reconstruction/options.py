@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from qtomo.errors import InputError
@@ -43,7 +43,7 @@ class Options:
     level: float = 0.95
     resamples: int = 200
     seed: int = 0
-    observables: tuple[Observable, ...] | None = None
+    observables: Sequence[Observable] | None = None
     say: Say = silent
     progress: Progress = silent
 
