@@ -62,9 +62,8 @@ def reconstruct(
         The `state`, its `numbers` with intervals by name (entropies in nats), and `claims`; it prints itself.
 
     Raises:
-        InputError: an unknown method, a bad file, too many qubits, records that do not determine the state
-            (`linear` and `pls`), lost outcomes or a model for a tensor network, a target of another size, or options
-            out of range.
+        InputError: an unknown method, a bad file, too many qubits, records that do not determine the state (`linear`,
+            `pls`), lost outcomes or a model for a tensor network, a target of another size, options out of range.
 
     >>> import numpy as np
     >>> from qtomo import GHZ, BornDistribution
@@ -78,9 +77,7 @@ def reconstruct(
     if isinstance(source, str | os.PathLike) and Path(source).is_dir():
         return _of_model(Path(source), chosen, options, records)
     if records is not None:
-        raise InputError(
-            f"records {os.fspath(records)}: expected beside a run folder only, whose record file has moved"
-        )
+        raise InputError(f"records {os.fspath(records)}: expected beside a run folder only")
     measured = _read(source, chosen)
     options = options.with_default_target(measured.target)
     if isinstance(chosen, TensorNetworkMethod):

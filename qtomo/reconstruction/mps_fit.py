@@ -128,7 +128,6 @@ class _Search:
         self.generator = stream(seed, "chain fit")
         shuffled = self.rows[self.generator.permutation(len(self.rows))]
         self.training, self.validation = self.outcomes[shuffled], self.outcomes[self.held]
-        self.few = self.training[_start_rows(records, shuffled)]
         self.stages: list[Stage] = []
 
     def choose(self, bond_dim: int | None, complex_amplitudes: bool | None) -> _Candidate:
@@ -185,7 +184,7 @@ class _Search:
 
     def climb(self, model: TensorNetwork) -> float:
         """Some steps on a part of the records; mean ln P that they reach."""
-        return fit_natural(model, self.few, None, _STEPS // len(_SMOOTH), tolerance=1.0).log_prob
+        return fit_natural(model, self.training[:_START], None, _STEPS // len(_SMOOTH), tolerance=1.0).log_prob
 
     def network(
         self,
@@ -206,7 +205,7 @@ class _Search:
                 with torch.no_grad():
                     for tensor in model.tensors:
                         tensor.mul_(_SPREAD)
-                model.start_from(torch.from_numpy(self.few.astype(np.int64)))
+                model.start_from(torch.from_numpy(self.training[:_START].astype(np.int64)))
             else:
                 model.take(right_canonical(start.arrays())[0], _NOISE)
         return model
@@ -284,21 +283,6 @@ class _Candidate:
     log_prob: NDArray[np.float64]
     start: dict[str, torch.Tensor]
     steps: int
-
-
-def _start_rows(records: Records, shuffled: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Which of the shuffled records make the starts; of listed settings one shot of each in turn.
-
-    Else a setting with most of the shots would hide the others, and the start what only they show.
-    """
-    if records.design != "listed" or records.setting_index is None:
-        return np.arange(min(_START, len(shuffled)))
-    setting = records.setting_index[shuffled]
-    order = np.argsort(setting, kind="stable")
-    _, first, counts = np.unique(setting[order], return_index=True, return_counts=True)
-    turn = np.empty(len(setting), np.int64)
-    turn[order] = np.arange(len(setting)) - np.repeat(first, counts)
-    return np.argsort(turn, kind="stable")[:_START]
 
 
 def _smoothed(elements: NDArray[np.complex128], strength: float) -> NDArray[np.complex128]:
