@@ -7,7 +7,7 @@
     python benchmarks/chains.py mixed       locally purified states of depolarised GHZ and Ising chains
     python benchmarks/chains.py long        50 critical qubits
 
-All print a line a fit as they go. Times are seconds of one core (CPU time of the process).
+All print a line per fit as they go. Times are seconds of one core (CPU time of the process).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -24,8 +25,12 @@ from qtomo.measurement.noise import parse_noise
 from qtomo.measurement.povm import named_povm
 from qtomo.models.registry import build_model
 from qtomo.models.tensor_network import LPDOModel, MPSModel
-from qtomo.reconstruction.mps_fit import fit_chain
-from qtomo.reconstruction.mps_intervals import FIDELITY, chain_estimates
+from qtomo.reconstruction.methods import LocallyPurified, MatrixProduct
+from qtomo.reconstruction.mps_fit import fit_tensor_network
+from qtomo.reconstruction.mps_intervals import network_estimates
+from qtomo.reconstruction.options import Options
+from qtomo.reconstruction.quantities import FIDELITY, Quantity, QuantityKind
+from qtomo.records.records import Records
 from qtomo.seeds import stream
 from qtomo.states.born.distribution import BornDistribution
 from qtomo.states.fidelity import fidelity
@@ -34,6 +39,8 @@ from qtomo.states.lpdo import LPDO
 from qtomo.states.mps import MPS
 from qtomo.states.tfim import TFIM
 from qtomo.training.natural import fit_natural
+
+PURITY = Quantity(QuantityKind.PURITY, "purity", 0.0, 1.0)
 
 
 def records_of(state: MPS | LPDO, povm: str, n: int, seed: int) -> Outcomes:
@@ -49,7 +56,7 @@ def table(qubits: list[int], largest: int, povms: list[str]) -> None:
         for povm in povms:
             for n in (n for n in (2_000, 5_000, 20_000, 50_000, 200_000) if n <= largest):
                 started = time.process_time()
-                model = fit_chain("mps", records_of(state, povm, n, 0), named_povm(povm)).model
+                model = fit_tensor_network(Records(records_of(state, povm, n, 0), povm), MatrixProduct()).model
                 line(n_sites, povm, n, model, fidelity(model.to_state(), state).low, started)
 
 
@@ -71,7 +78,8 @@ def long(n: int, povm: str, seed: int, real_bond: int | None) -> None:
         print(f"{time.process_time() - started:6.0f} CPU s  {time.monotonic() - wall:6.0f} s  {text}", flush=True)
 
     complex_ = None if real_bond is None else False
-    model = fit_chain("mps", outcomes, named_povm(povm), real_bond, complex_, seed, say).model
+    records, method = Records(outcomes, povm), MatrixProduct(real_bond)
+    model = fit_tensor_network(records, method, complex_amplitudes=complex_, seed=seed, say=say).model
     line(50, povm, n, model, fidelity(model.to_state(), state).low, started)
     print(f"wall clock {time.monotonic() - wall:.0f} s")
 
@@ -113,7 +121,8 @@ def plain(n_sets: int) -> None:
             rate: fidelity(plain_fit(outcomes, povm, 4, 10, seed, rate).to_state(), state).low
             for rate in (0.03, 0.1, 0.3)
         }
-        ours = fidelity(fit_chain("mps", outcomes, named_povm(povm), seed=seed).model.to_state(), state).low
+        fit = fit_tensor_network(Records(outcomes, povm), MatrixProduct(), seed=seed)
+        ours = fidelity(fit.model.to_state(), state).low
         best = max(theirs, key=lambda rate: theirs[rate])
         print(f"{seed:4}   {theirs[best]:.4f} (rate {best})            {ours:.4f}", flush=True)
 
@@ -132,7 +141,7 @@ def optimisers(n_sites: int, n: int) -> None:
         model.start_from(rows)
         return model
 
-    print("optimiser          CPU s   ln P a record   F_q")
+    print("optimiser          CPU s   ln P per record   F_q")
     model, clock = started(), time.process_time()
 
     def tell(name: str, value: float) -> None:
@@ -159,23 +168,24 @@ def optimisers(n_sites: int, n: int) -> None:
 def coverage(n_sets: int, n: int, povms: list[str]) -> None:
     """95 % intervals of the fidelity with the true state and with another, ground states at fields 1 and 0.8."""
     truth = TFIM(10).state()
-    targets = {f"{FIDELITY}, the truth": truth, f"{FIDELITY} at field 0.8": TFIM(10, 1.0, 0.8).state()}
+    states = {"the truth": truth, "the ground state at field 0.8": TFIM(10, 1.0, 0.8).state()}
+    targets = {replace(FIDELITY, name=f"fidelity with {name}"): state for name, state in states.items()}
     for povm in povms:
         held = dict.fromkeys(targets, 0)
         for seed in range(n_sets):
-            outcomes = records_of(truth, povm, n, seed)
-            fit = fit_chain("mps", outcomes, named_povm(povm), seed=seed)
-            estimates = chain_estimates(
+            records = Records(records_of(truth, povm, n, seed), povm)
+            fit = fit_tensor_network(records, MatrixProduct(), seed=seed)
+            estimates = network_estimates(
                 fit,
-                outcomes,
-                lambda state: {name: fidelity(state, target).low for name, target in targets.items()},
-                seed=seed,
+                records,
+                lambda state: {quantity: fidelity(state, target).low for quantity, target in targets.items()},
+                Options(seed=seed),
             )
             text = ""
-            for name, target in targets.items():
-                found, true = estimates[name], fidelity(truth, target).low
-                held[name] += found.low <= true + 1e-12 and true <= found.high + 1e-12
-                text += f"  {name}: {found.interval()} ({true:.4f}), {held[name]} of {seed + 1}"
+            for quantity, target in targets.items():
+                found, true = estimates[quantity], fidelity(truth, target).low
+                held[quantity] += found.low <= true + 1e-12 and true <= found.high + 1e-12
+                text += f"  {quantity.name}: {found.interval()} ({true:.4f}), {held[quantity]} of {seed + 1}"
             print(f"{povm} {seed} bond {fit.model.config.bond_dim}{text}", flush=True)
 
 
@@ -185,13 +195,14 @@ def mixed(qubits: list[int], n: int) -> None:
         for name, pure in (("ghz", GHZ(n_sites).state()), ("tfim", TFIM(n_sites).state())):
             truth = depolarised(pure, 0.02)
             noisy = parse_noise(named_povm("pauli6"), ["depolarizing:0.02"], n_sites)
-            outcomes = BornDistribution(pure, noisy).sample(n, stream(0, "benchmark chains"))
+            records = Records(BornDistribution(pure, noisy).sample(n, stream(0, "benchmark chains")), "pauli6")
             started = time.process_time()
-            fit = fit_chain("lpdo", outcomes, named_povm("pauli6"))
+            fit = fit_tensor_network(records, LocallyPurified())
             model = fit.model
             assert isinstance(model, LPDOModel)
             state = model.to_state()
-            found = chain_estimates(fit, outcomes, lambda state: {"purity": purity(state)}, draws=100)["purity"]
+            options = Options(resamples=100)
+            found = network_estimates(fit, records, lambda state: {PURITY: purity(state)}, options)[PURITY]
             bounds = fidelity(state, truth)
             print(
                 f"{name} {n_sites} qubits, {n:,} records: bond {model.config.bond_dim}, "

@@ -28,11 +28,14 @@ from qtomo.measurement.povm import named_povm
 from qtomo.reconstruction.dense import reconstruct_frequencies
 from qtomo.reconstruction.frequencies import Frequencies
 from qtomo.reconstruction.maximum_likelihood import maximum_likelihood
-from qtomo.reconstruction.quantities import state_numbers
+from qtomo.reconstruction.methods import MaximumLikelihood
+from qtomo.reconstruction.options import Options
+from qtomo.reconstruction.quantities import dense_quantities
 from qtomo.records.file.schema import Target
 from qtomo.seeds import stream
 from qtomo.states.density import DensityMatrix
 from qtomo.states.library import GHZ
+from qtomo.states.lpdo import LPDO
 from qtomo.states.quantities import fidelity, nearest_state
 from qtomo.table import Table
 
@@ -137,11 +140,14 @@ def coverage(name: str, sets: int, seed: int) -> None:
     """Share of data sets whose 95 % interval holds the truth."""
     case, state, povm, n, meant = CASES[name]
     target = Target.of(meant)
-    truth = state_numbers(state.matrix, target.state())  # type: ignore[arg-type]
+    expected = target.state()
+    assert not isinstance(expected, LPDO)
+    truth = {quantity.name: value for quantity, value in dense_quantities(state.matrix, expected).items()}
     hits: dict[str, list[bool]] = {}
     values: dict[str, list[float]] = {}
     for index in range(sets):
-        found = reconstruct_frequencies(drawn(state, povm, n, seed + index), "mle", target, seed=index)
+        frequencies = drawn(state, povm, n, seed + index)
+        found = reconstruct_frequencies(frequencies, MaximumLikelihood(), Options(target, seed=index))
         for quantity, estimate in found.numbers.items():
             wanted = truth[quantity.removesuffix(", direct")]
             hits.setdefault(quantity, []).append(estimate.low - 1e-9 <= wanted <= estimate.high + 1e-9)

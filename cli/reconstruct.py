@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,8 @@ import rich_click as click
 
 from qtomo.errors import InputError
 from qtomo.files import check_absent
-from qtomo.reconstruction.dense import DENSE_METHODS, reconstruct
-from qtomo.reconstruction.matrix_product import CHAIN_METHODS, reconstruct_chain
+from qtomo.reconstruction.door import reconstruct
+from qtomo.reconstruction.methods import METHODS, Method, TensorNetworkMethod
 from qtomo.records.file.reader import RecordFile
 from qtomo.records.file.state_file import write_state
 from qtomo.training.run import Run
@@ -29,14 +28,7 @@ from .common import (
 )
 from .target import target_of, target_options
 
-__all__ = ["METHODS", "command"]
-
-#: What makes the state, by method: called with the source and the options; gives a result that has a `state`, a
-#: `to_dict`, and prints itself.
-METHODS: dict[str, Callable[..., Any]] = {
-    **dict.fromkeys(DENSE_METHODS, reconstruct),
-    **dict.fromkeys(CHAIN_METHODS, reconstruct_chain),
-}
+__all__ = ["command"]
 
 
 @click.command("reconstruct")
@@ -72,28 +64,26 @@ def command(
     as_json: bool,
     **parameters: Any,
 ) -> None:
-    """Reconstruct the state of the qubits from records, shots with settings, or a model's law, with error bars.
+    """Reconstruct the state of the qubits, with error bars, from records of any design or from a trained model.
 
     Example: qtomo reconstruct lab.h5 --method mle --target ghz --output state.h5
     """
     if output is not None:
         check_absent(output, overwrite)
-    if bond_dim is not None and method not in CHAIN_METHODS:
-        raise InputError(f"--bond: a tensor network has one, expected --method {' or '.join(CHAIN_METHODS)} beside it")
+    chosen = _method(method, bond_dim)
     meant = target_of(target, parameters, _n_sites(source, records_file) if target is not None else None)
     started = time.monotonic()
     with progress_bar("bootstrap") as update:
-        found = METHODS[method](
+        found = reconstruct(
             source,
-            method,
-            meant,
+            chosen,
+            target=meant,
             level=level,
             resamples=resamples,
             seed=seed,
             records=records_file,
             say=say,
             progress=update,
-            **({"bond_dim": bond_dim} if bond_dim is not None else {}),
         )
     if output is not None:
         write_state(output, found.state, overwrite)
@@ -102,6 +92,16 @@ def command(
     else:
         where = f"{output}   " if output is not None else ""
         click.echo(f"{found}\n\n{where}({time.monotonic() - started:.0f} s)")
+
+
+def _method(name: str, bond_dim: int | None) -> Method:
+    kind = METHODS[name]
+    if bond_dim is None:
+        return kind()
+    if issubclass(kind, TensorNetworkMethod):
+        return kind(bond_dim)
+    networks = [name for name, other in METHODS.items() if issubclass(other, TensorNetworkMethod)]
+    raise InputError(f"--bond: a tensor network has one, expected --method {' or '.join(networks)} beside it")
 
 
 def _n_sites(source: str, records_file: str | None) -> int:

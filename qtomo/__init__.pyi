@@ -10,7 +10,13 @@ from .observables.estimates import estimate_observables as estimate_observables
 from .observables.paulis import Observable as Observable
 from .observables.paulis import pauli as pauli
 from .reconstruction.dense import Reconstruction as Reconstruction
-from .reconstruction.dense import reconstruct as reconstruct
+from .reconstruction.door import reconstruct as reconstruct
+from .reconstruction.matrix_product import TensorNetworkReconstruction as TensorNetworkReconstruction
+from .reconstruction.methods import LinearInversion as LinearInversion
+from .reconstruction.methods import LocallyPurified as LocallyPurified
+from .reconstruction.methods import MatrixProduct as MatrixProduct
+from .reconstruction.methods import MaximumLikelihood as MaximumLikelihood
+from .reconstruction.methods import ProjectedLeastSquares as ProjectedLeastSquares
 from .records.file.reader import RecordFile as RecordFile
 from .records.file.schema import Target as Target
 from .records.file.state_file import read_state as read_state

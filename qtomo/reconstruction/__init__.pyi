@@ -1,2 +1,9 @@
 from .dense import Reconstruction as Reconstruction
-from .dense import reconstruct as reconstruct
+from .door import reconstruct as reconstruct
+from .matrix_product import TensorNetworkReconstruction as TensorNetworkReconstruction
+from .methods import METHODS as METHODS
+from .methods import LinearInversion as LinearInversion
+from .methods import LocallyPurified as LocallyPurified
+from .methods import MatrixProduct as MatrixProduct
+from .methods import MaximumLikelihood as MaximumLikelihood
+from .methods import ProjectedLeastSquares as ProjectedLeastSquares

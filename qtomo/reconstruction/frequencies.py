@@ -1,7 +1,8 @@
-"""How often each string of outcomes was seen: what a state of a few qubits is reconstructed from.
+"""How often each string of outcomes was observed: what a state of a few qubits is reconstructed from.
 
 A string of N outcomes is one cell of a table of K**N. Shots with settings are the same table with K = 6, label
-2 * basis + bit, of which a setting fills 2**N cells. A lost outcome is one label more, whose element is the identity.
+2 * basis + bit, of which a setting fills 2**N cells; every estimate is conditional on the settings, so that these may
+have any numbers of shots. A lost outcome is one label more, whose element is the identity.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qtomo.distribution import LOST, Distribution, Outcomes, enumerate_outcomes
+from qtomo.distribution import LOST, Distribution, enumerate_outcomes
 from qtomo.errors import InputError
 from qtomo.measurement.povm import BASES, POVM
 from qtomo.observables.duals import bit_values, dual_values
+from qtomo.records.records import Records
 from qtomo.states.born.local_likelihoods import pauli_coefficients
 from qtomo.states.pauli import along_sites, from_paulis, to_paulis
 
@@ -29,7 +31,7 @@ LARGEST_DENSE = 10
 _MOST_BYTES = 4 * 2**30
 _SPAN = 1e-7  # of a Pauli matrix that the elements leave over, below which they span it
 _NAMED = 6  # operators that a message names
-_SUM = 1e-6  # how far a law's probabilities may be from 1 together
+_SUM = 1e-6  # how far the sum of a distribution's probabilities may be from 1
 
 Reals = NDArray[np.float64]
 
@@ -45,7 +47,7 @@ def check_size(n_sites: int, n_outcomes: int, source: str = "records") -> None:
         raise InputError(
             f"{source}: {n_sites} qubits with {n_outcomes} outcomes each take {needed / 2**30:,.3g} GiB as density "
             f"matrices and tables of all outcome strings, at most {LARGEST_DENSE} qubits and {_MOST_BYTES // 2**30} "
-            "GiB; use --method mps or lpdo, which keep the state as a chain of tensors"
+            "GiB; use --method mps or lpdo, which keep the state as a tensor network"
         )
 
 
@@ -56,54 +58,53 @@ class Frequencies:
     Args:
         counts: (L,) * N, where L is the POVM's K, or K + 1 where outcomes were lost, the last label.
         povm: of each qubit.
-        n_records: how many; 0 for an exact law, whose counts are probabilities.
-        given_settings: whether the outcomes are shots in known bases, so that what counts is the bit in its basis.
+        n_records: how many; 0 for an exact distribution, whose counts are probabilities.
+        has_settings: whether the outcomes are shots in known bases, so that what counts is the bit given its basis.
     """
 
     counts: Reals
     povm: POVM
     n_records: int
-    given_settings: bool = False
+    has_settings: bool = False
 
     @classmethod
-    def of_records(
-        cls, outcomes: Outcomes, povm: POVM, given_settings: bool = False, source: str = "records"
-    ) -> Frequencies:
-        """Of records (n, n_sites), 255 where lost; of shots as outcomes 2 * basis + bit.
+    def of_records(cls, records: Records) -> Frequencies:
+        """Of records of any design.
 
         A shot with a lost bit counts for the other qubits, whatever its settings were.
 
         Raises:
-            InputError: too many qubits, or a POVM for another number.
+            InputError: too many qubits, or no records.
         """
-        n, n_sites = outcomes.shape
-        lost = outcomes == LOST
+        if not len(records):
+            raise InputError(f"{records.name}: no records, expected at least one")
+        n_sites, povm, lost = records.n_sites, records.povm, records.lost
         n_labels = povm.n_outcomes + bool(lost.any())
-        check_size(n_sites, n_labels, source)
-        povm.site_elements(n_sites)
-        labels = np.where(lost, povm.n_outcomes, outcomes)
+        check_size(n_sites, n_labels, records.name)
+        labels = np.where(lost, povm.n_outcomes, records.labels)
         place = n_labels ** np.arange(n_sites - 1, -1, -1, dtype=np.int64)
         counts = np.bincount(labels @ place, minlength=n_labels**n_sites).astype(np.float64)
-        return cls(counts.reshape((n_labels,) * n_sites), povm, n, given_settings)
+        return cls(counts.reshape((n_labels,) * n_sites), povm, len(records), records.has_settings)
 
     @classmethod
-    def of_law(cls, law: Distribution, povm: POVM, source: str = "the law") -> Frequencies:
+    def of_distribution(cls, distribution: Distribution, povm: POVM, name: str = "the distribution") -> Frequencies:
         """The probabilities that a distribution, such as a model, gives to all outcome strings.
 
         Raises:
             InputError: too many qubits, no exact likelihood, or probabilities that do not sum to 1.
         """
-        if law.likelihood != "exact":
+        if distribution.likelihood != "exact":
             raise InputError(
-                f"{source}: its likelihood is '{law.likelihood}', expected an exact one; draw records from it "
+                f"{name}: its likelihood is '{distribution.likelihood}', expected an exact one; draw records from it "
                 "(qtomo sample) and reconstruct from these"
             )
-        check_size(law.n_sites, law.n_outcomes, source)
-        parts = [np.exp(law.log_prob(block)) for block in enumerate_outcomes(law.n_sites, law.n_outcomes)]
+        n_sites, n_outcomes = distribution.n_sites, distribution.n_outcomes
+        check_size(n_sites, n_outcomes, name)
+        parts = [np.exp(distribution.log_prob(block)) for block in enumerate_outcomes(n_sites, n_outcomes)]
         counts = np.concatenate(parts)
         if not abs(counts.sum() - 1) < _SUM:
-            raise InputError(f"{source}: probabilities of all outcome strings sum to {counts.sum():.9g}, expected 1")
-        return cls(counts.reshape((law.n_outcomes,) * law.n_sites) / counts.sum(), povm, 0)
+            raise InputError(f"{name}: probabilities of all outcome strings sum to {counts.sum():.9g}, expected 1")
+        return cls(counts.reshape((n_outcomes,) * n_sites) / counts.sum(), povm, 0)
 
     @property
     def n_sites(self) -> int:
@@ -126,15 +127,15 @@ class Frequencies:
         return along_sites(to_paulis(matrix), self.effects)
 
     def pauli_sums(self) -> tuple[list[Reals], list[Reals], Reals, Reals]:
-        """Of each Pauli product, how records tell it.
+        """Of each Pauli product, its values over the records that measure it.
 
-        Returns the tables (4, L) a site of what a label says of I, X, Y and Z, and of whether it says anything; and, of
-        each product, the sum of its values over the records that have one, and their number, (4,) * N.
+        Returns the tables (4, L) per site of the value that a label gives to I, X, Y and Z, and of whether it gives
+        any; and, of each product, the sum of its values over the records that have one, and their number, (4,) * N.
 
         Raises:
             InputError: a POVM that is not complete, or a basis that does not measure its Pauli.
         """
-        lookup, there = (bit_values if self.given_settings else dual_values)(self.povm, self.n_sites)
+        lookup, there = (bit_values if self.has_settings else dual_values)(self.povm, self.n_sites)
         labels = [*range(self.povm.n_outcomes), LOST][: self.counts.shape[0]]
         ones = np.ones(len(labels))
         values, says = (
@@ -144,12 +145,12 @@ class Frequencies:
         return values, says, along_sites(self.counts, values), along_sites(self.counts, says)
 
     def unseen(self) -> list[str]:
-        """The Pauli operators that the measurement does not see, such as "Y on every site" or "X0 Y1"; empty if none.
+        """The Pauli operators that the records do not determine, such as "Y on every site" or "X0 Y1"; empty if none.
 
         Of a POVM those of one qubit outside the span of its elements; of shots, and where outcomes were lost, the
-        products that no record tells.
+        products that no record measures.
         """
-        if self.given_settings or self.povm.is_complete:
+        if self.has_settings or self.povm.is_complete:
             numbers = np.argwhere(self.pauli_sums()[3] == 0)
             return [" ".join(f"{'IXYZ'[p]}{i}" for i, p in enumerate(row) if p) for row in numbers]
         blind = [_outside(elements) for elements in self.povm.site_elements(self.n_sites)]
@@ -165,19 +166,19 @@ class Frequencies:
         """Refuse records that do not determine every state.
 
         Raises:
-            InputError: names the operators that they do not see, and the method that fits a state nevertheless.
+            InputError: names the operators that they do not determine, and the method that fits a state nevertheless.
         """
         unseen = self.unseen()
         if unseen:
-            blind = not (self.given_settings or self.povm.is_complete)
-            what = f"POVM '{self.povm.name}' does not see" if blind else "no record tells"
+            blind = not (self.has_settings or self.povm.is_complete)
+            what = f"POVM '{self.povm.name}' does not see" if blind else "no record measures"
             raise InputError(
                 f"{source}: {what} {listed(unseen)}, expected an informationally complete measurement to invert; the "
                 "method mle finds a state that fits, one of many"
             )
 
     def linear_inversion(self) -> NDArray[np.complex128]:
-        """The operator whose Pauli products have the means that the records say, complex (2**N, 2**N).
+        """The operator whose Pauli products have the measured means, complex (2**N, 2**N).
 
         Hermitian, of trace 1, without bias, and as a rule not positive. For a POVM the products' canonical dual values
         are averaged, which is least squares; for shots with settings the signs of the bits, over shots in the bases.
@@ -194,7 +195,7 @@ class Frequencies:
         with the same outcomes lost.
         """
         cells = np.argwhere(self.counts > 0)
-        kinds = np.where(cells == self.povm.n_outcomes, -1, cells // 2 if self.given_settings else 0)
+        kinds = np.where(cells == self.povm.n_outcomes, -1, cells // 2 if self.has_settings else 0)
         groups, group = np.unique(kinds, axis=0, return_inverse=True)
         totals = np.bincount(group.ravel(), weights=self.counts[tuple(cells.T)]).astype(np.int64)
         blocks = [np.ix_(*(self._labels(kind) for kind in row)) for row in groups.tolist()]
@@ -202,16 +203,16 @@ class Frequencies:
         def draw(probabilities: Reals, generator: np.random.Generator) -> Frequencies:
             counts = np.zeros(self.counts.shape)
             for block, total in zip(blocks, totals, strict=True):
-                chances = probabilities[block].clip(0)
-                counts[block] = generator.multinomial(total, (chances / chances.sum()).ravel()).reshape(chances.shape)
-            return Frequencies(counts, self.povm, self.n_records, self.given_settings)
+                weights = probabilities[block].clip(0)
+                counts[block] = generator.multinomial(total, (weights / weights.sum()).ravel()).reshape(weights.shape)
+            return Frequencies(counts, self.povm, self.n_records, self.has_settings)
 
         return draw
 
     def _labels(self, kind: int) -> list[int]:
         if kind < 0:
             return [self.povm.n_outcomes]
-        return [2 * kind, 2 * kind + 1] if self.given_settings else list(range(self.povm.n_outcomes))
+        return [2 * kind, 2 * kind + 1] if self.has_settings else list(range(self.povm.n_outcomes))
 
 
 def listed(operators: list[str]) -> str:

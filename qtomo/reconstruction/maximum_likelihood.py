@@ -2,7 +2,8 @@
 
 The logarithm of the likelihood, L(rho) = sum_a n_a ln Tr(rho M_a), is concave. With n records and
 R = sum_a (n_a/n) M_a / Tr(rho M_a), every state has L(sigma) <= L(rho) + n (Tr(sigma R) - 1), so that
-n (largest eigenvalue of R - 1) bounds what is left to gain: the search ends when that says so.
+n (largest eigenvalue of R - 1) bounds the gap to the maximum: the search ends when that is small enough. This holds for
+shots in any numbers per setting too, whose likelihood given the settings differs from L by a constant.
 """
 
 from __future__ import annotations
@@ -24,23 +25,23 @@ Reals = NDArray[np.float64]
 Rows = NDArray[np.intp]
 
 _TOLERANCE = 1e-6  # nats of all records together
-_LAW_TOLERANCE = 1e-10  # nats a record, of an exact law
+_EXACT_TOLERANCE = 1e-10  # nats per record, of an exact distribution
 _ITERATIONS = 5_000
-_CHECKED = 10  # iterations between looks at what is left to gain
+_CHECKED = 10  # iterations between computations of the gap
 _GROWTH, _SHRINK = 1.3, 0.5  # of the step
 _MIXED = 1e-3  # of the maximally mixed state in a start, so that no outcome is impossible
-_ROUNDING = 1e-13  # nats a record that the likelihood does not resolve
+_ROUNDING = 1e-13  # nats per record that the likelihood does not resolve
 
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """A state of most likelihood.
+    """A state of maximum likelihood.
 
     Args:
         matrix: complex (2**N, 2**N), positive, of trace 1.
         log_likelihood: of all records, in nats.
         gap: nats by which another state's may be higher, at most.
-        iterations: that it took.
+        iterations: until it ended.
     """
 
     matrix: Matrix
@@ -50,12 +51,12 @@ class Fit:
 
 
 def log_likelihood(frequencies: Frequencies, matrix: Matrix) -> float:
-    """sum_a n_a ln Tr(rho M_a) in nats; -inf where an outcome that was seen is given no positive probability."""
+    """sum_a n_a ln Tr(rho M_a) in nats; -inf where an observed outcome has no positive probability."""
     seen = frequencies.counts > 0
-    chances = frequencies.probabilities(matrix)[seen]
-    if chances.min() <= 0:
+    probabilities = frequencies.probabilities(matrix)[seen]
+    if probabilities.min() <= 0:
         return -np.inf
-    return float(frequencies.counts[seen] @ np.log(chances))
+    return float(frequencies.counts[seen] @ np.log(probabilities))
 
 
 def maximum_likelihood(
@@ -64,7 +65,7 @@ def maximum_likelihood(
     tolerance: float | None = None,
     most_iterations: int = _ITERATIONS,
 ) -> Fit:
-    """The state of most likelihood; see `maximum_likelihood_each`."""
+    """The state of maximum likelihood; see `maximum_likelihood_each`."""
     return maximum_likelihood_each([frequencies], start, tolerance, most_iterations)[0]
 
 
@@ -81,76 +82,110 @@ def maximum_likelihood_each(
     starts anew where it points downhill (O'Donoghue and Candes, arXiv 1204.3982).
 
     Args:
-        frequencies: of records, or laws.
+        frequencies: of records, or of exact distributions.
         start: a state to begin at, the maximally mixed one where not given.
-        tolerance: nats to be left at most; 1e-6 of all records, 1e-10 a record of a law.
+        tolerance: the gap to end at, in nats; 1e-6 of all records, 1e-10 per record of an exact distribution.
         most_iterations: at which the search ends at the latest; `gap` then says how far it came.
     """
-    first = frequencies[0]
-    dimension, effects = 2**first.n_sites, first.effects
-    backwards = [table.T for table in effects]
-    totals = np.array([f.counts.sum() for f in frequencies])
-    shares = np.stack([f.counts for f in frequencies]).reshape(len(totals), -1) / totals[:, None]
     if tolerance is None:
-        tolerance = _TOLERANCE if first.n_records else _LAW_TOLERANCE
-
-    def value(states: Matrix, rows: Rows) -> tuple[Reals, Reals]:
-        """Nats a record, -inf where a string that was seen is impossible, and probabilities of all strings."""
-        chances = first.probabilities(states).reshape(len(states), first.counts.size)
-        seen = shares[rows] > 0
-        impossible = (seen & (chances <= 0)).any(axis=1)
-        logs = np.log(chances, out=np.zeros_like(chances), where=seen & (chances > 0))
-        return np.where(impossible, -np.inf, np.einsum("bc,bc->b", shares[rows], logs)), chances
-
-    def gradient(chances: Reals, rows: Rows) -> Matrix:
-        """R - 1: moves have no trace, and without the identity rounding is less."""
-        weights = np.divide(shares[rows], chances, out=np.zeros_like(chances), where=shares[rows] > 0)
-        tables = along_sites(weights.reshape(len(weights), *first.counts.shape), backwards)
-        return from_paulis(tables, first.n_sites) - np.eye(dimension)
-
-    everything = np.arange(len(totals))
-    state = np.eye(dimension, dtype=np.complex128) / dimension
-    if start is not None:
-        state = (1 - _MIXED) * start + _MIXED * state
-    state = np.repeat(state[None], len(totals), axis=0)
-    height, chances = value(state, everything)
-    ahead, ahead_height, slope = state.copy(), height.copy(), gradient(chances, everything)
-    step, momentum = np.ones((2, len(totals)))
-    fresh, iterations = np.ones(len(totals), bool), np.zeros(len(totals), int)  # fresh: ahead is the state itself
-    rows = everything
+        tolerance = _TOLERANCE if frequencies[0].n_records else _EXACT_TOLERANCE
+    ascent = _Ascent(frequencies, start)
     for iteration in range(1, most_iterations + 1):
-        iterations[rows] = iteration
-        moved = nearest_state(ahead[rows] + step[rows, None, None] * slope[rows])
-        new_height, new_chances = value(moved, rows)
-        difference = moved - ahead[rows]
-        promised = _inner(slope[rows], difference) - _inner(difference, difference) / (2 * step[rows])
+        ascent.step(iteration)
+        if iteration % _CHECKED == 0:
+            ascent.active = ascent.active[ascent.gaps(ascent.active) > tolerance]
+        if not len(ascent.active):
+            break
+    return ascent.fits()
+
+
+class _Ascent:
+    """States of several data sets on their way up, row by row; `active` are the rows that have not arrived."""
+
+    def __init__(self, frequencies: Sequence[Frequencies], start: Matrix | None) -> None:
+        self.first = frequencies[0]
+        self.dimension = 2**self.first.n_sites
+        self.transposed = [table.T for table in self.first.effects]
+        self.totals = np.array([f.counts.sum() for f in frequencies])
+        n_sets = len(self.totals)
+        self.shares = np.stack([f.counts for f in frequencies]).reshape(n_sets, -1) / self.totals[:, None]
+        self.active = np.arange(n_sets)
+        state = np.eye(self.dimension, dtype=np.complex128) / self.dimension
+        if start is not None:
+            state = (1 - _MIXED) * start + _MIXED * state
+        self.state = np.repeat(state[None], n_sets, axis=0)
+        self.height, self.probabilities = self.value(self.state, self.active)
+        # The point that momentum leads to, where the gradient is taken; `fresh` where it is the state itself.
+        self.ahead, self.ahead_height = self.state.copy(), self.height.copy()
+        self.slope = self.gradient(self.probabilities, self.active)
+        self.step_size, self.momentum = np.ones((2, n_sets))
+        self.fresh, self.iterations = np.ones(n_sets, bool), np.zeros(n_sets, int)
+
+    def value(self, states: Matrix, rows: Rows) -> tuple[Reals, Reals]:
+        """Nats per record, -inf where an observed string is impossible, and probabilities of all strings."""
+        probabilities = self.first.probabilities(states).reshape(len(states), self.first.counts.size)
+        seen = self.shares[rows] > 0
+        impossible = (seen & (probabilities <= 0)).any(axis=1)
+        logs = np.log(probabilities, out=np.zeros_like(probabilities), where=seen & (probabilities > 0))
+        return np.where(impossible, -np.inf, np.einsum("bc,bc->b", self.shares[rows], logs)), probabilities
+
+    def gradient(self, probabilities: Reals, rows: Rows) -> Matrix:
+        """R - 1: steps have no trace, and without the identity rounding is less."""
+        weights = np.divide(
+            self.shares[rows], probabilities, out=np.zeros_like(probabilities), where=self.shares[rows] > 0
+        )
+        tables = along_sites(weights.reshape(len(weights), *self.first.counts.shape), self.transposed)
+        return from_paulis(tables, self.first.n_sites) - np.eye(self.dimension)
+
+    def gaps(self, rows: Rows) -> Reals:
+        """Nats by which the likelihood of all records may still rise, at most."""
+        found: Reals = _largest(self.gradient(self.probabilities[rows], rows)) * self.totals[rows]
+        return found
+
+    def step(self, iteration: int) -> None:
+        """One step of every active row: taken, sent back to its state, or the row has arrived."""
+        rows = self.active
+        self.iterations[rows] = iteration
+        moved = nearest_state(self.ahead[rows] + self.step_size[rows, None, None] * self.slope[rows])
+        new_height, new_probabilities = self.value(moved, rows)
+        difference = moved - self.ahead[rows]
+        promised = _inner(self.slope[rows], difference)
+        promised -= _inner(difference, difference) / (2 * self.step_size[rows])
         resolved = promised > _ROUNDING
-        taken = new_height >= ahead_height[rows] + promised - np.where(resolved, 0, _ROUNDING)
-        step[rows[~taken]] *= _SHRINK
-        downhill = (_inner(slope[rows], moved - state[rows]) < 0) | (new_height < height[rows] - _ROUNDING)
-        ended = rows[taken & downhill & fresh[rows]]  # a step from the state itself gains nothing any more
-        back = rows[taken & downhill & ~fresh[rows]]
+        taken = new_height >= self.ahead_height[rows] + promised - np.where(resolved, 0, _ROUNDING)
+        self.step_size[rows[~taken]] *= _SHRINK
+        downhill = _inner(self.slope[rows], moved - self.state[rows]) < 0
+        downhill |= new_height < self.height[rows] - _ROUNDING
+        arrived = rows[taken & downhill & self.fresh[rows]]  # a step from the state itself gains nothing any more
+        back = rows[taken & downhill & ~self.fresh[rows]]
         good = taken & ~downhill
         gained = rows[good]
-        following = (1 + np.sqrt(1 + 4 * momentum[gained] ** 2)) / 2
-        push = ((momentum[gained] - 1) / following)[:, None, None]
-        ahead[gained] = moved[good] + push * (moved[good] - state[gained])
-        state[gained], height[gained], chances[gained] = moved[good], new_height[good], new_chances[good]
-        momentum[gained], fresh[gained] = following, False
-        step[rows[good & resolved]] *= _GROWTH  # else it stays what the likelihood could last tell to be right
-        ahead_height[gained], ahead_chances = value(ahead[gained], gained)
-        slope[gained] = gradient(ahead_chances, gained)
-        back = np.concatenate([back, gained[~np.isfinite(ahead_height[gained])]])
-        ahead[back], ahead_height[back], slope[back] = state[back], height[back], gradient(chances[back], back)
-        momentum[back], fresh[back] = 1.0, True
-        rows = np.setdiff1d(rows, ended)
-        if iteration % _CHECKED == 0:
-            rows = rows[_largest(gradient(chances[rows], rows)) * totals[rows] > tolerance]
-        if not len(rows):
-            break
-    gaps = _largest(gradient(chances, everything)).clip(0) * totals
-    found = zip(state, height * totals, gaps, iterations, strict=True)
-    return [Fit(matrix, float(h), float(gap), int(n)) for matrix, h, gap, n in found]
+        self._accept(gained, moved[good], new_height[good], new_probabilities[good])
+        self.step_size[rows[good & resolved]] *= _GROWTH  # else it stays what the likelihood last resolved
+        self._restart(np.concatenate([back, gained[~np.isfinite(self.ahead_height[gained])]]))
+        self.active = np.setdiff1d(rows, arrived)
+
+    def _accept(self, rows: Rows, states: Matrix, height: Reals, probabilities: Reals) -> None:
+        """Move to new states, and look ahead of them by the momentum."""
+        following = (1 + np.sqrt(1 + 4 * self.momentum[rows] ** 2)) / 2
+        push = ((self.momentum[rows] - 1) / following)[:, None, None]
+        self.ahead[rows] = states + push * (states - self.state[rows])
+        self.state[rows], self.height[rows], self.probabilities[rows] = states, height, probabilities
+        self.momentum[rows], self.fresh[rows] = following, False
+        self.ahead_height[rows], ahead_probabilities = self.value(self.ahead[rows], rows)
+        self.slope[rows] = self.gradient(ahead_probabilities, rows)
+
+    def _restart(self, rows: Rows) -> None:
+        """Go back to the state itself, without momentum."""
+        self.ahead[rows], self.ahead_height[rows] = self.state[rows], self.height[rows]
+        self.slope[rows] = self.gradient(self.probabilities[rows], rows)
+        self.momentum[rows], self.fresh[rows] = 1.0, True
+
+    def fits(self) -> list[Fit]:
+        """The states as they are now."""
+        gaps = self.gaps(np.arange(len(self.totals))).clip(0)
+        rows = zip(self.state, self.height * self.totals, gaps, self.iterations, strict=True)
+        return [Fit(matrix, float(height), float(gap), int(n)) for matrix, height, gap, n in rows]
 
 
 def _inner(one: Matrix, other: Matrix) -> Reals:

@@ -1,19 +1,19 @@
-"""What one asks of a fitted chain, and how far each number may be off: draws of the fit from its Fisher matrix.
+"""Quantities of a fitted tensor network with intervals: draws of the fit from its Fisher matrix.
 
 A maximum-likelihood fit of n records scatters around the truth with covariance F^-1/n. The draws are theta + d with
 d = (F + c/n)^-1 F^(1/2) xi/sqrt(n), xi normal, in canonical tensors, whose entries are of order 1: that covariance
-where records say something, at most 1/(2 sqrt c) in directions of which they say little, and nothing along the gauges
+where the records are informative, at most 1/(2 sqrt c) in directions where they are not, and nothing along the gauges
 of the bonds, where F is zero.
 
-What a bond dimension leaves out is no noise, and no draw of it shows it; nor does one show what is lost where held-out
-records end a fit early. So an interval spans that of the chosen bond dimension and that of the next larger one, fitted
-to the end; of a mixed state it spans the percentile interval as well, and is wide. How often intervals hold the truth
-is measured by `benchmarks/chains.py coverage`.
+What a bond dimension leaves out is not noise, and its draws do not show it; nor do they show what is lost where
+held-out records end a fit early. So an interval spans that of the chosen bond dimension and that of the next larger
+one, fitted to the end; of a mixed state it spans the percentile interval as well, and is wide. How often intervals hold
+the truth is measured by `benchmarks/chains.py coverage`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -24,7 +24,10 @@ from qtomo.distribution import Outcomes
 from qtomo.models.tensor_network import LPDOModel, MPSModel, TensorNetwork
 from qtomo.observables.paulis import Observable, exact_value, pauli
 from qtomo.reconstruction.bootstrap import reflected
-from qtomo.reconstruction.mps_fit import ChainFit, fit_wider
+from qtomo.reconstruction.mps_fit import TensorNetworkFit, fit_wider
+from qtomo.reconstruction.options import Options
+from qtomo.reconstruction.quantities import FIDELITY, Quantity, QuantityKind, observable_quantity
+from qtomo.records.records import Records
 from qtomo.seeds import stream
 from qtomo.states.dmrg import Terms
 from qtomo.states.fidelity import fidelity
@@ -34,16 +37,16 @@ from qtomo.states.state import State
 from qtomo.statistics.estimate import Estimate
 from qtomo.training.natural import fisher_matrix
 
-__all__ = ["chain_estimates", "chain_numbers", "drawn_states", "number_bounds"]
+__all__ = ["drawn_states", "network_estimates", "network_quantities"]
 
-FIDELITY = "fidelity with the target"
+QuantitiesOf = Callable[[MPS | LPDO], dict[Quantity, float]]
 
 _RIDGE = 10.0  # the c above: no direction moves by more than 0.16
 _JITTER = 1e-5
 
 
 def drawn_states(model: TensorNetwork, outcomes: Outcomes, draws: int, seed: int) -> Iterator[MPS | LPDO]:
-    """States as fits of other records as many as these would find them; the model comes back as it was, canonical."""
+    """States as fits of as many other records would give them; the model comes back as it was, canonical."""
     assert isinstance(model, MPSModel | LPDOModel)
     model.take(right_canonical(model.arrays())[0])
     n = len(outcomes)
@@ -67,82 +70,86 @@ def drawn_states(model: TensorNetwork, outcomes: Outcomes, draws: int, seed: int
             parameter.copy_(old)
 
 
-def chain_estimates(
-    fit: ChainFit,
-    outcomes: Outcomes,
-    numbers: Callable[[MPS | LPDO], dict[str, float]],
-    level: float = 0.95,
-    draws: int = 200,
-    seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
-    say: Callable[[str], None] | None = None,
-) -> dict[str, Estimate]:
-    """Numbers of a fit to records (n, n_sites) by name, with intervals."""
-    found: dict[str, Estimate] = {}
-    wider = fit_wider(fit.model, outcomes, seed, say)
+def network_estimates(
+    fit: TensorNetworkFit,
+    records: Records,
+    quantities: QuantitiesOf,
+    options: Options,
+) -> dict[Quantity, Estimate]:
+    """Quantities of a fit to records, with intervals."""
+    outcomes = _exchangeable(records, options.seed)
+    wider = fit_wider(fit.model, outcomes, options.seed, options.say)
     models: list[TensorNetwork] = [fit.model] if wider is None else [fit.model, wider]
+    draws = options.resamples
+    method = f"maximum likelihood, {draws} draws of the Fisher matrix at {len(models)} bond dimensions"
+    found: dict[Quantity, Estimate] = {}
     for index, model in enumerate(models):
         assert isinstance(model, MPSModel | LPDOModel)
-        values, rows = numbers(model.to_state()), []
-        for done, state in enumerate(drawn_states(model, outcomes, draws, seed)):
-            rows.append(numbers(state))
-            if progress:
-                progress(index * draws + done + 1, len(models) * draws)
-        for name, value in values.items():
-            drawn = np.array([row[name] for row in rows])
-            here = reflected(value, value, drawn, level, len(outcomes), number_bounds(name), "")
+        values, rows = quantities(model.to_state()), []
+        for done, state in enumerate(drawn_states(model, outcomes, draws, options.seed)):
+            rows.append(quantities(state))
+            options.progress(index * draws + done + 1, len(models) * draws)
+        for quantity, value in values.items():
+            drawn = np.array([row[quantity] for row in rows])
+            here = reflected(value, drawn, value, quantity, level=options.level, n_records=len(records), method=method)
             if isinstance(model, LPDOModel):  # draws leave the edge of pure states one way only: take both intervals
-                low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+                low, high = np.quantile(drawn, [(1 - options.level) / 2, (1 + options.level) / 2])
                 here = replace(here, low=min(here.low, float(low)), high=max(here.high, float(high)))
-            before = found.get(name, here)
-            found[name] = Estimate(
-                before.value,
-                max(before.standard_error, here.standard_error),
-                min(before.low, here.low),
-                max(before.high, here.high),
-                level,
-                len(outcomes),
-                f"maximum likelihood, {draws} draws of the Fisher matrix at {len(models)} bond dimensions",
-            )
+            found[quantity] = _spanned(found.get(quantity, here), here)
     return found
 
 
-def chain_numbers(n_sites: int, terms: Terms, target: State | None) -> Callable[[MPS | LPDO], dict[str, float]]:
-    """A function from a state to its numbers by name.
+def _exchangeable(records: Records, seed: int) -> Outcomes:
+    """Outcomes (n, n_sites) of which the first rows stand for all: rows by setting, or sorted, are put in random order.
+
+    The Fisher matrix is the mean over the first records of many.
+    """
+    if records.design != "listed" and records.order is not None:
+        return records.labels
+    return records.labels[stream(seed, "order of records").permutation(len(records))]
+
+
+def _spanned(before: Estimate, here: Estimate) -> Estimate:
+    """The first value, with the larger error and an interval that holds both."""
+    return replace(
+        before,
+        standard_error=max(before.standard_error, here.standard_error),
+        low=min(before.low, here.low),
+        high=max(before.high, here.high),
+    )
+
+
+def network_quantities(
+    n_sites: int, terms: Terms, target: State | None, observables: Sequence[Observable] = ()
+) -> QuantitiesOf:
+    """A function from a state to its quantities.
 
     Fidelity with the target (two bounds where both are mixed and long), purity of a mixed state, energy per site where
-    `terms` give a Hamiltonian, <X_i>, <Z_i Z_j> from mid-chain to every site, and the entanglement entropy of each bond
-    of a pure state, in nats.
+    `terms` give a Hamiltonian, <X_i>, <Z_i Z_j> from mid-chain to every site, other observables, and the entanglement
+    entropy of each bond of a pure state, in nats.
     """
     middle = n_sites // 2
-    observables = [pauli(f"X{i}") for i in range(n_sites)]
-    observables += [pauli(f"Z{min(i, middle)} Z{max(i, middle)}") for i in range(n_sites) if i != middle]
+    wanted = [pauli(f"X{i}") for i in range(n_sites)]
+    wanted += [pauli(f"Z{min(i, middle)} Z{max(i, middle)}") for i in range(n_sites) if i != middle]
     if terms:
-        observables.append(Observable("energy per site", tuple((c / n_sites, product) for c, product in terms)))
+        wanted.append(Observable("energy per site", tuple((c / n_sites, product) for c, product in terms)))
+    known = {observable_quantity(observable): observable for observable in [*reversed(wanted), *observables]}
 
-    def numbers(state: MPS | LPDO) -> dict[str, float]:
-        found: dict[str, float] = {}
+    def quantities(state: MPS | LPDO) -> dict[Quantity, float]:
+        found: dict[Quantity, float] = {}
         if target is not None:
             low, high = fidelity(state, target)
-            found |= {FIDELITY: low} if low == high else {f"{FIDELITY}, at least": low, f"{FIDELITY}, at most": high}
+            ends = {"": low} if low == high else {", at least": low, ", at most": high}
+            found |= {replace(FIDELITY, name=FIDELITY.name + end): value for end, value in ends.items()}
         if isinstance(state, LPDO):
-            found["purity"] = state.purity()
-        found |= {observable.name: exact_value(observable, state) for observable in reversed(observables)}
+            found[Quantity(QuantityKind.PURITY, "purity", 0.0, 1.0)] = state.purity()
+        found |= {quantity: exact_value(observable, state) for quantity, observable in known.items()}
         if isinstance(state, MPS):
             for bond, values in enumerate(state.schmidt_values()):
-                found[f"entropy of bond {bond}"] = _entropy(values)
+                found[Quantity(QuantityKind.ENTROPY, f"entropy of bond {bond}", 0.0)] = _entropy(values)
         return found
 
-    return numbers
-
-
-def number_bounds(name: str) -> tuple[float, float]:
-    """Smallest and largest value that a number can have."""
-    if name.startswith((FIDELITY, "purity")):
-        return 0.0, 1.0
-    if name.startswith(("X", "Z")):
-        return -1.0, 1.0
-    return (0.0, np.inf) if name.startswith("entropy") else (-np.inf, np.inf)
+    return quantities
 
 
 def _entropy(schmidt: NDArray[np.float64]) -> float:

@@ -1,9 +1,11 @@
-"""Purity, entropy, negativity and fidelity of a reconstructed state, with what they can be at most."""
+"""The numbers of a reconstructed state, each with its kind and what is physically possible."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,50 +16,73 @@ from qtomo.states.mps import MPS
 from qtomo.states.pauli import to_paulis
 from qtomo.states.quantities import entropy, fidelity, negativity, purity
 
-__all__ = ["FIDELITY", "number_bounds", "state_numbers"]
-
-FIDELITY = "fidelity with the target"
+__all__ = ["FIDELITY", "Quantity", "QuantityKind", "dense_quantities", "observable_quantity"]
 
 
-def state_numbers(
+class QuantityKind(Enum):
+    """What a number of a state is."""
+
+    FIDELITY = "fidelity"
+    DIRECT_FIDELITY = "direct fidelity"
+    PURITY = "purity"
+    ENTROPY = "entropy"
+    NEGATIVITY = "negativity"
+    OBSERVABLE = "observable"
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A number of a state.
+
+    Args:
+        kind: what it is.
+        name: as it is shown.
+        low: the smallest value that is physically possible.
+        high: the largest.
+    """
+
+    kind: QuantityKind
+    name: str
+    low: float = -math.inf
+    high: float = math.inf
+
+
+FIDELITY = Quantity(QuantityKind.FIDELITY, "fidelity with the target", 0.0, 1.0)
+
+
+def observable_quantity(observable: Observable) -> Quantity:
+    """An expectation value, within the sum of the absolute coefficients."""
+    largest = sum(abs(coefficient) for coefficient, _ in observable.terms)
+    return Quantity(QuantityKind.OBSERVABLE, observable.name, -largest, largest)
+
+
+def dense_quantities(
     matrix: NDArray[np.complex128],
     target: MPS | DensityMatrix | None = None,
     physical: bool = True,
     observables: Sequence[Observable] = (),
-) -> dict[str, float]:
-    """Numbers of a state (2**N, 2**N) by name, and observables.
+) -> dict[Quantity, float]:
+    """Purity, von Neumann entropy (nats), negativity and fidelity of a matrix (2**N, 2**N), and observables.
 
-    Of an operator that is no state only those that still mean something. The negativity is that of the first N // 2
-    qubits against the rest.
+    The negativity is that of the first N // 2 qubits against the rest. Of an operator that is not a physical state only
+    the quantities that are defined for it are given, without bounds.
     """
     n_sites = len(matrix).bit_length() - 1
-    found = {"purity": purity(matrix)}
+    found = {Quantity(QuantityKind.PURITY, "purity", 2.0**-n_sites, 1.0): purity(matrix)}
     if physical:
-        found["von Neumann entropy"] = entropy(matrix)
+        largest = n_sites * math.log(2)
+        found[Quantity(QuantityKind.ENTROPY, "von Neumann entropy", 0.0, largest)] = entropy(matrix)
         if n_sites > 1:
-            found["negativity"] = negativity(matrix, n_sites // 2)
+            half = n_sites // 2
+            largest = (2.0**half - 1) / 2
+            found[Quantity(QuantityKind.NEGATIVITY, "negativity", 0.0, largest)] = negativity(matrix, half)
     if target is not None and (physical or isinstance(target, MPS)):
         found[FIDELITY] = fidelity(matrix, target)
     if observables:
         values = to_paulis(matrix)
         for observable in observables:
-            found[observable.name] = sum(
+            found[observable_quantity(observable)] = sum(
                 coefficient * float(values[tuple("IXYZ".index(product.get(site, "I")) for site in range(n_sites))])
                 for coefficient, product in observable.terms
             )
     return found
-
-
-def number_bounds(name: str, n_sites: int, observables: Sequence[Observable] = ()) -> tuple[float, float]:
-    """Smallest and largest value that a state of N qubits can have, or a bound on them."""
-    for observable in observables:
-        if observable.name == name:
-            largest = sum(abs(coefficient) for coefficient, _ in observable.terms)
-            return -largest, largest
-    smaller = 2.0 ** (n_sites // 2)
-    return {
-        "purity": (2.0**-n_sites, 1.0),
-        "von Neumann entropy": (0.0, n_sites * math.log(2)),
-        "negativity": (0.0, (smaller - 1) / 2),
-        FIDELITY: (0.0, 1.0),
-    }[name]

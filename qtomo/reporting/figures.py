@@ -297,7 +297,7 @@ def _training_curves(axes: Axes, judged: Judged) -> None:
         losses = np.array([entry["validation_loss"] for entry in history])
         errors = np.array([entry["validation_loss_error"] or math.nan for entry in history])
         found = evaluation.divergences
-        grams = [found[gram]["validation_loss"].value for gram in found if gram.endswith("-gram")] if likely else []
+        grams = [found[gram]["validation_loss"].value for gram in found if gram in BASELINES] if likely else []
         if from_exact:
             floor = found["exact"]["validation_loss"]
             losses, grams = losses - floor.value, [loss - floor.value for loss in grams]
@@ -353,7 +353,7 @@ def _rows(
         if estimate is None or not math.isfinite(estimate.value):
             continue
         value, low, high = ends(estimate)
-        colour = GREY if name.endswith("-gram") else BLUE
+        colour = GREY if name in BASELINES else BLUE
         axes.errorbar(
             value, row + shift, xerr=[[value - low], [high - value]], color=colour, marker=marker, markersize=4,
             capsize=2, linestyle="", markerfacecolor=colour if filled else PAPER,

@@ -42,13 +42,13 @@ def test_json_and_seed(qtomo, ghz, tmp_path):
     assert len(found[0]["fitted"]["linear"]["eigenvalues"]) == 4
 
 
-def test_a_models_law(qtomo, ghz, tmp_path):
+def test_a_models_distribution(qtomo, ghz, tmp_path):
     run = tmp_path / "run"
     settings = ("--set", "model.hidden_size=6", "--set", "training.epochs=1")
     assert qtomo("train", ghz, "--output", run, *settings).code == 0
     found = qtomo("reconstruct", run, "--target", "ghz")
     assert found.code == 0, found.errors
-    assert "of the law" in found.output
+    assert "exact distribution" in found.output
 
 
 def test_what_cannot_be_reconstructed(qtomo, ghz, tmp_path):

@@ -5,16 +5,27 @@ import pytest
 import qutip
 from scipy import optimize
 
-from qtomo import GHZ, BornDistribution, DensityMatrix, named_povm
-from qtomo.distribution import LOST, shot_labels
+from qtomo import (
+    GHZ,
+    BornDistribution,
+    DensityMatrix,
+    LinearInversion,
+    MaximumLikelihood,
+    ProjectedLeastSquares,
+    Records,
+    named_povm,
+)
+from qtomo.distribution import LOST
 from qtomo.errors import InputError
 from qtomo.measurement.povm import POVM
-from qtomo.reconstruction.dense import DENSE_METHODS, reconstruct_frequencies
+from qtomo.reconstruction.dense import reconstruct_frequencies
 from qtomo.reconstruction.frequencies import Frequencies
 from qtomo.reconstruction.maximum_likelihood import log_likelihood, maximum_likelihood
+from qtomo.reconstruction.options import Options
 from qtomo.records.file.schema import Target
 from qtomo.states.quantities import fidelity, nearest_state
 
+METHODS = (LinearInversion(), ProjectedLeastSquares(), MaximumLikelihood())
 POVMS = ("pauli4", "pauli6", "sic")
 Z_ONLY = POVM(np.array([np.diag([1, 0]), np.diag([0, 1])], dtype=complex), "z only")
 
@@ -26,7 +37,7 @@ def noisy_ghz(n_sites: int, noise: float = 0.1) -> DensityMatrix:
 
 def drawn(state: DensityMatrix, povm: str, n: int, seed: int = 1) -> Frequencies:
     born = BornDistribution(state, povm)
-    return Frequencies.of_records(born.sample(n, np.random.default_rng(seed)), born.povm)
+    return Frequencies.of_records(Records(born.sample(n, np.random.default_rng(seed)), born.povm))
 
 
 def trace_distance(one, other) -> float:
@@ -42,12 +53,12 @@ def test_probabilities_are_traces_with_products_of_elements(povm):
     assert frequencies.probabilities(rho.full()) == pytest.approx(np.array(wanted), abs=1e-13)
 
 
-@pytest.mark.parametrize("method", DENSE_METHODS)
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("povm", POVMS)
-def test_the_law_of_a_state_gives_it_back(povm, method):
+def test_the_exact_distribution_of_a_state_gives_it_back(povm, method):
     state = DensityMatrix.from_qutip(qutip.rand_dm([2, 2, 2], seed=4))
     born = BornDistribution(state, povm)
-    found = reconstruct_frequencies(Frequencies.of_law(born, born.povm), method)
+    found = reconstruct_frequencies(Frequencies.of_distribution(born, born.povm), method, Options())
     assert trace_distance(found.state.matrix, state.matrix) < 1e-5
     assert found.numbers["purity"].n_records == 0
     assert found.to_qutip().dims == [[2, 2, 2]] * 2
@@ -124,7 +135,7 @@ def test_shots_with_settings_are_averaged_in_their_bases():
     settings = np.concatenate([settings, np.full((5_000, 2), 2, np.uint8)])  # far from uniform
     born = BornDistribution(state, "pauli6")
     bits = born.sample_bits(settings, np.random.default_rng(5))
-    frequencies = Frequencies.of_records(shot_labels(settings, bits), born.povm, given_settings=True)
+    frequencies = Frequencies.of_records(Records(bits, born.povm, settings=settings, design="listed"))
     inverted = frequencies.linear_inversion()
     zz = (1 - 2.0 * bits)[(settings == 2).all(axis=1)].prod(axis=1).mean()
     assert np.trace(inverted @ np.diag([1, -1, -1, 1])).real == pytest.approx(zz, abs=1e-12)
@@ -136,7 +147,7 @@ def test_lost_outcomes_bias_nothing():
     born = BornDistribution(state, "pauli6")
     records = born.sample(40_000, np.random.default_rng(6))
     records[np.random.default_rng(7).random(records.shape) < 0.2] = LOST
-    frequencies = Frequencies.of_records(records, born.povm)
+    frequencies = Frequencies.of_records(Records(records, born.povm))
     assert trace_distance(maximum_likelihood(frequencies).matrix, state.matrix) < 0.06
     again = frequencies.resampler()(frequencies.probabilities(state.matrix), np.random.default_rng(8))
     assert again.counts[-1].sum() == frequencies.counts[-1].sum()
@@ -145,11 +156,11 @@ def test_lost_outcomes_bias_nothing():
 
 def test_what_is_not_seen_is_said():
     records = np.random.default_rng(9).integers(0, 2, (500, 3)).astype(np.uint8)
-    frequencies = Frequencies.of_records(records, Z_ONLY)
+    frequencies = Frequencies.of_records(Records(records, Z_ONLY))
     assert frequencies.unseen() == ["X on every site", "Y on every site"]
     with pytest.raises(InputError, match=r"does not see X on every site, Y on every site, .* mle finds a state"):
-        reconstruct_frequencies(frequencies, "linear")
-    found = reconstruct_frequencies(frequencies, "mle")
+        reconstruct_frequencies(frequencies, LinearInversion(), Options())
+    found = reconstruct_frequencies(frequencies, MaximumLikelihood(), Options())
     assert not found.numbers
     assert "one of many" in found.claims[0]
 
@@ -157,37 +168,40 @@ def test_what_is_not_seen_is_said():
 def test_settings_that_never_meet_are_named():
     settings = np.repeat(np.array([[0, 0], [1, 1], [2, 2]], np.uint8), 100, axis=0)
     bits = BornDistribution(GHZ(2).state(), "pauli6").sample_bits(settings, np.random.default_rng(1))
-    frequencies = Frequencies.of_records(shot_labels(settings, bits), named_povm("pauli6"), given_settings=True)
+    frequencies = Frequencies.of_records(Records(bits, settings=settings, design="listed"))
     with pytest.raises(InputError, match="X0 Y1, X0 Z1, Y0 X1, Y0 Z1, Z0 X1, Z0 Y1,"):
-        reconstruct_frequencies(frequencies, "pls")
+        reconstruct_frequencies(frequencies, ProjectedLeastSquares(), Options())
 
 
 def test_products_that_losses_leave_to_no_record_are_named():
     records = np.random.default_rng(1).integers(0, 4, (50, 2)).astype(np.uint8)
     records[::2, 0], records[1::2, 1] = LOST, LOST
-    frequencies = Frequencies.of_records(records, named_povm("pauli4"))
-    with pytest.raises(InputError, match="no record tells X0 X1, X0 Y1,"):
-        reconstruct_frequencies(frequencies, "linear")
-    assert not reconstruct_frequencies(frequencies, "mle").numbers
+    frequencies = Frequencies.of_records(Records(records, "pauli4"))
+    with pytest.raises(InputError, match="no record measures X0 X1, X0 Y1,"):
+        reconstruct_frequencies(frequencies, LinearInversion(), Options())
+    assert not reconstruct_frequencies(frequencies, MaximumLikelihood(), Options()).numbers
 
 
 def test_one_record_is_enough_to_say_that_nothing_is_known():
-    frequencies = Frequencies.of_records(np.zeros((1, 2), np.uint8), named_povm("pauli4"))
-    found = reconstruct_frequencies(frequencies, "mle", Target.of(GHZ(2)), resamples=20)
+    frequencies = Frequencies.of_records(Records(np.zeros((1, 2), np.uint8), "pauli4"))
+    found = reconstruct_frequencies(frequencies, MaximumLikelihood(), Options(Target.of(GHZ(2)), resamples=20))
     assert found.numbers["fidelity with the target, direct"].standard_error == np.inf
-    assert any("1 records are fewer than the 15 numbers" in claim for claim in found.claims)
+    assert any("1 for the 15 real parameters" in claim for claim in found.claims)
     assert np.trace(found.state.matrix).real == pytest.approx(1)
 
 
 def test_too_many_qubits_are_refused_with_the_memory():
     with pytest.raises(InputError, match=r"12 qubits .* GiB .*at most 10 qubits .*--method mps or lpdo"):
-        Frequencies.of_records(np.zeros((5, 12), np.uint8), named_povm("pauli4"))
+        Frequencies.of_records(Records(np.zeros((5, 12), np.uint8), "pauli4"))
 
 
 def test_intervals_are_the_same_for_the_same_seed():
     state, target = noisy_ghz(3), Target.of(GHZ(3))
     frequencies = drawn(state, "pauli6", 1_000)
-    found = [reconstruct_frequencies(frequencies, "mle", target, resamples=20, seed=seed) for seed in (1, 1, 2)]
+    found = [
+        reconstruct_frequencies(frequencies, MaximumLikelihood(), Options(target, resamples=20, seed=seed))
+        for seed in (1, 1, 2)
+    ]
     fidelities = [f.numbers["fidelity with the target"] for f in found]
     assert fidelities[0] == fidelities[1] != fidelities[2]
     assert 0 < fidelities[0].low < fidelities[0].value < fidelities[0].high < 1

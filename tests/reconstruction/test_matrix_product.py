@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 
-from qtomo import simulate
+from qtomo import LocallyPurified, MatrixProduct, Records, reconstruct, simulate
 from qtomo.errors import InputError
 from qtomo.measurement.noise import parse_noise
 from qtomo.measurement.povm import named_povm
-from qtomo.reconstruction.matrix_product import reconstruct_chain
-from qtomo.reconstruction.mps_intervals import chain_estimates, drawn_states
+from qtomo.reconstruction.mps_fit import fit_tensor_network
+from qtomo.reconstruction.mps_intervals import drawn_states, network_estimates
+from qtomo.reconstruction.options import Options
+from qtomo.reconstruction.quantities import FIDELITY
 from qtomo.states.born.distribution import BornDistribution
 from qtomo.states.fidelity import fidelity
 from qtomo.states.lpdo import LPDO
@@ -20,7 +22,7 @@ def test_a_chain_from_shots(tmp_path):
     """All numbers within five standard errors of the exact ones, and the product state left behind."""
     model = TFIM(6)
     path = simulate(model, 4000, tmp_path / "r.h5", povm="pauli6", settings="random", seed=1)
-    found = reconstruct_chain(path, resamples=30)
+    found = reconstruct(path, "mps", resamples=30)
     assert isinstance(found.state, MPS)
     exact = model.free_fermions
     truth = {"X2": exact.x(2), "Z3 Z5": exact.zz(3, 5), "energy per site": exact.energy / 6}
@@ -43,7 +45,7 @@ def test_a_mixed_chain(tmp_path):
 
     records = born.sample(5_000, np.random.default_rng(1))
     path = write_records(tmp_path / "r.h5", [records], 4, named_povm("sic"))
-    found = reconstruct_chain(path, "lpdo", TFIM(4).state(), bond_dim=2, resamples=30)
+    found = reconstruct(path, LocallyPurified(2), target=TFIM(4).state(), resamples=30)
     assert isinstance(found.state, LPDO)
     rho = found.state.to_density().matrix
     assert found.numbers["purity"].value == pytest.approx(np.vdot(rho, rho).real)
@@ -53,14 +55,12 @@ def test_a_mixed_chain(tmp_path):
 
 def test_draws_scatter_as_refits_do():
     """The standard error from draws is that of fits of fresh records, to a factor of 2; the model stays as it was."""
-    from qtomo.reconstruction.mps_fit import fit_chain
-
     state, target = TFIM(4).state(), TFIM(4, 1.0, 0.6).state()
     born = BornDistribution(state, "sic")
     values = []
     for seed in range(8):
         records = born.sample(1000, np.random.default_rng(seed))
-        model = fit_chain("mps", records, named_povm("sic"), 2, False, seed).model
+        model = fit_tensor_network(Records(records, "sic"), MatrixProduct(2), complex_amplitudes=False, seed=seed).model
         values.append(fidelity(model.to_state(), target).low)
     drawn = [fidelity(other, target).low for other in drawn_states(model, records, 100, 0)]
     assert 0.5 < np.std(drawn, ddof=1) / np.std(values, ddof=1) < 2
@@ -70,34 +70,43 @@ def test_draws_scatter_as_refits_do():
 @pytest.mark.slow
 def test_intervals_hold_the_truth_as_often_as_they_say():
     """In 15 of 20 sets of records: of intervals that hold it in 95 % all but one in 3,000 experiments do."""
-    from qtomo.reconstruction.mps_fit import fit_chain
-
     state, target = TFIM(4).state(), TFIM(4, 1.0, 0.7).state()
     truth, born, held = fidelity(state, target).low, BornDistribution(state, "pauli6"), 0
     for seed in range(20):
-        records = born.sample(2000, np.random.default_rng(seed))
-        fit = fit_chain("mps", records, named_povm("pauli6"), seed=seed)
-        numbers = chain_estimates(fit, records, lambda s: {"F": fidelity(s, target).low}, draws=60)
-        held += numbers["F"].low <= truth <= numbers["F"].high
+        records = Records(born.sample(2000, np.random.default_rng(seed)), "pauli6")
+        fit = fit_tensor_network(records, MatrixProduct(), seed=seed)
+        numbers = network_estimates(fit, records, lambda s: {FIDELITY: fidelity(s, target).low}, Options(resamples=60))
+        held += numbers[FIDELITY].low <= truth <= numbers[FIDELITY].high
     assert held >= 15
 
 
 def test_too_few_records_are_told_with_the_number(tmp_path):
     path = simulate(TFIM(6), 200, tmp_path / "r.h5", povm="sic", seed=1)
-    found = reconstruct_chain(path, bond_dim=4, resamples=20)
+    found = reconstruct(path, MatrixProduct(bond_dim=4), resamples=20)
     assert any("Too few records" in claim and f"{10 * found.parameters:,}" in claim for claim in found.claims)
 
 
 def test_what_it_refuses(tmp_path):
     path = simulate(TFIM(4), 100, tmp_path / "r.h5", seed=1)
     for options, fault in (
-        ({"method": "mpss"}, "no tensor network is called 'mpss'; did you mean 'mps'"),
-        ({"bond_dim": 0}, "bond dimension is 0, expected 1 to 64"),
+        ({"method": "mpss"}, "no reconstruction method is called 'mpss'; did you mean 'mps'"),
+        ({"method": 3}, "method is 3, expected an object such as"),
+        ({"method": MatrixProduct}, "expected an object such as"),
         ({"resamples": 2}, "2 resamples, expected"),
+        ({"level": 0.05}, "level 0.05 and"),
         ({"target": TFIM(5)}, "of 4 qubits, the target has 5"),
+        ({"target": "tfim"}, "a target of type str"),
+        ({"records": path}, "expected beside a run folder only"),
     ):
         with pytest.raises(InputError, match=fault):
-            reconstruct_chain(path, **options)
+            reconstruct(path, **{"method": "mps", **options})
+    for kind in (MatrixProduct, LocallyPurified):
+        with pytest.raises(InputError, match="bond dimension is 0, expected 1 to 64"):
+            kind(bond_dim=0)
     (tmp_path / "run").mkdir()
     with pytest.raises(InputError, match="fitted to records"):
-        reconstruct_chain(tmp_path / "run")
+        reconstruct(tmp_path / "run", "mps")
+    with pytest.raises(InputError, match="expected Records, which say how"):
+        reconstruct(np.zeros((100, 2), np.uint8))
+    with pytest.raises(InputError, match="records: no records"):
+        reconstruct(Records(np.zeros((0, 2), np.uint8)))

@@ -1,10 +1,10 @@
-"""Chains fitted to records: the bond dimension and the amplitudes are those that the records carry."""
+"""Tensor networks fitted to records: the bond dimension and the amplitudes are those that the records carry."""
 
 import numpy as np
 import pytest
 
-from qtomo.measurement.povm import named_povm
-from qtomo.reconstruction.mps_fit import fit_chain, fit_wider, free_parameters
+from qtomo import LocallyPurified, MatrixProduct, Records
+from qtomo.reconstruction.mps_fit import fit_tensor_network, fit_wider, free_parameters
 from qtomo.states.born.distribution import BornDistribution
 from qtomo.states.fidelity import fidelity
 from qtomo.states.library import GHZ, RandomMPS
@@ -12,9 +12,12 @@ from qtomo.states.tfim import TFIM
 from qtomo.training.natural import mean_log_prob
 
 
-def fitted(state, povm, n, **options):
-    records = BornDistribution(state, povm).sample(n, np.random.default_rng(1))
-    return fit_chain("mps", records, named_povm(povm), seed=1, **options)
+def sampled(state, povm, n):
+    return Records(BornDistribution(state, povm).sample(n, np.random.default_rng(1)), povm)
+
+
+def fitted(state, povm, n, bond_dim=None, **options):
+    return fit_tensor_network(sampled(state, povm, n), MatrixProduct(bond_dim), seed=1, **options)
 
 
 def test_a_real_state_gets_real_amplitudes():
@@ -53,8 +56,8 @@ def test_free_parameters_are_those_of_a_ray():
 
 
 def test_the_next_bond_dimension_is_fitted_to_the_end_of_all_records():
-    records = BornDistribution(TFIM(6).state(), "pauli6").sample(2000, np.random.default_rng(1))
-    model = fit_chain("mps", records, named_povm("pauli6"), seed=1).model
+    records = sampled(TFIM(6).state(), "pauli6", 2000).labels
+    model = fitted(TFIM(6).state(), "pauli6", 2000).model
     before = mean_log_prob(model, records)
     wider = fit_wider(model, records)
     assert wider.config.bond_dim == model.config.bond_dim + 1
@@ -65,14 +68,12 @@ def test_the_next_bond_dimension_is_fitted_to_the_end_of_all_records():
 
 
 def test_there_is_no_wider_chain_where_none_has_room():
-    records = BornDistribution(TFIM(3).state(), "sic").sample(500, np.random.default_rng(1))
-    model = fit_chain("mps", records, named_povm("sic"), 2, seed=1).model
-    assert fit_wider(model, records) is None
+    model = fitted(TFIM(3).state(), "sic", 500, bond_dim=2).model
+    assert fit_wider(model, sampled(TFIM(3).state(), "sic", 500).labels) is None
 
 
 def test_a_mixed_fit_finds_coherence_that_few_records_show():
     """From a mixed start the fit of a GHZ state ends without its coherence, at fidelity 1/2."""
     state = GHZ(6).state()
-    records = BornDistribution(state, "pauli6").sample(3000, np.random.default_rng(1))
-    fit = fit_chain("lpdo", records, named_povm("pauli6"), 2, False, seed=1)
+    fit = fit_tensor_network(sampled(state, "pauli6", 3000), LocallyPurified(2), complex_amplitudes=False, seed=1)
     assert fidelity(fit.model.to_state(), state).low > 0.9

@@ -58,8 +58,8 @@ def test_only_bits_in_their_bases_where_settings_or_losses_are():
     assert list(direct_estimates(WANTED, Records(labels, born.povm), 0.95, rng)) == ["canonical duals"]
 
 
-@pytest.mark.parametrize("given_settings", [False, True])
-def test_a_direct_expectation_has_the_right_error(given_settings):
+@pytest.mark.parametrize("design", ["povm", "random"])
+def test_a_direct_expectation_has_the_right_error(design):
     operator = qutip.rand_herm([2, 2], seed=8).full()
     truth = np.trace(operator @ STATE.matrix).real
     born = BornDistribution(STATE, "pauli6")
@@ -67,8 +67,9 @@ def test_a_direct_expectation_has_the_right_error(given_settings):
     for seed in range(100):
         rng = np.random.default_rng(seed)
         settings = rng.integers(0, 3, (1_000, 2)).astype(np.uint8)
-        records = shot_labels(settings, born.sample_bits(settings, rng))
-        found = direct_expectation(Frequencies.of_records(records, born.povm, given_settings), operator, 0.95)
+        labels = shot_labels(settings, born.sample_bits(settings, rng))
+        records = Records.from_labels(labels, born.povm, design=design)
+        found = direct_expectation(Frequencies.of_records(records), operator, 0.95)
         scores.append(found.z_score(truth))
     assert abs(np.mean(scores)) < 0.5
     assert np.std(scores) == pytest.approx(1, abs=0.3)

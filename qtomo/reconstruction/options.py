@@ -1,0 +1,72 @@
+"""What every method of reconstruction is told beside the records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from qtomo.errors import InputError
+from qtomo.observables.paulis import Observable
+from qtomo.records.file.schema import Target
+from qtomo.states.state import State
+
+__all__ = ["Options", "Progress", "Say", "silent"]
+
+Say = Callable[[str], None]
+Progress = Callable[[int, int], None]
+
+_FEWEST_RESAMPLES = 20
+
+
+def silent(*_: object) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Target, intervals, and who is told of progress.
+
+    Args:
+        target: the state to compare with, if any.
+        level: confidence of the intervals, 0.5 to 1.
+        resamples: data sets of the bootstrap, or draws of a tensor network, at least 20.
+        seed: of all that is drawn.
+        observables: to estimate; what the method takes by default where None.
+        say: called with a line about what is being done.
+        progress: called as progress(done, total) over the resamples.
+
+    Raises:
+        InputError: a level or a number of resamples out of range.
+    """
+
+    target: Target | None = None
+    level: float = 0.95
+    resamples: int = 200
+    seed: int = 0
+    observables: Sequence[Observable] | None = None
+    say: Say = silent
+    progress: Progress = silent
+
+    def __post_init__(self) -> None:
+        if not 0.5 <= self.level < 1 or self.resamples < _FEWEST_RESAMPLES:
+            raise InputError(
+                f"level {self.level:g} and {self.resamples} resamples, expected 0.5 to 1 and at least "
+                f"{_FEWEST_RESAMPLES}"
+            )
+
+    def with_default_target(self, target: Target | None) -> Options:
+        """The same, with this target where there was none."""
+        return self if self.target is not None else replace(self, target=target)
+
+    def target_state(self, n_sites: int, name: str) -> State | None:
+        """The target's state, None where there is no target.
+
+        Raises:
+            InputError: a target of another number of qubits; `name` says of what.
+        """
+        if self.target is None:
+            return None
+        state = self.target.state()
+        if state.n_sites != n_sites:
+            raise InputError(f"{name}: of {n_sites} qubits, the target has {state.n_sites}")
+        return state
