@@ -169,8 +169,7 @@ def train_gan(
     given = GanSettings.parse(settings, "gan")
     loss, penalty = find_loss(given.loss), find_penalty(given.penalty, given.strength)
     random = torch_generator(stream(seed, "gan"))
-    size = sampler(1, random).shape[1]
-    generator, critic = _networks(given, size, seed, penalty)
+    generator, critic = _networks(given, sampler(1, random).shape[1], seed, penalty)
     average = copy.deepcopy(generator).requires_grad_(False)
     networks = (generator, critic, average)
     optimizers = [_optimizer(network, given) for network in (generator, critic)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from qtomo.errors import InputError
 from qtomo.evaluation.evaluation import BASELINES, TOLERANCE, Evidence, Judging, Say, draw, judge, made_from
 from qtomo.models.base import Model
 from qtomo.models.baselines import KGram
-from qtomo.results import Real, Result, stating
+from qtomo.results import Real, Result, Sha256, stating
 from qtomo.statistics.estimate import Estimate
 from qtomo.statistics.holm import expected_largest
 from qtomo.statistics.two_sample import TwoSampleTest, classifier_two_sample_test
@@ -174,16 +174,14 @@ def compare_runs(
             seconds=run.progress.seconds if run else None,
         )
     target = evidence.target.describe() if evidence.target is not None else ""
-    checksums = {name: made_from(run) for name, run in by_name.items()}
-    return Comparison(
-        target,
-        entries,
-        _notes(entries, bool(target), len(truth), how),
-        made_from={
-            "records": next(iter(checksums.values()))["records"],
-            **{f"weights of {name}": found["weights"] for name, found in checksums.items()},
-        },
-    )
+    return Comparison(target, entries, _notes(entries, bool(target), len(truth), how), made_from=_checksums(by_name))
+
+
+def _checksums(runs: Mapping[str, Run]) -> dict[str, Sha256]:
+    """Of the records, and of each run's weights."""
+    found = {name: made_from(run) for name, run in runs.items()}
+    weights = {f"weights of {name}": checksums["weights"] for name, checksums in found.items()}
+    return {"records": next(iter(found.values()))["records"], **weights}
 
 
 def _named(runs: list[Run]) -> dict[str, Run]:
@@ -210,7 +208,7 @@ def _named(runs: list[Run]) -> dict[str, Run]:
 def _notes(entries: dict[str, Entry], with_target: bool, n_observables: int, how: Judging) -> list[str]:
     kinds = {entry.likelihood for entry in entries.values()}
     notes = [
-        f"Intervals at {100 * how.level:g} %. C2ST: accuracy of a classifier of fresh and held-out records; 0.5 is chance."
+        f"Intervals at {100 * how.level:g} %. C2ST: accuracy of a classifier of fresh and held-out ones; 0.5 is chance."
     ]
     if n_observables:
         expected = expected_largest(n_observables)

@@ -56,6 +56,9 @@ __all__ = ["Evaluation", "Judging", "evaluate", "made_from"]
 BASELINES = {f"{order}-gram": order for order in range(5)}
 #: Largest error of the target's log-probability, in nats a record.
 TOLERANCE = 1e-4
+_REFUSED = (
+    "KL(target‖model) is not given: {family} has only an estimate of its likelihood. Ask for it with --allow-estimates."
+)
 _FEW_CARRY = 10  # records that carry half of the variance of a mean, below which its error is not to be trusted
 
 Say = Callable[[str], None]
@@ -279,10 +282,6 @@ def evaluate(
     mine, held_out, n_outcomes = drawn[family], evidence.held_out, evidence.povm.n_outcomes
     if run.model.likelihood == "none":
         divergences[family] = _without_likelihood(mine, held_out, n_outcomes, how)
-    two_sample = None
-    if len(held_out) >= SMALLEST:
-        say(f"classifier two-sample test of {family} and held-out records")
-        two_sample = classifier_two_sample_test(mine, held_out, n_outcomes, how.seed, how.level)
     say("observables")
     observables = evidence.observables({family: mine}, born.state if born is not None else None, how.level)
     evaluation = Evaluation(
@@ -293,7 +292,7 @@ def evaluate(
         divergences=divergences,
         gain=gain,
         observables=observables,
-        two_sample=two_sample,
+        two_sample=_told_apart(mine, held_out, n_outcomes, how),
         calibration=calibrate(run.model, held_out, how.level),
         certificates=_certificates(evidence, divergences[family].get("classical_fidelity"), how.level),
         z_scores=_z_scores(observables),
@@ -301,13 +300,17 @@ def evaluate(
     )
     evaluation.claims.extend(_claims(evaluation))
     if born is not None and run.model.likelihood == "estimate" and not how.allow_estimates:
-        evaluation.claims.append(
-            f"KL(target‖model) is not given: {family} has only an estimate of its likelihood. "
-            "Ask for it with --allow-estimates."
-        )
+        evaluation.claims.append(_REFUSED.format(family=family))
     if save:
         evaluation.save(run.folder.evaluation, overwrite=True)
     return evaluation
+
+
+def _told_apart(drawn: Outcomes, held_out: Outcomes, n_outcomes: int, how: Judging) -> TwoSampleTest | None:
+    """The classifier two-sample test; None where too few records are held out."""
+    if len(held_out) < SMALLEST:
+        return None
+    return classifier_two_sample_test(drawn, held_out, n_outcomes, how.seed, how.level)
 
 
 def _certificates(evidence: Evidence, fidelity: Estimate | None, level: float) -> list[Certificate]:

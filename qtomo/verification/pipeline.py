@@ -103,8 +103,7 @@ def verify(
     found = _verified(context, parity_bits)
     found = replace(found, target=meant.describe(), measured=facts, command=command, made_from=checksums | more)
     if save if save is not None else not isinstance(records, Records):
-        path = Path(output) if output is not None else verification_path(given.name)
-        found.save(path, overwrite=True)
+        found.save(Path(output) if output is not None else verification_path(given.name), overwrite=True)
     return found
 
 
