@@ -18,7 +18,7 @@ from functools import cache
 from html import escape
 from pathlib import Path
 from types import GenericAlias
-from typing import Annotated, Any, ClassVar, NamedTuple, Self
+from typing import Annotated, Any, ClassVar, NamedTuple, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +41,19 @@ from qtomo.files import check_absent, write_atomic
 from qtomo.table import Table, as_text
 from qtomo.version import __version__
 
-__all__ = ["KINDS", "Level", "Matrix", "Probability", "Real", "Result", "Sha256", "plain", "read_result", "stating"]
+__all__ = [
+    "KINDS",
+    "Level",
+    "Matrix",
+    "Probability",
+    "Real",
+    "Result",
+    "Sha256",
+    "Unsaved",
+    "plain",
+    "read_result",
+    "stating",
+]
 
 _LARGEST_FILE = 64 * 2**20
 _LARGEST_INT = 2**63
@@ -65,6 +77,8 @@ KINDS: dict[str, Kind] = {
     "qtomo-comparison": Kind("qtomo.evaluation.comparison", "qtomo compare", "entries"),
     "qtomo-file-comparison": Kind("qtomo.verification.file_comparison", "qtomo compare", "files"),
     "qtomo-plan": Kind("qtomo.verification.planning", "qtomo verify --plan", "records_needed"),
+    "qtomo-reconstruction": Kind("qtomo.reconstruction.dense", "qtomo reconstruct", "fitted"),
+    "qtomo-tensor-network": Kind("qtomo.reconstruction.matrix_product", "qtomo reconstruct", "bond_dims"),
     "qtomo-sweep": Kind("qtomo.training.sweep.trials", "qtomo train --resume", "trials"),
 }
 _CLASSES: dict[str, type[Result]] = {}
@@ -108,6 +122,12 @@ Matrix = Annotated[
             ),
         )
     ),
+]
+
+Unsaved_ = TypeVar("Unsaved_")
+#: A field that no file holds, such as a state: None where the result was read.
+Unsaved = Annotated[
+    Unsaved_ | None, GetPydanticSchema(lambda _kind, _handler: core_schema.any_schema()), Field(exclude=True)
 ]
 
 #: SHA-256 in hexadecimal.

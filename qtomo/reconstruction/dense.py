@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from qtomo.errors import InputError
 from qtomo.observables.paulis import Observable, exact_value
 from qtomo.reconstruction.bootstrap import bootstrap, reflected
 from qtomo.reconstruction.frequencies import Frequencies, listed
@@ -20,17 +21,18 @@ from qtomo.reconstruction.methods import (
     MaximumLikelihood,
     ProjectedLeastSquares,
 )
-from qtomo.reconstruction.options import Options
+from qtomo.reconstruction.options import UNSAVED_STATE, Options
 from qtomo.reconstruction.quantities import FIDELITY, Quantity, QuantityKind, dense_quantities
 from qtomo.reconstruction.shadows import direct_estimates, direct_expectation
 from qtomo.records.records import Records
+from qtomo.results import Real, Result, Unsaved
 from qtomo.seeds import stream
 from qtomo.states.density import DensityMatrix
 from qtomo.states.lpdo import LPDO
 from qtomo.states.mps import MPS
 from qtomo.states.quantities import nearest_state
 from qtomo.statistics.estimate import Estimate, exact
-from qtomo.table import Table, as_text
+from qtomo.table import Table
 
 if TYPE_CHECKING:
     import qutip
@@ -55,71 +57,57 @@ class FittedState:
         eigenvalues: in ascending order.
     """
 
-    log_likelihood: float
-    eigenvalues: NDArray[np.float64]
+    log_likelihood: Real
+    eigenvalues: list[float]
 
 
 @dataclass(frozen=True)
-class Reconstruction:
+class Reconstruction(Result, format="qtomo-reconstruction", version=1):
     """A density matrix reconstructed from records.
 
     Args:
         file: where the records came from.
         method: `linear`, `pls` or `mle`.
         n_records: how many; 0 for a model's distribution.
+        n_sites: number of qubits.
         povm: the measurement's name.
         target: the state it is compared with, in words; empty where there is none.
-        state: the state, physical whatever the method.
         numbers: purity, entropy, negativity and fidelity by name.
         fitted: log-likelihood and eigenvalues by method, those of the linear inversion among them.
         gap: nats by which the log-likelihood of any state may exceed that of `mle`.
         claims: what the records support, in sentences.
         observables: by source (the target, direct estimates from the records, the state), then by name.
+        fitted_state: the state, physical whatever the method; a result file does not hold it.
     """
 
     file: str
     method: str
     n_records: int
+    n_sites: int
     povm: str
     target: str
-    state: DensityMatrix
     numbers: dict[str, Estimate]
     fitted: dict[str, FittedState]
-    gap: float
+    gap: Real
     claims: list[str] = field(default_factory=list)
     observables: dict[str, dict[str, Estimate]] = field(default_factory=dict)
+    fitted_state: Unsaved[DensityMatrix] = field(default=None, compare=False)
+
+    @property
+    def state(self) -> DensityMatrix:
+        """The state.
+
+        Raises:
+            InputError: the result was read from its file, which does not hold the state.
+        """
+        if self.fitted_state is None:
+            raise InputError(f"{self.file}: {UNSAVED_STATE}")
+        return self.fitted_state
 
     def to_qutip(self) -> qutip.Qobj:
         """The state as a QuTiP density matrix."""
         return self.state.to_qutip()
 
-    def to_dict(self) -> dict[str, Any]:
-        """Everything but the matrix, as plain values for JSON."""
-        fitted = {
-            name: {
-                "log_likelihood": found.log_likelihood if np.isfinite(found.log_likelihood) else None,
-                "eigenvalues": found.eigenvalues.tolist(),
-            }
-            for name, found in self.fitted.items()
-        }
-        return {
-            "file": self.file,
-            "method": self.method,
-            "n_records": self.n_records,
-            "n_sites": self.state.n_sites,
-            "povm": self.povm,
-            "target": self.target,
-            "numbers": {name: estimate.to_dict() for name, estimate in self.numbers.items()},
-            "observables": {
-                source: {name: estimate.to_dict() for name, estimate in found.items()}
-                for source, found in self.observables.items()
-            },
-            "fitted": fitted,
-            "gap": self.gap,
-            "claims": self.claims,
-        }
-
-    @property
     def tables(self) -> list[Table]:
         """What is printed."""
         best = max(found.log_likelihood for name, found in self.fitted.items() if name != LinearInversion.name)
@@ -129,9 +117,16 @@ class Reconstruction:
             values = [f"{value:z.4f}" for value in found.eigenvalues]
             shown = values if len(values) <= 2 * _SHOWN else [*values[:_SHOWN], "…", *values[-_SHOWN:]]
             below_text = f"{below:+.2f}" if np.isfinite(below) else "impossible"
-            rows.append([METHODS[name].title, below_text, f"{(found.eigenvalues < -1e-12).sum()}", " ".join(shown)])
+            rows.append(
+                [
+                    METHODS[name].title,
+                    below_text,
+                    f"{sum(value < -1e-12 for value in found.eigenvalues)}",
+                    " ".join(shown),
+                ]
+            )
         what = f"{self.n_records:,} records" if self.n_records else "exact distribution"
-        title = f"{self.file}: {what} of {self.state.n_sites} qubits, {self.povm}"
+        title = f"{self.file}: {what} of {self.n_sites} qubits, {self.povm}"
         fits = Table(title, ["state", "ln L − best", "negative", "eigenvalues"], rows)
         if not self.numbers:
             return [fits]
@@ -152,8 +147,9 @@ class Reconstruction:
             tables.append(Table("Observables", ["source", *names], rows))
         return tables
 
-    def __str__(self) -> str:
-        return as_text(self.tables, self.claims)
+    def remarks(self) -> list[str]:
+        """What the records support."""
+        return self.claims
 
 
 def reconstruct_dense(records: Records, method: DenseMethod, options: Options) -> Reconstruction:
@@ -196,7 +192,7 @@ def reconstruct_frequencies(
         projected = nearest_state(inverted)
         matrices = {LinearInversion.name: inverted, ProjectedLeastSquares.name: projected, **matrices}
     fitted = {
-        kind: FittedState(log_likelihood(frequencies, matrix), np.asarray(np.linalg.eigvalsh(matrix), np.float64))
+        kind: FittedState(log_likelihood(frequencies, matrix), np.linalg.eigvalsh(matrix).tolist())
         for kind, matrix in matrices.items()
     }
     physical = not isinstance(method, LinearInversion) or bool(fitted[method.name].eigenvalues[0] >= 0)
@@ -214,9 +210,10 @@ def reconstruct_frequencies(
         file=name,
         method=method.name,
         n_records=frequencies.n_records,
+        n_sites=frequencies.n_sites,
         povm=frequencies.povm.name + (", shots with settings" if frequencies.has_settings else ""),
         target=options.target.describe() if options.target is not None else "",
-        state=DensityMatrix(matrices[method.name if physical else ProjectedLeastSquares.name]),
+        fitted_state=DensityMatrix(matrices[method.name if physical else ProjectedLeastSquares.name]),
         numbers=shown,
         fitted=fitted,
         gap=fit.gap,
@@ -331,7 +328,7 @@ def _fit_claims(problem: _Problem, unseen: list[str], fitted: dict[str, FittedSt
         )
     else:
         eigenvalues = fitted[LinearInversion.name].eigenvalues
-        negative = int((eigenvalues < -1e-12).sum())
+        negative = sum(value < -1e-12 for value in eigenvalues)
         if negative:
             claims.append(
                 f"The linear inversion is not a physical state: {negative} negative eigenvalues, the lowest "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from qtomo.errors import InputError
@@ -78,25 +79,28 @@ def reconstruct(
         return _of_model(Path(source), chosen, options, records)
     if records is not None:
         raise InputError(f"records {os.fspath(records)}: expected beside a run folder only")
-    measured = _read(source, chosen)
+    measured, checksum = _read(source, chosen)
     options = options.with_default_target(measured.target)
     if isinstance(chosen, TensorNetworkMethod):
-        return reconstruct_tensor_network(measured, chosen, options)
-    return reconstruct_dense(measured, chosen, options)
+        return replace(reconstruct_tensor_network(measured, chosen, options), made_from={"records": checksum})
+    return replace(reconstruct_dense(measured, chosen, options), made_from={"records": checksum})
 
 
 def _target(target: Target | System | State | None) -> Target | None:
     return target if target is None or isinstance(target, Target) else Target.of(target)
 
 
-def _read(source: object, method: Method) -> Records:
-    """Records in memory as they are, those of a file once it is sure that the method has memory for them."""
+def _read(source: object, method: Method) -> tuple[Records, str]:
+    """Records in memory as they are, those of a file once it is sure that the method has memory for them; and the
+    checksum of their outcomes.
+    """
     if not isinstance(source, str | os.PathLike):
-        return checked_records(source, "reconstruct")
+        records = checked_records(source, "reconstruct")
+        return records, records.sha256
     with RecordFile(source) as file:
         if isinstance(method, DenseMethod):
             check_size(file.n_sites, file.n_outcomes, str(file.path))
-        return file.records()
+        return file.records(), file.sha256
 
 
 def _of_model(folder: Path, method: Method, options: Options, records: str | os.PathLike[str] | None) -> Reconstruction:
@@ -110,4 +114,5 @@ def _of_model(folder: Path, method: Method, options: Options, records: str | os.
     with run.open_records(records) as file:
         povm, target = file.povm, file.target
     frequencies = Frequencies.of_distribution(run.model, povm, str(folder))
-    return reconstruct_frequencies(frequencies, method, options.with_default_target(target), str(folder))
+    found = reconstruct_frequencies(frequencies, method, options.with_default_target(target), str(folder))
+    return replace(found, made_from={"records": run.config.records.sha256})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,17 +13,18 @@ from qtomo.errors import InputError
 from qtomo.measurement.povm import BASES
 from qtomo.models.baselines import KGram
 from qtomo.models.tensor_network import LPDOModel, MPSModel
-from qtomo.reconstruction.methods import LocallyPurified, TensorNetworkMethod
+from qtomo.reconstruction.methods import METHODS, LocallyPurified, TensorNetworkMethod
 from qtomo.reconstruction.mps_fit import Stage, TensorNetworkFit, fit_tensor_network, free_parameters
 from qtomo.reconstruction.mps_intervals import network_estimates, network_quantities
-from qtomo.reconstruction.options import Options
+from qtomo.reconstruction.options import UNSAVED_STATE, Options
 from qtomo.reconstruction.quantities import Quantity, QuantityKind
 from qtomo.records.coverage import Coverage, coverage
 from qtomo.records.records import Records
+from qtomo.results import Result, Unsaved
 from qtomo.states.lpdo import LPDO
 from qtomo.states.mps import MPS
 from qtomo.statistics.estimate import Estimate, sample_mean
-from qtomo.table import Table, as_text
+from qtomo.table import Table
 
 if TYPE_CHECKING:
     import qutip
@@ -36,36 +37,51 @@ _RECORDS_PER_PARAMETER = 10  # with fewer the fit is mostly noise
 
 
 @dataclass(frozen=True)
-class TensorNetworkReconstruction:
+class TensorNetworkReconstruction(Result, format="qtomo-tensor-network", version=1):
     """A tensor network reconstructed from records.
 
     Args:
         file: where the records came from.
         method: `mps` or `lpdo`.
         n_records: how many.
+        n_sites: number of qubits.
         povm: the measurement's name.
         target: the state it is compared with, in words; empty where there is none.
-        state: the state, fitted to all records.
+        bond_dims: of the network.
         numbers: fidelity, energy, correlators, entropies by name.
         stages: the networks that were tried.
         held_out: mean ln P of held-out records by name: the network's and the k-grams'.
         gain: of the network over the best k-gram, in nats per held-out record.
         parameters: free ones of the network.
         claims: what the records support, in sentences.
+        fitted_state: the state, fitted to all records; a result file does not hold it.
     """
 
     file: str
     method: str
     n_records: int
+    n_sites: int
     povm: str
     target: str
-    state: MPS | LPDO
+    bond_dims: list[int]
     numbers: dict[str, Estimate]
     stages: list[Stage]
     held_out: dict[str, Estimate]
     gain: Estimate
     parameters: int
     claims: list[str] = field(default_factory=list)
+    fitted_state: Unsaved[MPS | LPDO] = field(default=None, compare=False)
+
+    @property
+    def state(self) -> MPS | LPDO:
+        """The state.
+
+        Raises:
+            InputError: the result was read from its file, which does not hold the state.
+        """
+        if self.fitted_state is None:
+            raise InputError(f"{self.file}: {UNSAVED_STATE}")
+        return self.fitted_state
 
     def to_qutip(self) -> qutip.Qobj:
         """The state as a QuTiP object: a ket of up to 20 qubits, or a density matrix of up to 12.
@@ -76,31 +92,9 @@ class TensorNetworkReconstruction:
         state = self.state.to_density() if isinstance(self.state, LPDO) else self.state
         return state.to_qutip()
 
-    def to_dict(self) -> dict[str, Any]:
-        """Everything but the tensors, as plain values for JSON."""
-        return {
-            "file": self.file,
-            "method": self.method,
-            "n_records": self.n_records,
-            "n_sites": self.state.n_sites,
-            "povm": self.povm,
-            "target": self.target,
-            "bond_dims": list(self.state.bond_dims),
-            "parameters": self.parameters,
-            "numbers": {name: estimate.to_dict() for name, estimate in self.numbers.items()},
-            "stages": [
-                {name: None if value != value else value for name, value in vars(stage).items()}
-                for stage in self.stages
-            ],
-            "held_out": {name: estimate.to_dict() for name, estimate in self.held_out.items()},
-            "gain": self.gain.to_dict(),
-            "claims": self.claims,
-        }
-
-    @property
     def tables(self) -> list[Table]:
         """What is printed: the fits, the numbers of the whole state, and those of each site."""
-        title = f"{self.file}: {self.n_records:,} records of {self.state.n_sites} qubits, {self.povm}"
+        title = f"{self.file}: {self.n_records:,} records of {self.n_sites} qubits, {self.povm}"
         rows = [
             [
                 f"bond {s.bond_dim}, {'complex' if s.complex_amplitudes else 'real'}",
@@ -114,13 +108,14 @@ class TensorNetworkReconstruction:
         tried = Table(
             title, [self.method, "free parameters", "held-out ln P per record", "gain over the best before"], rows
         )
-        n, middle = self.state.n_sites, self.state.n_sites // 2
+        n, middle = self.n_sites, self.n_sites // 2
         names = [(f"X{i}", f"Z{min(i, middle)} Z{max(i, middle)}", f"entropy of bond {i}") for i in range(n)]
         by_site = {name for row in names for name in row}
         whole = [name for name in self.numbers if name not in by_site]
         level = next(iter(self.numbers.values())).level
         rows = [[name, str(self.numbers[name]), self.numbers[name].interval()] for name in whole]
-        title = f"{self.state}" + (f", target {self.target}" if self.target else "")
+        title = f"{METHODS[self.method].title}, bond dimension {max(self.bond_dims, default=1)}"
+        title += f", target {self.target}" if self.target else ""
         found = Table(title, ["quantity", "value ± standard error", f"{level:.0%} interval"], rows)
         rows = [
             [str(i), *(str(self.numbers[name]) if name in self.numbers else "–" for name in row)]
@@ -130,8 +125,9 @@ class TensorNetworkReconstruction:
         sites = Table("Site by site (entropies in nats)", columns, rows)
         return [tried, *([found] if whole else []), sites]
 
-    def __str__(self) -> str:
-        return as_text(self.tables, self.claims)
+    def remarks(self) -> list[str]:
+        """What the records support."""
+        return self.claims
 
 
 def reconstruct_tensor_network(
@@ -156,13 +152,16 @@ def reconstruct_tensor_network(
     )
     numbers = network_estimates(fit, records, quantities, options)
     held_out, gain = _held_out(fit, method, records, options.level)
+    state = fit.model.to_state()
     return TensorNetworkReconstruction(
         file=records.name,
         method=method.name,
         n_records=len(records),
+        n_sites=records.n_sites,
         povm=records.povm.name + (", shots with settings" if records.has_settings else ""),
         target=options.target.describe() if options.target is not None else "",
-        state=fit.model.to_state(),
+        bond_dims=list(state.bond_dims),
+        fitted_state=state,
         numbers={quantity.name: estimate for quantity, estimate in numbers.items()},
         stages=fit.stages,
         held_out=held_out,

@@ -27,6 +27,7 @@ from qtomo.reconstruction.methods import LocallyPurified, MatrixProduct, TensorN
 from qtomo.reconstruction.options import Say, silent
 from qtomo.records.file.reader import split
 from qtomo.records.records import Records
+from qtomo.results import Real
 from qtomo.seeds import stream
 from qtomo.states.mps import right_canonical
 from qtomo.training.natural import Step, fit_natural
@@ -64,8 +65,8 @@ class Stage:
     complex_amplitudes: bool
     parameters: int
     validation: float
-    gain: float
-    gain_error: float
+    gain: Real
+    gain_error: Real
     steps: int
 
     @property

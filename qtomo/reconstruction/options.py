@@ -10,7 +10,10 @@ from qtomo.observables.paulis import Observable
 from qtomo.records.file.schema import Target
 from qtomo.states.state import State
 
-__all__ = ["Options", "Progress", "Say", "silent"]
+__all__ = ["UNSAVED_STATE", "Options", "Progress", "Say", "silent"]
+
+#: Why a result that was read has no state.
+UNSAVED_STATE = "a result that was read from its JSON has no state, expected a state file (qtomo reconstruct --output)"
 
 Say = Callable[[str], None]
 Progress = Callable[[int, int], None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -135,6 +136,11 @@ class Records:
     def __repr__(self) -> str:
         how = self.povm.name if self.design == "povm" else f"shots in {self.design} settings"
         return f"Records({len(self):,} of {self.n_sites} qubits, {how})"
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the outcomes, in hexadecimal."""
+        return hashlib.sha256(self.outcomes.tobytes()).hexdigest()
 
     @property
     def n_sites(self) -> int:

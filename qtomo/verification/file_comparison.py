@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -209,7 +208,7 @@ def _name(source: Records | str | os.PathLike[str]) -> str:
 
 def _sha256(source: Records | str | os.PathLike[str]) -> str:
     if isinstance(source, Records):
-        return hashlib.sha256(source.outcomes.tobytes()).hexdigest()
+        return source.sha256
     with RecordFile(source) as file:
         return file.sha256
 

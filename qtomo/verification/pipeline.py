@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -161,7 +160,7 @@ def _given(records: Records | str | os.PathLike[str]) -> tuple[Records, dict[str
     """The records, what their file says of itself, and the checksum of their outcomes."""
     if isinstance(records, Records | np.ndarray):
         checked = checked_records(records, "verify")
-        return checked, {}, {"records": hashlib.sha256(checked.outcomes.tobytes()).hexdigest()}
+        return checked, {}, {"records": checked.sha256}
     with RecordFile(records) as file:
         return file.records(), record_facts(file), {"records": file.sha256}
 

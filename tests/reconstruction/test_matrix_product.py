@@ -35,7 +35,7 @@ def test_a_chain_from_shots(tmp_path):
     text = str(found)
     for piece in ("held-out ln P", "0-gram (product)", "entropy of the bond", "fidelity with the target"):
         assert piece in text
-    assert found.to_dict()["stages"][0]["gain"] is None
+    assert found.to_dict()["stages"][0]["gain"] == "NaN"
 
 
 def test_a_mixed_chain(tmp_path):
