@@ -38,6 +38,11 @@ def compare(
 
     Raises:
         InputError: runs among record files, or as `compare_runs` and `compare_records`.
+
+    >>> import qtomo
+    >>> days = [qtomo.simulate(qtomo.GHZ(3), 200, f"{day}.h5", seed=day) for day in (1, 2)]
+    >>> compare(days, level=0.99).drifts["2.h5"].differs
+    False
     """
     measured = [source for source in sources if not isinstance(source, Run) and _holds_records(source)]
     runs = [source for source in sources if not isinstance(source, Records) and not _holds_records(source)]

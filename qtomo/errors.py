@@ -10,6 +10,13 @@ class InputError(ValueError):
 
     The message names the place (file, dataset, row, option), what was found and what was expected.
     The command line prints it as one line and ends with exit code 2.
+
+    >>> import qtomo
+    >>> try:
+    ...     qtomo.RecordFile("absent.h5")
+    ... except InputError as error:
+    ...     print(error)
+    absent.h5: no such file, expected a record file
     """
 
 

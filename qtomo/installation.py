@@ -77,6 +77,10 @@ def doctor(folder: Path | None = None) -> Installation:
 
     Args:
         folder: where files would be written; the present one by default.
+
+    >>> checks = doctor().checks
+    >>> {check.state for check in checks} <= {"ok", "note", "fault"}
+    True
     """
     folder = folder or Path.cwd()
     checks: dict[str, Callable[[], Check | list[Check]]] = {

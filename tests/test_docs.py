@@ -1,6 +1,7 @@
 """Pages lead where they say, their commands are understood, and the API page has every name of the front door."""
 
 import argparse
+import inspect
 import re
 import runpy
 import shlex
@@ -57,6 +58,13 @@ def test_the_api_page_has_every_public_name():
     page = (ROOT / "docs/api.md").read_text(encoding="utf-8")
     shown = set(re.findall(r"auto(?:function|class|exception):: qtomo\.(\w+)$", page, re.MULTILINE))
     assert shown == set(qtomo.__all__)
+
+
+@pytest.mark.parametrize("name", qtomo.__all__)
+def test_every_public_name_has_an_example_that_runs(name):
+    text = inspect.getdoc(getattr(qtomo, name)) or ""
+    assert ">>> " in text
+    assert "+SKIP" not in text
 
 
 def test_every_page_is_in_a_table_of_contents():

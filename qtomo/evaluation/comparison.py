@@ -67,6 +67,9 @@ class Comparison(Result, format="qtomo-comparison", version=1):
 
     Raises:
         ValueError: no entries.
+
+    >>> Comparison.format
+    'qtomo-comparison'
     """
 
     target: str

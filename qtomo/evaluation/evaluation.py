@@ -127,6 +127,9 @@ class Evaluation(Result, format="qtomo-evaluation", version=1):
 
     Raises:
         ValueError: no divergences of the family.
+
+    >>> Evaluation.format
+    'qtomo-evaluation'
     """
 
     run: str
@@ -268,6 +271,12 @@ def evaluate(
 
     Raises:
         InputError: a damaged or unfinished run, other records, or fewer than 100 samples.
+
+    >>> import qtomo
+    >>> path = qtomo.simulate(qtomo.GHZ(3), 300, "ghz.h5")
+    >>> run = qtomo.train(path, "run", epochs=1, hidden_size=4)
+    >>> 0 < evaluate(run, samples=200).divergences["gru"]["classical_fidelity"].value <= 1
+    True
     """
     how = Judging.of(options)
     run = run if isinstance(run, Run) else Run(run)

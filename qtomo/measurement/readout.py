@@ -133,7 +133,7 @@ def with_confusion(povm: POVM, confusion: ArrayLike, n_sites: int, sites: Sequen
         InputError: not (K, K), a negative entry, or a column that does not sum to 1.
 
     >>> from qtomo.measurement.povm import named_povm
-    >>> with_confusion(named_povm("sic"), np.full((4, 4), 0.25), 1).elements[0].real.tolist()
+    >>> with_confusion(named_povm("sic"), np.full((4, 4), 0.25), 1).elements[0].real.round(9).tolist()
     [[0.25, 0.0], [0.0, 0.25]]
     """
     matrix = np.asarray(confusion, dtype=np.float64)

@@ -20,6 +20,9 @@ class Observable:
     Args:
         name: how tables call it.
         terms: (coefficient, {site: "X", "Y" or "Z"}) each.
+
+    >>> Observable("energy of a bond", ((-1.0, {0: "Z", 1: "Z"}), (-0.5, {0: "X"}))).name
+    'energy of a bond'
     """
 
     name: str

@@ -78,6 +78,9 @@ class Reconstruction(Result, format="qtomo-reconstruction", version=1):
         claims: what the records support, in sentences.
         observables: by source (the target, direct estimates from the records, the state), then by name.
         fitted_state: the state, physical whatever the method; a result file does not hold it.
+
+    >>> Reconstruction.format
+    'qtomo-reconstruction'
     """
 
     file: str

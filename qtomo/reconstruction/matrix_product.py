@@ -55,6 +55,9 @@ class TensorNetworkReconstruction(Result, format="qtomo-tensor-network", version
         parameters: free ones of the network.
         claims: what the records support, in sentences.
         fitted_state: the state, fitted to all records; a result file does not hold it.
+
+    >>> TensorNetworkReconstruction.format
+    'qtomo-tensor-network'
     """
 
     file: str

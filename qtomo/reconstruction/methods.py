@@ -29,6 +29,9 @@ class LinearInversion:
     """The operator whose Pauli products have the measured means; not a physical state as a rule.
 
     rho = 2**-N sum_P <P> P. It is unbiased. The state that comes with it is the nearest physical one.
+
+    >>> LinearInversion().name
+    'linear'
     """
 
     name: ClassVar[str] = "linear"
@@ -37,7 +40,11 @@ class LinearInversion:
 
 @dataclass(frozen=True)
 class ProjectedLeastSquares:
-    """The state nearest to the linear inversion in Frobenius norm (Guta et al. 2020, arXiv 1809.11162)."""
+    """The state nearest to the linear inversion in Frobenius norm (Guta et al. 2020, arXiv 1809.11162).
+
+    >>> ProjectedLeastSquares().name
+    'pls'
+    """
 
     name: ClassVar[str] = "pls"
     title: ClassVar[str] = "projected least squares"
@@ -45,7 +52,11 @@ class ProjectedLeastSquares:
 
 @dataclass(frozen=True)
 class MaximumLikelihood:
-    """The density matrix that makes the records most likely (Hradil 1997, Phys. Rev. A 55, R1561)."""
+    """The density matrix that makes the records most likely (Hradil 1997, Phys. Rev. A 55, R1561).
+
+    >>> MaximumLikelihood().name
+    'mle'
+    """
 
     name: ClassVar[str] = "mle"
     title: ClassVar[str] = "maximum likelihood"
@@ -60,6 +71,9 @@ class MatrixProduct:
 
     Raises:
         InputError: a bond dimension out of range.
+
+    >>> MatrixProduct(bond_dim=4)
+    MatrixProduct(bond_dim=4)
 
     >>> MatrixProduct(bond_dim=4)
     MatrixProduct(bond_dim=4)
@@ -83,6 +97,9 @@ class LocallyPurified:
 
     Raises:
         InputError: a bond dimension out of range.
+
+    >>> LocallyPurified(bond_dim=4)
+    LocallyPurified(bond_dim=4)
     """
 
     bond_dim: int | None = None

@@ -62,6 +62,11 @@ class ImportedRecords:
         target: the state the records should be of.
         first: the first rows as understood, outcomes or (settings, bits), uint8 (rows, n_sites), site 0 leftmost.
         sha256: checksum of the outcomes written.
+
+    >>> with open("lab.csv", "w") as file:
+    ...     _ = file.write("bases,bits\\nZZ,00\\nXX,11\\n")
+    >>> import_records("lab.csv", dry_run=True).file is None
+    True
     """
 
     file: Path | None
@@ -167,7 +172,11 @@ def import_records(
     Raises:
         InputError: names the file, the place, what was found and what was expected; nothing is written then.
 
-    >>> print(import_records("lab.csv", dry_run=True))  # doctest: +SKIP
+    >>> with open("lab.csv", "w") as file:
+    ...     _ = file.write("bases,bits\\nZZ,00\\nZZ,11\\nXX,00\\n")
+    >>> found = import_records("lab.csv", output="lab.h5")
+    >>> found.n_records, found.n_sites
+    (3, 2)
     """
     if output is not None and not dry_run:
         check_absent(output, overwrite)

@@ -98,8 +98,9 @@ def simulate(
         InputError: a number out of range, a measurement that does not fit or is not understood, a shard without
             records, or an output that exists or cannot be written.
 
-    >>> simulate(TFIM(50), 100_000, "tfim.h5", seed=7)  # doctest: +SKIP
-    PosixPath('tfim.h5')
+    >>> from qtomo import GHZ
+    >>> simulate(GHZ(3), 200, "ghz.h5", povm="pauli6", settings="random", seed=1).name
+    'ghz.h5'
     """
     bases, n = _bases(settings, system.n_sites), system.n_sites
     draw = _Draw(_number(shots, bases), seed, loss, bases, shard)

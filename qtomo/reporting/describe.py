@@ -72,6 +72,10 @@ def info(path: str | os.PathLike[str]) -> Summary:
 
     Raises:
         InputError: damaged, or none of these.
+
+    >>> import qtomo
+    >>> info(qtomo.simulate(qtomo.GHZ(3), 100, "ghz.h5")).kind
+    'record file'
     """
     path = Path(path)
     if not path.exists():

@@ -49,6 +49,11 @@ def report(
     Raises:
         InputError: no source, something else than runs or a verification, a bad one, or an output that
             may not be written.
+
+    >>> import qtomo
+    >>> path = qtomo.simulate(qtomo.GHZ(3), 200, "ghz.h5")
+    >>> found = qtomo.verify(path, alternative="none", n_reference=1000)
+    >>> page = report(["ghz.verification.json"], "ghz.html")
     """
     path = check_absent(output, overwrite)
     if figure_format is not None and figure_format not in FORMATS:

@@ -34,6 +34,10 @@ class DensityMatrix:
 
     Raises:
         InputError: another shape, more than 12 qubits, not Hermitian, not positive, or of trace other than 1.
+
+    >>> import numpy as np
+    >>> DensityMatrix(np.eye(2) / 2)
+    DensityMatrix(1 qubits, purity 0.5000)
     """
 
     def __init__(self, matrix: ArrayLike) -> None:

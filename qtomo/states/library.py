@@ -36,7 +36,11 @@ class _Textbook:
 
 @dataclass(frozen=True)
 class GHZ(_Textbook):
-    """(|0...0> + |1...1>)/sqrt(2)."""
+    """(|0...0> + |1...1>)/sqrt(2).
+
+    >>> GHZ(3).state().bond_dims
+    (2, 2)
+    """
 
     family: ClassVar[str] = "ghz"
     n_sites: Qubits
@@ -52,7 +56,11 @@ class GHZ(_Textbook):
 
 @dataclass(frozen=True)
 class W(_Textbook):
-    """(|10...0> + |01...0> + ... + |0...01>)/sqrt(N)."""
+    """(|10...0> + |01...0> + ... + |0...01>)/sqrt(N).
+
+    >>> W(3).state().bond_dims
+    (2, 2)
+    """
 
     family: ClassVar[str] = "w"
     n_sites: Qubits
@@ -68,7 +76,11 @@ class W(_Textbook):
 
 @dataclass(frozen=True)
 class Cluster(_Textbook):
-    """The linear cluster state: controlled phases between neighbours of |+...+> (Briegel, Raussendorf 2001)."""
+    """The linear cluster state: controlled phases between neighbours of |+...+> (Briegel, Raussendorf 2001).
+
+    >>> Cluster(4).state().n_sites
+    4
+    """
 
     family: ClassVar[str] = "cluster"
     n_sites: Qubits
@@ -92,6 +104,9 @@ class Product(_Textbook):
         n_sites: N.
         theta: angle from |0> towards |1>, in radians.
         phi: azimuth, in radians.
+
+    >>> Product(3, theta=0.0).state().bond_dims
+    (1, 1)
     """
 
     family: ClassVar[str] = "product"
@@ -119,6 +134,9 @@ class RandomMPS(_Textbook):
         n_sites: N.
         bond_dim: largest bond dimension.
         state_seed: of the tensors.
+
+    >>> RandomMPS(4, bond_dim=2).state().bond_dims
+    (2, 2, 2)
     """
 
     family: ClassVar[str] = "random"

@@ -30,6 +30,10 @@ class LPDO:
 
     Raises:
         InputError: a number of qubits that is not a multiple of 1 + ancillas.
+
+    >>> from qtomo import GHZ
+    >>> LPDO(GHZ(4).state(), ancillas=1).n_sites
+    2
     """
 
     def __init__(self, purification: MPS, ancillas: int = 1) -> None:

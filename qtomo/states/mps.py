@@ -36,6 +36,10 @@ class MPS:
 
     Raises:
         InputError: shapes that do not chain, numbers that are not finite, or the zero state.
+
+    >>> import numpy as np
+    >>> MPS.from_statevector(np.array([1, 0, 0, 1]) / 2**0.5).bond_dims
+    (2,)
     """
 
     def __init__(self, tensors: Sequence[Tensor]) -> None:

@@ -31,6 +31,9 @@ class XXZ:
 
     Raises:
         InputError: parameters outside these ranges.
+
+    >>> XXZ(2).state().n_sites
+    2
     """
 
     family: ClassVar[str] = "xxz"

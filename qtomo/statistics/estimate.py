@@ -36,6 +36,9 @@ class Estimate:
 
     Raises:
         ValueError: a value outside its interval, a level outside (0, 1], or a negative error or count.
+
+    >>> print(Estimate(0.5, 0.01, 0.48, 0.52, 0.95, 1000, "mean"))
+    0.500 ± 0.010
     """
 
     value: Real

@@ -48,6 +48,11 @@ def train(
         InputError: bad records or settings, or an existing folder.
         KeyboardInterrupt: stopped by Ctrl-C or SIGTERM; `resume(folder)` goes on.
         ProcessLost: another of the processes of torchrun has ended; `resume(folder)` goes on.
+
+    >>> import qtomo
+    >>> path = qtomo.simulate(qtomo.GHZ(3), 300, "ghz.h5")
+    >>> train(path, "run", epochs=1, hidden_size=4).progress.finished
+    True
     """
     workers = world()
     with workers.together():
@@ -132,6 +137,12 @@ def resume(
         InputError: not a run folder, damaged files, or other records.
         KeyboardInterrupt: stopped by Ctrl-C or SIGTERM; the state has been saved.
         ProcessLost: another of the processes of torchrun has ended; the last checkpoint stays.
+
+    >>> import qtomo
+    >>> path = qtomo.simulate(qtomo.GHZ(3), 300, "ghz.h5")
+    >>> run = qtomo.train(path, "run", epochs=1, hidden_size=4)
+    >>> resume("run").progress.epoch
+    1
     """
     workers = world()
     with ExitStack() as opened:

@@ -72,6 +72,12 @@ class Run:
 
     Raises:
         InputError: not a run folder, or settings that are not understood.
+
+    >>> import qtomo
+    >>> path = qtomo.simulate(qtomo.GHZ(3), 300, "ghz.h5")
+    >>> run = qtomo.train(path, "run", epochs=1, hidden_size=4)
+    >>> Run("run").model.n_sites
+    3
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:

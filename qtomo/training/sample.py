@@ -39,8 +39,11 @@ def sample(
     Raises:
         InputError: fewer than one shot, a damaged run, or an output that exists or cannot be written.
 
-    >>> sample("run", 1000, "learned.h5")  # doctest: +SKIP
-    PosixPath('learned.h5')
+    >>> import qtomo
+    >>> path = qtomo.simulate(qtomo.GHZ(3), 300, "ghz.h5")
+    >>> run = qtomo.train(path, "run", epochs=1, hidden_size=4)
+    >>> sample(run, 50, "drawn.h5").name
+    'drawn.h5'
     """
     if shots < 1:
         raise InputError(f"number of shots is {shots}, expected at least 1")

@@ -84,6 +84,9 @@ class FileComparison(Result, format="qtomo-file-comparison", version=1):
 
     Raises:
         ValueError: a file that differs by its tests and not by what is said of it, or the other way round.
+
+    >>> FileComparison.format
+    'qtomo-file-comparison'
     """
 
     first: str
@@ -165,6 +168,11 @@ def compare_records(
 
     Raises:
         InputError: fewer than two files, damaged ones, or files of different qubits or measurements.
+
+    >>> import numpy as np
+    >>> days = [Records(np.random.default_rng(day).integers(0, 4, (200, 3))) for day in (1, 2)]
+    >>> [drift.differs for drift in compare_records(days, alpha=0.01).drifts.values()]
+    [False]
     """
     if len(sources) < 2:
         raise InputError("one record file, expected two or more to compare")

@@ -137,6 +137,12 @@ def labelling_note(records: Records, target: Target) -> str | None:
     """What to tell a person whose records fit their target far better under another labelling; None where none does.
 
     `import_records(..., check=labelling_note)` asks it, as `qtomo import` does.
+
+    >>> import numpy as np
+    >>> from qtomo import GHZ, BornDistribution
+    >>> drawn = BornDistribution(GHZ(3).state(), "pauli4").sample(200, np.random.default_rng(0))
+    >>> labelling_note(Records(drawn), Target.of(GHZ(3))) is None
+    True
     """
     better = better_labelling(records, target)
     if better is None:

@@ -94,6 +94,9 @@ class Verification(Result, format="qtomo-verification", version=1):
 
     Raises:
         ValueError: not one list of ties per fault.
+
+    >>> Verification.format
+    'qtomo-verification'
     """
 
     file: str

@@ -31,8 +31,8 @@ from qtomo.training import launch
 records, folder, training = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
 families, fit, found = sys.argv[4:], launch.fit, {}
 
-def kept(model, *arguments):
-    found[family] = fit(model, *arguments), {n: w.tolist() for n, w in model.state_dict().items()}
+def kept(model, *arguments, **options):
+    found[family] = fit(model, *arguments, **options), {n: w.tolist() for n, w in model.state_dict().items()}
 
 launch.fit = kept
 for family in families:

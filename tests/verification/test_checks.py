@@ -168,4 +168,4 @@ def test_words_and_correction_of_tests():
     ]
     assert [test.where for test in found] == ["qubits 2, 5", "", "row 7"]
     assert [test.rejects(0.05) for test in found] == [True, False, False]
-    assert found[1].to_dict()["fault"] == "dephasing"
+    assert found[1].fault == "dephasing"

@@ -48,6 +48,12 @@ class RecordFile(CheckedFile):
 
     Raises:
         InputError: says which file, which dataset, what was found and what was expected.
+
+    >>> import qtomo
+    >>> path = qtomo.simulate(qtomo.GHZ(3), 100, "ghz.h5")
+    >>> with RecordFile(path) as file:
+    ...     print(file.n_records, file.povm.name, file.records().outcomes.shape)
+    100 pauli4 (100, 3)
     """
 
     def __init__(self, path: str | os.PathLike[str], joined: bool = True) -> None:

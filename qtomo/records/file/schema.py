@@ -35,6 +35,10 @@ class Target:
             {"family": "tfim", "n_sites": 50, "coupling": 1.0, "field": 1.0, "boundary": "open"}.
         tensors: the exact state's MPS tensors, or those of an LPDO's purification, where known.
         density_matrix: the exact state, where it is a mixed one of a few qubits.
+
+    >>> from qtomo import TFIM
+    >>> Target.of(TFIM(3)).state().n_sites
+    3
     """
 
     parameters: dict[str, Parameter]

@@ -41,6 +41,10 @@ def write_state(path: str | os.PathLike[str], state: State, overwrite: bool = Fa
 
     Raises:
         InputError: the path exists and `overwrite` is false, or cannot be written.
+
+    >>> from qtomo import GHZ, read_state
+    >>> read_state(write_state("ghz.h5", GHZ(3).state())).n_sites
+    3
     """
     path = check_absent(path, overwrite)
     with open_new(path) as (file, _):
@@ -92,6 +96,11 @@ def read_state(path: str | os.PathLike[str]) -> State:
 
     Raises:
         InputError: another kind of file, or no state.
+
+    >>> import numpy as np
+    >>> np.save("plus.npy", np.array([1, 1]) / 2**0.5)
+    >>> read_state("plus.npy").n_sites
+    1
     """
     path = Path(path)
     if path.suffix == ".npy":

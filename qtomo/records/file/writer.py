@@ -74,8 +74,13 @@ def write_records(
         InputError: the path exists and `overwrite` is false, its folder does not exist or may not be
             written, the disk is full, or blocks or columns that do not fit the sites or the POVM.
 
-    >>> write_records("lab.h5", [np.array([[0, 3]], np.uint8)], 2, named_povm("pauli4"))  # doctest: +SKIP
-    PosixPath('lab.h5')
+    >>> import numpy as np
+    >>> from qtomo import RecordFile, named_povm
+    >>> outcomes = np.zeros((10, 3), np.uint8)
+    >>> path = write_records("lab.h5", [outcomes], 3, named_povm("pauli4"))
+    >>> with RecordFile(path) as file:
+    ...     print(file.n_records, file.n_sites)
+    10 3
     """
     path = check_absent(path, overwrite)
     povm.site_elements(n_sites)

@@ -64,6 +64,14 @@ class BornDistribution:
 
     Raises:
         InputError: a POVM given for another number of sites.
+
+    >>> import numpy as np
+    >>> from qtomo import GHZ
+    >>> born = BornDistribution(GHZ(2).state(), "pauli6")
+    >>> born.sample(5, np.random.default_rng(0)).shape
+    (5, 2)
+    >>> np.exp(born.log_prob(np.array([[4, 4], [4, 5]], np.uint8))).round(4).tolist()  # Z Z: 00 and 01
+    [0.0556, 0.0]
     """
 
     likelihood: Literal["exact"] = "exact"

@@ -274,6 +274,13 @@ def sweep(
     Raises:
         InputError: bad records or settings, an existing folder, no Optuna, several processes, or every trial failed.
         KeyboardInterrupt: stopped by Ctrl-C or SIGTERM; `resume_sweep(folder)` goes on.
+
+    >>> import qtomo
+    >>> path = qtomo.simulate(qtomo.GHZ(3), 300, "ghz.h5")
+    >>> with open("sweep.toml", "w") as file:
+    ...     _ = file.write('[space]\\n"model.hidden_size" = {choices = [2, 4]}\\n[sweep]\\ntrials = 2\\n')
+    >>> len(sweep(path, "found", "sweep.toml", {"training": {"epochs": 1}}).trials)
+    2
     """
     _check_able()
     folder = Path(folder)
@@ -301,6 +308,11 @@ def resume_sweep(
         InputError: not a sweep folder, damaged files, other records, no Optuna, several processes, or every trial
             failed.
         KeyboardInterrupt: stopped by Ctrl-C or SIGTERM; the state has been saved.
+
+    >>> try:
+    ...     resume_sweep("absent")
+    ... except InputError as error:
+    ...     print(error)
     """
     _check_able()
     folder = Path(folder)
