@@ -2,6 +2,8 @@
 
 import pytest
 
+collect_ignore_glob = ["tests/records/foreign/*", "tests/verification/cases/*"]
+
 
 @pytest.fixture(autouse=True)
 def _in_a_folder_of_its_own(request, tmp_path, monkeypatch):

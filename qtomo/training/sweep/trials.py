@@ -313,6 +313,7 @@ def resume_sweep(
     ...     resume_sweep("absent")
     ... except InputError as error:
     ...     print(error)
+    absent/sweep.toml: no such file, expected a TOML file of settings
     """
     _check_able()
     folder = Path(folder)
