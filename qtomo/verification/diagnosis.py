@@ -35,6 +35,7 @@ Reals = NDArray[np.float64]
 _MOST_FAULTS = 4
 #: Nats by which a fault has to be likelier than none, and than another to be told from it: 100 to 1.
 _TOLD = math.log(100)
+_ALIKE = 0.5
 _BESIDE = math.log(1000)  # by which a further fault has to be likelier where those before it are not rejected
 #: Tests whose p-value is rarely below the other where a fit is right, and which tell that there is more to find.
 _OF_FAULTS, _HINT = (TestKind.ONE_QUBIT, TestKind.EVERY_QUBIT, TestKind.RELABELLED_QUBIT, TestKind.LEARNED), 0.5
@@ -177,22 +178,30 @@ def _exchanged(
 
 
 def _tied(context: Context, chosen: _Chosen, rivals: list[list[Explanation]]) -> list[list[Fault]]:
-    """For each fault those that are as likely in its place, the others being as they are."""
-    found = []
+    """For each fault those that are as likely in its place, the others being as they are; those that give the same
+    distribution are, in however many places they were looked for.
+    """
+    found, reached = [], chosen.apply(context).log_likelihood
     for index, one in enumerate(chosen.explanations):
-        best = chosen.apply(context).log_likelihood - one.log_places
+        best = reached - one.log_places
         near = [rival for rival in rivals[index] if not rival.fault.same_as(one.fault)]
         if len(chosen.explanations) == 1:
-            found.append([rival.fault for rival in near if best - rival.score < _TOLD])
+            alike = (rival for rival in near if best - rival.score < _TOLD or _same(reached, rival.log_likelihood))
+            found.append([rival.fault for rival in alike])
             continue
         others = chosen.without(index)
         same = []
         for rival in near[:_RIVALS]:
             total = _peak(context, others.and_(rival))
-            if best - (total - rival.log_places) < _TOLD:
+            if best - (total - rival.log_places) < _TOLD or _same(reached, total):
                 same.append(rival.fault)
         found.append(same)
     return found
+
+
+def _same(one: float, other: float) -> bool:
+    """Whether log-likelihoods are equal but for how finely their peaks were found."""
+    return abs(one - other) < _ALIKE
 
 
 def _peak(context: Context, chosen: _Chosen) -> float:

@@ -10,6 +10,7 @@ import pytest
 from qtomo_cli.main import COMMANDS
 
 from qtomo import installation
+from qtomo.version import __version__
 
 
 def test_alone_it_says_what_to_do_next_and_loads_nothing_heavy(qtomo):
@@ -53,3 +54,8 @@ def test_completion_scripts_are_made(shell):
     if shell == "bash" and not Path("/bin/bash").exists():
         pytest.skip("no bash here")
     assert "_QTOMO_COMPLETE" in done.stdout
+
+
+def test_the_library_is_a_command_too():
+    done = subprocess.run([sys.executable, "-m", "qtomo", "--version"], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, f"qtomo, version {__version__}\n")
