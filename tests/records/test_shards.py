@@ -98,3 +98,10 @@ def test_two_ranks_and_one_make_the_same_records(tmp_path):
         assert (two.load() == one.load()).all()
         assert two.command == one.command
     assert shard_path(tmp_path / "two.h5", 1, 2).is_file()
+
+
+def test_a_shard_that_is_made_of_shards_is_refused(joined):
+    shard = shard_path(joined, 1, 3)
+    shutil.copy(joined, shard)
+    with pytest.raises(InputError, match="made of shards"):
+        RecordFile(joined)

@@ -318,6 +318,8 @@ class RecordFile(CheckedFile):
     def _open_shards(self) -> None:
         """Open the files that a joined file names, each a whole record file in the same folder."""
         shape = (self.n_records, self.n_sites)
+        if not self._joined:
+            raise self.error("/outcomes: made of shards, expected a shard to be a whole record file")
         for name in shard_names(self._data["outcomes"]) or [""]:
             if not name or name != Path(name).name or name in (".", ".."):
                 raise self.error(f"/outcomes: a shard '{name}' outside this file's folder, which is refused")

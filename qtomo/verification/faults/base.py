@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from qtomo.results import plain, stating
@@ -136,10 +136,6 @@ class Explanation:
     def score(self) -> float:
         """Log-likelihood less the logarithm of the number of places that it was looked for in."""
         return self.log_likelihood - self.log_places
-
-    def renamed(self, **changes: Any) -> Explanation:
-        """The same with other fields of its fault."""
-        return replace(self, fault=replace(self.fault, **changes))
 
 
 class Family(Protocol):
