@@ -1,4 +1,4 @@
-"""`qtomo info`: what a file of ours holds, at a glance, and which command can use it."""
+"""`qtomo info`: what a qtomo file holds, at a glance, and which command can use it."""
 
 from __future__ import annotations
 

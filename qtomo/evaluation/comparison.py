@@ -113,7 +113,7 @@ class Comparison(Result, format="qtomo-comparison", version=1):
                 ]
             )
         title = f"Target: {self.target}" if self.target else "Records without a target"
-        return Table(f"{title}  (nats a record)", headings, rows)
+        return Table(f"{title}  (nats per record)", headings, rows)
 
     def tables(self) -> list[Table]:
         """The table of `table`."""

@@ -54,7 +54,7 @@ __all__ = ["Evaluation", "Judging", "evaluate", "made_from"]
 
 #: The k-grams that stand beside every model: their orders by name.
 BASELINES = {f"{order}-gram": order for order in range(5)}
-#: Largest error of the target's log-probability, in nats a record.
+#: Largest error of the target's log-probability, in nats per record.
 TOLERANCE = 1e-4
 _REFUSED = (
     "KL(target‖model) is not given: {family} has only an estimate of its likelihood. Ask for it with --allow-estimates."
@@ -116,12 +116,12 @@ class Evaluation(Result, format="qtomo-evaluation", version=1):
         divergences: by distribution (the exact target, k-grams, the model), by divergence; see
             `compare_by_sampling`. `validation_loss` is the mean negative log-likelihood of the held-out
             records, the same ones for all.
-        gain: nats a record by which the model is better than the best k-gram on the same records.
+        gain: nats per record by which the model is better than the best k-gram on the same records.
         observables: by source ("exact", "records", "model"), by name.
         claims: what the data support, in sentences.
         two_sample: fresh records of the model against held-out ones; None where there are too few.
         calibration: of the model's conditionals on the held-out records; None for a model that has none.
-        certificates: what the training records certify of the measured state, and what the model's law rules out.
+        certificates: what the training records certify of the measured state, and what the model's distribution rules out.
         z_scores: (estimate - exact)/standard error, by source and observable; empty without exact values.
         log_prob_tolerance: largest error of the target's log-probability, in nats per record.
 
@@ -168,7 +168,7 @@ class Evaluation(Result, format="qtomo-evaluation", version=1):
             cells = [_cell(found.get(c), interval=c == "classical_fidelity") for c in shown]
             rows.append([name, *cells])
         title = f"Target: {self.target}" if self.target else "Records without a target"
-        tables = [Table(f"{title}  (nats a record)", ["distribution", *(columns[c] for c in shown)], rows)]
+        tables = [Table(f"{title}  (nats per record)", ["distribution", *(columns[c] for c in shown)], rows)]
         main = self.main_observables()
         if main:
             rows = [[source, *(_cell(found.get(name)) for name in main)] for source, found in self.observables.items()]
@@ -323,7 +323,7 @@ def _told_apart(drawn: Outcomes, held_out: Outcomes, n_outcomes: int, how: Judgi
 
 
 def _certificates(evidence: Evidence, fidelity: Estimate | None, level: float) -> list[Certificate]:
-    """A bound on the measured state's fidelity from below, and one on any state of the model's law from above."""
+    """A bound on the measured state's fidelity from below, and one on any state of the model's distribution from above."""
     found = []
     system = evidence.target.system if evidence.target is not None else None
     if system is not None:
@@ -466,11 +466,11 @@ def _claims(evaluation: Evaluation) -> list[str]:
     if "total_variation_bound" in found:
         claims.append(
             f"{evaluation.family} has no likelihood: no KL and no fidelity can be given, and a lower bound near zero "
-            "does not say that its law is near. Rare records that it never makes would not show."
+            "does not say that its distribution is near. Rare records that it never makes would not show."
         )
     if gain is not None:
         verdict = "better than" if gain.low > 0 else "worse than" if gain.high < 0 else "not distinguishable from"
-        claims.append(f"{evaluation.family} is {verdict} the best k-gram: gain {gain} nats a record.")
+        claims.append(f"{evaluation.family} is {verdict} the best k-gram: gain {gain} nats per record.")
     if fidelity is not None:
         claims.append(
             f"Classical fidelity of target and {evaluation.family}: {_cell(fidelity, interval=True)}. It refutes a "
@@ -480,7 +480,7 @@ def _claims(evaluation: Evaluation) -> list[str]:
     divergence = found.get("kl_target_model")
     if divergence is not None and divergence.carried_by is not None and divergence.carried_by < _FEW_CARRY:
         claims.append(
-            f"KL(target‖{evaluation.family}) hangs on few records: {divergence.carried_by} of "
+            f"KL(target‖{evaluation.family}) depends on few records: {divergence.carried_by} of "
             f"{divergence.n_records:,} carry half of its variance, so its interval is too narrow."
         )
     for source, scores in evaluation.z_scores.items():

@@ -62,7 +62,7 @@ class LatentReport:
             [str(i), str(variance), str(self.kl[i]) if self.kl else "–", "yes" if i in self.active else "no"]
             for i, variance in enumerate(self.variances)
         ]
-        title = f"{len(self.active)} of {len(rows)} latents in use, KL(posterior‖prior) {self.total_kl} nats a record"
+        title = f"{len(self.active)} of {len(rows)} latents in use, KL(posterior‖prior) {self.total_kl} nats per record"
         return Table(title, ["latent", "variance of E[z|a]", "KL (nats)", "in use"], rows)
 
     def __str__(self) -> str:

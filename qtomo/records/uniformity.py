@@ -51,7 +51,7 @@ class Uniformity:
         return self.n_records >= _FEWEST and self.p_value >= LEVEL
 
     def describe(self) -> str:
-        """One line: the verdict and what it hangs on."""
+        """One line: the verdict and what it depends on."""
         settings = f"{self.n_settings:,} settings in {self.n_records:,} shots"
         if self.n_records < _FEWEST:
             return f"{settings}, too few to tell random bases from a list"

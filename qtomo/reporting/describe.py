@@ -1,4 +1,4 @@
-"""What a file of ours holds, at a glance, and what to do with it next."""
+"""What a qtomo file holds, at a glance, and what to do with it next."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Summary:
 
 
 def info(path: str | os.PathLike[str]) -> Summary:
-    """Look a file or folder of ours through.
+    """Look a qtomo file or folder through.
 
     Record file, state file, .npy state, run folder, sweep folder, or a result of any kind (`read_result`). Of a
     record file every outcome is read and compared with the checksum.
@@ -88,7 +88,7 @@ def info(path: str | os.PathLike[str]) -> Summary:
         return _hdf5(path)
     if path.suffix == ".json":
         return _result(path)
-    known = "a record file, a state (HDF5 or .npy), a run or sweep folder, or a .json of ours"
+    known = "a record file, a state (HDF5 or .npy), a run or sweep folder, or a JSON file of qtomo"
     raise InputError(
         f"{path}: none of qtomo's files, expected {known}; if it holds a laboratory's records, look at it with "
         f"qtomo import FORMAT {shlex.quote(str(path))} --dry-run (formats: qtomo import --help)"

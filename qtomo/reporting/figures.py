@@ -108,7 +108,7 @@ def divergences_figure(evaluations: Mapping[str, Evaluation]) -> Figure:
     _rows(right, rows, "classical_fidelity", ends=lambda e: (1 - e.value, 1 - e.high, 1 - e.low))
     left.set_yticks(range(len(rows)), [plain(name) for name in rows])
     left.set_ylim(len(rows) - 0.5, -0.5)
-    left.set_xlabel("KL (nats a record)")
+    left.set_xlabel("KL (nats per record)")
     right.set_xlabel("classical infidelity 1 − F_c")
     left.legend(loc="upper center", bbox_to_anchor=(0.5, 1.0 + 0.55 / (0.34 * len(rows))), ncol=1)
     for axes in (left, right):
@@ -121,7 +121,7 @@ def divergences_figure(evaluations: Mapping[str, Evaluation]) -> Figure:
 def misfit_map(evaluation: Evaluation) -> Figure:
     """<X_i> of each site and <Z_i Z_i+1> of each bond less the exact value, in the records and in the model.
 
-    Without a target, the model less the records. Intervals hold together over all places of a panel.
+    Without a target, the model less the records. Intervals are simultaneous over all places of a panel.
 
     Raises:
         ValueError: the evaluation has no such observables.
@@ -209,7 +209,9 @@ def comparison_figure(comparison: Comparison) -> Figure:
     if comparison.target:
         left.set_xscale("log")
     left.set_xlabel(
-        "KL(target‖model) (nats a record)" if comparison.target else "negative log-likelihood (nats a held-out record)"
+        "KL(target‖model) (nats per record)"
+        if comparison.target
+        else "negative log-likelihood (nats per held-out record)"
     )
     left.set_title("Divergence, with intervals")
     right.axvline(0.5, color=GREY, linewidth=0.8)
@@ -314,7 +316,7 @@ def _training_curves(axes: Axes, judged: Judged) -> None:
         axes.axhline(best, color=GREY, linestyle=":", label="best k-gram")
     unit = next(iter(shown.values()))[0].model.validation_unit
     axes.set_ylabel(
-        "held-out loss − exact loss\n≈ KL(target‖model) (nats a record)" if from_exact else f"held-out loss ({unit})"
+        "held-out loss − exact loss\n≈ KL(target‖model) (nats per record)" if from_exact else f"held-out loss ({unit})"
     )
     if from_exact:
         axes.set_yscale("log", nonpositive="clip")  # a bar that reaches below zero leaves the panel
@@ -364,7 +366,7 @@ def _rows(
 
 
 def _less(one: Estimate, other: Estimate, n: int) -> Estimate:
-    """The difference of independent estimates, its interval one of n that hold together (Bonferroni)."""
+    """The difference of independent estimates, its interval one of n simultaneous ones (Bonferroni)."""
     error = math.hypot(one.standard_error, other.standard_error)
     reach = float(stats.norm.ppf(1 - (1 - one.level) / (2 * n))) * error
     value = one.value - other.value

@@ -83,7 +83,7 @@ def _verdict(name: str, run: Run, evaluation: Evaluation) -> list[Block]:
     if gain is not None:
         tone = "good" if gain.low > 0 else "bad" if gain.high < 0 else "open"
         word = {"good": "Learned more than", "bad": "Worse than", "open": "Not distinguishable from"}[tone]
-        headline = f"{word} any k-gram, by {gain} nats a record" if gain.low > 0 else f"{word} the best k-gram"
+        headline = f"{word} any k-gram, by {gain} nats per record" if gain.low > 0 else f"{word} the best k-gram"
     elif not evaluation.target:
         headline = "No verdict on the state: the records name none"
     else:
@@ -91,7 +91,7 @@ def _verdict(name: str, run: Run, evaluation: Evaluation) -> list[Block]:
     claims = []
     kl = evaluation.divergences[evaluation.family].get("kl_target_model")
     if kl is not None:
-        claims.append(f"KL(target‖model) = {kl} nats a record: zero would be the target's own law.")
+        claims.append(f"KL(target‖model) = {kl} nats per record: zero would be the target's own distribution.")
     claims += evaluation.claims
     if tested is not None:
         claims.append(_told_apart(evaluation))
@@ -134,7 +134,7 @@ def _side_by_side(judged: Judged) -> Table:
             ]
         )
     headings = ["run", "family", "parameters", "epochs", "time", "KL(target‖model)", "F_c", "gain over k-grams"]
-    return Table("Side by side (nats a record)", [*headings, "worst |z|", "classifier's accuracy"], rows)
+    return Table("Side by side (nats per record)", [*headings, "worst |z|", "classifier's accuracy"], rows)
 
 
 def _cell(estimate: Estimate | None) -> str:

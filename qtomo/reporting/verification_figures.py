@@ -26,7 +26,7 @@ _TICKS = 7
 def fault_map(found: Verification) -> Figure:
     """Strength of the mapped fault at each qubit, and the misfit of each neighbours' <ZZ>.
 
-    Intervals hold together: where one leaves the line at zero, that qubit or bond is at fault.
+    Intervals are simultaneous: where one leaves the line at zero, that qubit or bond is at fault.
     """
     figure = new_figure(_WIDTH, 4.8 if found.map.bonds else 2.6)
     panels = figure.subplots(2 if found.map.bonds else 1, 1, squeeze=False)[:, 0]

@@ -35,7 +35,7 @@ Reals = NDArray[np.float64]
 _MOST_FAULTS = 4
 #: Nats by which a fault has to be likelier than none, and than another to be told from it: 100 to 1.
 _TOLD = math.log(100)
-_ALIKE = 0.5
+_ALIKE = 2.0  # that a strength gains by chance in one of twenty
 _BESIDE = math.log(1000)  # by which a further fault has to be likelier where those before it are not rejected
 #: Tests whose p-value is rarely below the other where a fit is right, and which tell that there is more to find.
 _OF_FAULTS, _HINT = (TestKind.ONE_QUBIT, TestKind.EVERY_QUBIT, TestKind.RELABELLED_QUBIT, TestKind.LEARNED), 0.5
@@ -200,7 +200,7 @@ def _tied(context: Context, chosen: _Chosen, rivals: list[list[Explanation]]) ->
 
 
 def _same(one: float, other: float) -> bool:
-    """Whether log-likelihoods are equal but for how finely their peaks were found."""
+    """Whether log-likelihoods are equal but for what a fitted strength gains by chance."""
     return abs(one - other) < _ALIKE
 
 

@@ -26,7 +26,7 @@ __all__ = ["Hypothesis", "Part"]
 
 Reals = NDArray[np.float64]
 
-_TOLERANCE = 1e-4  # nats a record, where exact scores cost more
+_TOLERANCE = 1e-4  # nats per record, where exact scores cost more
 _SMALL_BOND = 8
 _DENSE = 6  # qubits of a mixed state that is held as a matrix
 _FURTHEST = 100  # sites between qubits of a pair that is looked at
