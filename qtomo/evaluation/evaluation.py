@@ -121,7 +121,7 @@ class Evaluation(Result, format="qtomo-evaluation", version=1):
         claims: what the data support, in sentences.
         two_sample: fresh records of the model against held-out ones; None where there are too few.
         calibration: of the model's conditionals on the held-out records; None for a model that has none.
-        certificates: what the training records certify of the measured state, and what the model's distribution rules out.
+        certificates: what the training records certify, and what the model's distribution rules out.
         z_scores: (estimate - exact)/standard error, by source and observable; empty without exact values.
         log_prob_tolerance: largest error of the target's log-probability, in nats per record.
 
@@ -323,7 +323,7 @@ def _told_apart(drawn: Outcomes, held_out: Outcomes, n_outcomes: int, how: Judgi
 
 
 def _certificates(evidence: Evidence, fidelity: Estimate | None, level: float) -> list[Certificate]:
-    """A bound on the measured state's fidelity from below, and one on any state of the model's distribution from above."""
+    """The measured state's fidelity from below, and that of any state of the model's distribution from above."""
     found = []
     system = evidence.target.system if evidence.target is not None else None
     if system is not None:
