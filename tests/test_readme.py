@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 README = Path(__file__).parents[1] / "README.md"
-SMALLER = {"n_sites=50": "n_sites=4", "100_000": "2_000", '"epochs": 4': '"epochs": 1'}
+SMALLER = {"n_sites=50": "n_sites=4", "100_000": "2_000", "epochs=4": "epochs=1"}
 
 
 def test_six_lines_simulate_train_and_evaluate(tmp_path, monkeypatch, capsys):

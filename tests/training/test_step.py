@@ -15,7 +15,7 @@ def settings(family: str = "gru", **training: object) -> dict[str, dict[str, obj
     return {"model": model, "training": {**SMALL["training"], **training}}
 
 
-@pytest.mark.parametrize("parts", [3, 100])
+@pytest.mark.parametrize("parts", [3, pytest.param(100, marks=pytest.mark.slow)])
 def test_a_batch_in_parts_has_the_gradient_of_the_whole(parts, small_run, small_records, tmp_path):
     """Batches of 100 and a last one of 50, in unequal parts or a record each."""
     run = train(small_records, tmp_path / "run", settings(accumulation=parts))
