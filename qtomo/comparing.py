@@ -44,6 +44,8 @@ def compare(
     >>> compare(days, level=0.99).drifts["2.h5"].differs
     False
     """
+    if isinstance(sources, str | os.PathLike):
+        raise InputError(f"{os.fspath(sources)}: expected a list of runs, or of record files, to compare")
     measured = [source for source in sources if not isinstance(source, Run) and _holds_records(source)]
     runs = [source for source in sources if not isinstance(source, Records) and not _holds_records(source)]
     if measured and runs:

@@ -362,11 +362,11 @@ def _interval_claims(frequencies: Frequencies, numbers: dict[str, Estimate]) -> 
             f"Too few records: {n:,} for the {unknown:,} real parameters of a state. Do not trust the intervals, "
             "except the direct ones."
         )
-    outside = [name for name, e in numbers.items() if not e.low <= e.value <= e.high]
-    if outside:
+    biased = [name for name, e in numbers.items() if e.value in (e.low, e.high) and e.value not in (0.0, 1.0)]
+    if biased:
         claims.append(
-            "The fit is biased at this number of records, which the intervals correct: outside its interval is the "
-            f"fitted {', '.join(outside)}."
+            "The fit is biased at this number of records, which the intervals correct, not always enough: at an end of "
+            f"its interval is the fitted {', '.join(biased)}. Trust the direct estimates first."
         )
     return [
         *claims,

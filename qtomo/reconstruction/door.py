@@ -15,10 +15,8 @@ from qtomo.reconstruction.matrix_product import TensorNetworkReconstruction, rec
 from qtomo.reconstruction.methods import DenseMethod, MaximumLikelihood, Method, TensorNetworkMethod, as_method
 from qtomo.reconstruction.options import Options, Progress, Say, silent
 from qtomo.records.file.reader import RecordFile
-from qtomo.records.file.schema import Target
+from qtomo.records.file.schema import Target, TargetLike
 from qtomo.records.records import Records, checked_records
-from qtomo.states.library import System
-from qtomo.states.state import State
 from qtomo.training.run import Run
 
 __all__ = ["reconstruct"]
@@ -30,7 +28,7 @@ def reconstruct(
     source: str | os.PathLike[str] | Records,
     method: Method | str = _LIKELIEST,
     *,
-    target: Target | System | State | None = None,
+    target: TargetLike | None = None,
     level: float = 0.95,
     resamples: int = 200,
     seed: int = 0,
@@ -74,20 +72,21 @@ def reconstruct(
     1.0
     """
     chosen = as_method(method)
-    options = Options(_target(target), level, resamples, seed, observables, say or silent, progress or silent)
+    options = Options(None, level, resamples, seed, observables, say or silent, progress or silent)
     if isinstance(source, str | os.PathLike) and Path(source).is_dir():
-        return _of_model(Path(source), chosen, options, records)
+        return _of_model(Path(source), chosen, options, target, records)
     if records is not None:
         raise InputError(f"records {os.fspath(records)}: expected beside a run folder only")
     measured, checksum = _read(source, chosen)
-    options = options.with_default_target(measured.target)
+    options = _aimed(options, target, measured.target, measured.n_sites)
     if isinstance(chosen, TensorNetworkMethod):
         return replace(reconstruct_tensor_network(measured, chosen, options), made_from={"records": checksum})
     return replace(reconstruct_dense(measured, chosen, options), made_from={"records": checksum})
 
 
-def _target(target: Target | System | State | None) -> Target | None:
-    return target if target is None or isinstance(target, Target) else Target.of(target)
+def _aimed(options: Options, target: TargetLike | None, own: Target | None, n_sites: int) -> Options:
+    """The options with the target that was asked for, else that of the records."""
+    return replace(options, target=own if target is None else Target.of(target, n_sites=n_sites))
 
 
 def _read(source: object, method: Method) -> tuple[Records, str]:
@@ -103,7 +102,9 @@ def _read(source: object, method: Method) -> tuple[Records, str]:
         return file.records(), file.sha256
 
 
-def _of_model(folder: Path, method: Method, options: Options, records: str | os.PathLike[str] | None) -> Reconstruction:
+def _of_model(
+    folder: Path, method: Method, options: Options, target: TargetLike | None, records: str | os.PathLike[str] | None
+) -> Reconstruction:
     """The state of a model's distribution; what it was trained on says the POVM and the target."""
     if isinstance(method, TensorNetworkMethod):
         raise InputError(
@@ -112,7 +113,7 @@ def _of_model(folder: Path, method: Method, options: Options, records: str | os.
         )
     run = Run(folder)
     with run.open_records(records) as file:
-        povm, target = file.povm, file.target
+        povm, own, n_sites = file.povm, file.target, file.n_sites
     frequencies = Frequencies.of_distribution(run.model, povm, str(folder))
-    found = reconstruct_frequencies(frequencies, method, options.with_default_target(target), str(folder))
+    found = reconstruct_frequencies(frequencies, method, _aimed(options, target, own, n_sites), str(folder))
     return replace(found, made_from={"records": run.config.records.sha256})

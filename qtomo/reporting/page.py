@@ -24,7 +24,7 @@ Say = Callable[[str], None]
 
 
 def report(
-    sources: Sequence[str | os.PathLike[str]],
+    sources: Sequence[Run | str | os.PathLike[str]] | Run | str | os.PathLike[str],
     output: str | os.PathLike[str] = "report.html",
     *,
     records: str | os.PathLike[str] | None = None,
@@ -38,7 +38,7 @@ def report(
     A run without an evaluation of its weights, records and these options is evaluated first.
 
     Args:
-        sources: run folders, or the JSON file of one verification.
+        sources: runs or their folders, one or several, or the JSON file of one verification.
         output: the file; it needs no other file and no network.
         records: where the runs' record file is now, if it has moved.
         figure_format: `pdf`, `png` or `svg`: save each figure also as a file, in a folder of the output's name.
@@ -55,6 +55,7 @@ def report(
     >>> found = qtomo.verify(path, alternative="none", n_reference=1000)
     >>> page = report(["ghz.verification.json"], "ghz.html")
     """
+    sources = [sources] if isinstance(sources, str | os.PathLike | Run) else sources
     path = check_absent(output, overwrite)
     if figure_format is not None and figure_format not in FORMATS:
         raise InputError(f"figure format '{figure_format}', expected {', '.join(FORMATS)}")
@@ -73,7 +74,7 @@ def report(
 
 
 def page_of(
-    sources: Sequence[str | os.PathLike[str]],
+    sources: Sequence[Run | str | os.PathLike[str]],
     records: str | os.PathLike[str] | None = None,
     say: Say | None = None,
     how: Judging | None = None,
@@ -85,7 +86,7 @@ def page_of(
     """
     if not sources:
         raise InputError("nothing to report on, expected run folders, or the JSON file of a verification")
-    files = [source for source in sources if Path(source).is_file()]
+    files = [source for source in sources if not isinstance(source, Run) and Path(source).is_file()]
     if files:
         if len(sources) > 1:
             raise InputError(f"{files[0]}: a file among {len(sources)}, expected run folders, or one file alone")
@@ -94,7 +95,7 @@ def page_of(
         return verification_page(Verification.load(files[0]))
     judged = {
         name: (run, stored_or_new(run, records, say, how))
-        for name, run in _named([Run(source) for source in sources]).items()
+        for name, run in _named([source if isinstance(source, Run) else Run(source) for source in sources]).items()
     }
     return run_page(judged, records)
 

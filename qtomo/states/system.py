@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Protocol, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, Protocol, get_args, get_origin, get_type_hints, runtime_checkable
 
 from qtomo.states.dmrg import Terms
 from qtomo.states.mps import MPS
@@ -18,6 +18,7 @@ Qubits = Annotated[int, "Number of qubits N."]
 Numbers = float | tuple[float, ...]
 
 
+@runtime_checkable
 class System(Protocol):
     """A state given by a few numbers; a frozen dataclass, whose fields the file and the command line carry."""
 

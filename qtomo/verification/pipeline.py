@@ -13,9 +13,8 @@ from qtomo.distribution import Outcomes
 from qtomo.errors import InputError
 from qtomo.records.facts import record_facts
 from qtomo.records.file.reader import RecordFile
-from qtomo.records.file.schema import Target
+from qtomo.records.file.schema import Target, TargetLike
 from qtomo.records.records import Records, checked_records
-from qtomo.states.library import System
 from qtomo.states.state import State
 from qtomo.verification.certificates import Certifying, certificates
 from qtomo.verification.checks.base import Test, adjusted
@@ -46,7 +45,7 @@ def verification_path(records: str | os.PathLike[str]) -> Path:
 
 def verify(
     records: Records | str | os.PathLike[str],
-    target: System | State | None = None,
+    target: TargetLike | None = None,
     *,
     alpha: float = 0.01,
     level: float = 0.95,
@@ -106,9 +105,9 @@ def verify(
     return found
 
 
-def _meant(records: Records, target: System | State | None) -> tuple[Target, State]:
+def _meant(records: Records, target: TargetLike | None) -> tuple[Target, State]:
     """The target of records and its state, once sure that they can be held against it."""
-    meant = Target.of(target) if target is not None else records.target
+    meant = Target.of(target, n_sites=records.n_sites) if target is not None else records.target
     if meant is None:
         raise InputError(f"{records.name}: names no target: say which state was meant to be prepared (--target)")
     if not len(records):

@@ -118,7 +118,7 @@ def plan(
     >>> found["pauli6"].value <= found["pauli4"].value
     True
     """
-    faults = faults or _FAULTS
+    faults = (faults,) if isinstance(faults, str) else faults or _FAULTS
     for name, value in (("alpha", alpha), ("power", power)):
         if not 0 < value < 1:
             raise InputError(f"{name} is {value:g}, expected between 0 and 1")

@@ -95,7 +95,7 @@ def test_what_it_refuses(tmp_path):
         ({"resamples": 2}, "2 resamples, expected"),
         ({"level": 0.05}, "level 0.05 and"),
         ({"target": TFIM(5)}, "of 4 qubits, the target has 5"),
-        ({"target": "tfim"}, "a target of type str"),
+        ({"target": "tfi"}, "neither a file nor a state"),
         ({"records": path}, "expected beside a run folder only"),
     ):
         with pytest.raises(InputError, match=fault):

@@ -521,3 +521,11 @@ def test_calibration_shots(tmp_path):
     assert (perfect.errors > 0).all()
     with pytest.raises(InputError, match=r"0\.txt: 2 bits per shot, expected 3"):
         read_calibration(tmp_path / "0.txt", tmp_path / "1.npy", 3)
+
+
+def test_a_column_of_counts_is_refused_and_never_dropped(tmp_path):
+    path = tmp_path / "lab.csv"
+    path.write_text("bases,bits,counts\nZZ,00,40\nZZ,11,60\n")
+    for column in ((), ("counts",)):
+        with pytest.raises(InputError, match="write each row as often as it was seen"):
+            FORMATS["csv"](path, column=column)

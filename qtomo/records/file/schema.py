@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from qtomo.config import near_miss
 from qtomo.errors import InputError
 from qtomo.states.density import DensityMatrix
-from qtomo.states.library import build_system
+from qtomo.states.library import SYSTEMS, build_system
 from qtomo.states.lpdo import LPDO
 from qtomo.states.mps import MPS
 from qtomo.states.state import State
 from qtomo.states.system import System, system_fields
 
-__all__ = ["FORMAT", "VERSION", "Parameter", "Target"]
+__all__ = ["FORMAT", "VERSION", "Parameter", "Target", "TargetLike"]
 
 FORMAT = "qtomo-records"
 VERSION = 1
@@ -24,6 +27,20 @@ VERSION = 1
 
 #: What an attribute of `/target` may be.
 Parameter = str | int | float | tuple[float, ...]
+
+
+def _named(name: str, n_sites: int | None) -> System | State:
+    """A system by its name, or a state from its file."""
+    if name in SYSTEMS and n_sites is not None:
+        found: System = SYSTEMS[name](n_sites)
+        return found
+    if name in SYSTEMS:
+        raise InputError(f"target '{name}': expected a system with its number of qubits, such as TFIM(10)")
+    if Path(name).is_file():
+        from qtomo.records.file.state_file import read_state  # which reads records too
+
+        return read_state(name)
+    raise InputError(f"target '{name}': neither a file nor a state{near_miss(name, list(SYSTEMS))}")
 
 
 @dataclass(frozen=True)
@@ -46,13 +63,34 @@ class Target:
     density_matrix: NDArray[np.complex128] | None = None
 
     @classmethod
-    def of(cls, system: System | State, state: MPS | None = None) -> Target:
+    def of(
+        cls,
+        system: TargetLike,
+        state: MPS | None = None,
+        *,
+        n_sites: int | None = None,
+    ) -> Target:
         """A system, with its state where that has been computed; or a state that nothing else is known of.
 
+        Args:
+            system: one of them; or, where the number of qubits is known, a system's name, its class, or a state file.
+            state: of the system.
+            n_sites: number of qubits.
+
         Raises:
-            InputError: neither of them.
+            InputError: none of them.
         """
-        if not isinstance(system, State) and not hasattr(system, "family"):
+        if isinstance(system, Target):
+            return system
+        if isinstance(system, str):
+            return cls.of(_named(system, n_sites))
+        if isinstance(system, type):
+            if n_sites is None:
+                raise InputError(
+                    f"target {system.__name__}: expected it with its number of qubits, {system.__name__}(4)"
+                )
+            return cls.of(system(n_sites))
+        if not isinstance(system, State | System):
             raise InputError(
                 f"a target of type {type(system).__name__}, expected a system such as TFIM(10), or a state, such as "
                 "read_state('ket.npy') gives"
@@ -114,3 +152,7 @@ def _short(value: Parameter) -> str:
     if isinstance(value, tuple):
         return f"{_short(min(value))} to {_short(max(value))}"
     return np.format_float_positional(value, precision=6, trim="0") if isinstance(value, float) else str(value)
+
+
+#: What can be meant by a target where the number of qubits is known: see `Target.of`.
+TargetLike: TypeAlias = Target | System | State | str | Callable[[int], System]

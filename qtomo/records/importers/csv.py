@@ -35,6 +35,7 @@ __all__ = ["read_csv"]
 _WHAT = "lines such as XZZY,0110"
 _BASES = r"(bases|basis|settings?)_?\d*"
 _OUTCOMES = r"(outcomes?|bits?|samples?|q|site)_?\d*"
+_COUNTS = r"(counts?|shots|multiplicity|frequency)"
 
 
 @dataclass(frozen=True)
@@ -147,6 +148,11 @@ def _layout_of_header(words: list[str], place: str, kept: tuple[str, ...], separ
     columns: dict[str, int] = {}
     for index, word in enumerate(words):
         role = next((role for role in roles if re.fullmatch(role, word, re.I)), None)
+        if re.fullmatch(_COUNTS, word, re.I):
+            raise InputError(
+                f"{place}: column '{word}' of counts, expected a row per shot: write each row as often as it was seen, "
+                "or import the counts as JSON (qtomo import qiskit)"
+            )
         if word in kept:
             columns[word] = index
         elif role is not None:
