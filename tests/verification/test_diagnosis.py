@@ -217,3 +217,13 @@ def test_an_angle_that_looks_alike_on_either_side_has_both_in_its_interval():
     low, high = diagnosis._with_other_peaks(curve, (low, best, high), bounds, 2)
     assert low < -0.7
     assert high > 0.8
+
+
+def test_a_relabelling_that_gives_the_distribution_of_a_rotation_is_told_beside_it():
+    """X and Y of Pauli-4 exchanged are a quarter turn about Z, for a state whose <Y> products come in pairs."""
+    system = TFIM(4, 1.0, 1.3)
+    labels = draw(system, 3000, 5, settings=None).labels
+    exchanged = np.array([0, 2, 1, 3], dtype=np.uint8)[labels]
+    found = quick(Records(exchanged, "pauli4"), system)
+    kinds = {fault.kind for fault in (*found.faults, *found.tied[0])}
+    assert {FaultKind.ROTATION_Z, FaultKind.BASES_RELABELLED} <= kinds
