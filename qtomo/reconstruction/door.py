@@ -77,11 +77,11 @@ def reconstruct(
         return _of_model(Path(source), chosen, options, target, records)
     if records is not None:
         raise InputError(f"records {os.fspath(records)}: expected beside a run folder only")
-    measured, checksum = _read(source, chosen)
+    measured = _read(source, chosen)
     options = _aimed(options, target, measured.target, measured.n_sites)
     if isinstance(chosen, TensorNetworkMethod):
-        return replace(reconstruct_tensor_network(measured, chosen, options), made_from={"records": checksum})
-    return replace(reconstruct_dense(measured, chosen, options), made_from={"records": checksum})
+        return replace(reconstruct_tensor_network(measured, chosen, options), made_from={"records": measured.sha256})
+    return replace(reconstruct_dense(measured, chosen, options), made_from={"records": measured.sha256})
 
 
 def _aimed(options: Options, target: TargetLike | None, own: Target | None, n_sites: int) -> Options:
@@ -89,17 +89,14 @@ def _aimed(options: Options, target: TargetLike | None, own: Target | None, n_si
     return replace(options, target=own if target is None else Target.of(target, n_sites=n_sites))
 
 
-def _read(source: object, method: Method) -> tuple[Records, str]:
-    """Records in memory as they are, those of a file once it is sure that the method has memory for them; and the
-    checksum of their outcomes.
-    """
+def _read(source: object, method: Method) -> Records:
+    """Records in memory as they are, those of a file once it is sure that the method has memory for them."""
     if not isinstance(source, str | os.PathLike):
-        records = checked_records(source, "reconstruct")
-        return records, records.sha256
+        return checked_records(source, "reconstruct")
     with RecordFile(source) as file:
         if isinstance(method, DenseMethod):
             check_size(file.n_sites, file.n_outcomes, str(file.path))
-        return file.records(), file.sha256
+        return file.records()
 
 
 def _of_model(

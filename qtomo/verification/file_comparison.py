@@ -177,8 +177,9 @@ def compare_records(
     if len(sources) < 2:
         raise InputError("one record file, expected two or more to compare")
     say = say or (lambda _line: None)
-    checksums = {_name(source): _sha256(source) for source in sources}
-    first, *others = (_load(source, seed) for source in sources)
+    whole = [_read(source) for source in sources]
+    checksums = {records.name: records.sha256 for records in whole}
+    first, *others = (_few(records, seed) for records in whole)
     for other in others:
         _check_kin(first, other)
     names: list[str] = []
@@ -210,27 +211,18 @@ def _check_kin(first: Records, other: Records) -> None:
         )
 
 
-def _name(source: Records | str | os.PathLike[str]) -> str:
-    return source.name if isinstance(source, Records) else str(source)
-
-
-def _sha256(source: Records | str | os.PathLike[str]) -> str:
+def _read(source: Records | str | os.PathLike[str]) -> Records:
     if isinstance(source, Records):
-        return source.sha256
+        return source
     with RecordFile(source) as file:
-        return file.sha256
+        return file.records()
 
 
-def _load(source: Records | str | os.PathLike[str], seed: int) -> Records:
-    if isinstance(source, Records):
-        records = source
-    else:
-        with RecordFile(source) as file:
-            records = file.records()
-    if len(records) > _MOST:
-        chosen = stream(seed, "records to compare").choice(len(records), _MOST, replace=False)
-        records = records.take(np.sort(chosen))
-    return records
+def _few(records: Records, seed: int) -> Records:
+    """As many of them, drawn at random, as are looked at."""
+    if len(records) <= _MOST:
+        return records
+    return records.take(np.sort(stream(seed, "records to compare").choice(len(records), _MOST, replace=False)))
 
 
 def _drift(a: Records, b: Records, alpha: float, seed: int) -> Drift:

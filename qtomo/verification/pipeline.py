@@ -94,12 +94,13 @@ def verify(
     """
     options = Options(alpha, level, resolution, alternative, n_reference, seed, device)
     options = _checked(replace(options, say=say or options.say, progress=progress or options.progress))
-    given, facts, checksums = _given(records)
+    given, facts = _given(records)
     meant, state = _meant(given, target)
     context = Context(given, Hypothesis.of(state, given.povm, meant.system, device), options)
-    parity_bits, more = _parity_bits(parity_run, given)
+    parity_bits, checksums = _parity_bits(parity_run, given)
     found = _verified(context, parity_bits)
-    found = replace(found, target=meant.describe(), measured=facts, command=command, made_from=checksums | more)
+    made_from = {"records": given.sha256, **checksums}
+    found = replace(found, target=meant.describe(), measured=facts, command=command, made_from=made_from)
     if save if save is not None else not isinstance(records, Records):
         found.save(Path(output) if output is not None else verification_path(given.name), overwrite=True)
     return found
@@ -161,13 +162,12 @@ def _checked(options: Options) -> Options:
     return options
 
 
-def _given(records: Records | str | os.PathLike[str]) -> tuple[Records, dict[str, str], dict[str, str]]:
-    """The records, what their file says of itself, and the checksum of their outcomes."""
+def _given(records: Records | str | os.PathLike[str]) -> tuple[Records, dict[str, str]]:
+    """The records, and what their file says of itself."""
     if isinstance(records, Records | np.ndarray):
-        checked = checked_records(records, "verify")
-        return checked, {}, {"records": checked.sha256}
+        return checked_records(records, "verify"), {}
     with RecordFile(records) as file:
-        return file.records(), record_facts(file), {"records": file.sha256}
+        return file.records(), record_facts(file)
 
 
 def _verified(context: Context, parity_bits: Outcomes | None) -> Verification:
@@ -256,4 +256,4 @@ def _parity_bits(path: str | os.PathLike[str] | None, records: Records) -> tuple
             raise InputError(
                 f"{file.path}: /settings, row {wrong[0][0]}, site {wrong[0][1]}: expected basis X throughout"
             )
-        return shots.outcomes, {"parity_run": file.sha256}
+        return shots.outcomes, {"parity_run": shots.sha256}
