@@ -21,7 +21,7 @@ from qtomo.measurement.povm import BASES, POVM
 from qtomo.measurement.readout import checked_confusion, with_bit_confusion
 from qtomo.measurement.settings import Design
 from qtomo.records.file.reader import RecordFile
-from qtomo.records.file.schema import Target
+from qtomo.records.file.schema import Target, TargetLike
 from qtomo.records.file.writer import Block, write_records
 from qtomo.records.importers.base import Imported
 from qtomo.records.importers.readout import read_calibration, read_confusion
@@ -29,8 +29,6 @@ from qtomo.records.importers.registry import read_format
 from qtomo.records.records import Records
 from qtomo.records.survey import Coarsening, Survey, coarsened, survey
 from qtomo.records.uniformity import Uniformity
-from qtomo.states.state import State
-from qtomo.states.system import System
 
 __all__ = ["Check", "ImportedRecords", "import_records", "write_imported"]
 
@@ -146,7 +144,7 @@ def import_records(
     calibration: Calibration | tuple[PathLike, PathLike] | None = None,
     design: Literal["random", "listed"] | None = None,
     coarsen: Coarsening | None = None,
-    target: System | State | Target | Callable[[int], System] | None = None,
+    target: TargetLike | None = None,
     check: Check | None = None,
     overwrite: bool = False,
     command: str = "",
@@ -238,12 +236,11 @@ def _readout(
     return _Readout(checked_confusion(confusion, n_sites), None, ("readout confusion as given, in the POVM elements",))
 
 
-def _target(target: System | State | Target | Callable[[int], System] | None, source: Imported) -> Target | None:
+def _target(target: TargetLike | None, source: Imported) -> Target | None:
     """The state that was meant, of as many qubits as the file has."""
     if target is None:
         return None
-    named = target(source.n_sites) if callable(target) else target
-    meant = named if isinstance(named, Target) else Target.of(named)
+    meant = Target.of(target, n_sites=source.n_sites)
     n_sites = meant.parameters["n_sites"] if "n_sites" in meant.parameters else meant.state().n_sites
     if n_sites != source.n_sites:
         raise InputError(f"{source.path}: records of {source.n_sites} qubits, the target has {n_sites}")

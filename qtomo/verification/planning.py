@@ -20,13 +20,11 @@ from scipy import stats
 from qtomo.config import near_miss
 from qtomo.errors import InputError
 from qtomo.measurement.povm import named_povm
+from qtomo.records.file.schema import Target
 from qtomo.records.records import Records
 from qtomo.results import Level, Result
 from qtomo.seeds import stream
-from qtomo.states.density import DensityMatrix
 from qtomo.states.library import System
-from qtomo.states.lpdo import LPDO
-from qtomo.states.mps import MPS
 from qtomo.states.state import State
 from qtomo.statistics.estimate import Estimate
 from qtomo.table import Table
@@ -88,7 +86,7 @@ class Plan(Result, format="qtomo-plan", version=1):
 
 
 def plan(
-    target: System | State,
+    target: System | State | Target,
     faults: Sequence[str] = (),
     *,
     alpha: float = 0.01,
@@ -122,8 +120,8 @@ def plan(
     for name, value in (("alpha", alpha), ("power", power)):
         if not 0 < value < 1:
             raise InputError(f"{name} is {value:g}, expected between 0 and 1")
-    state = target if isinstance(target, LPDO | MPS | DensityMatrix) else target.state()
-    system = None if isinstance(target, LPDO | MPS | DensityMatrix) else target
+    aimed = Target.of(target)
+    state, system = aimed.state(), aimed.system
     changes = {fault: _change(fault, system) for fault in faults}
     needed: dict[str, dict[str, Estimate]] = {fault: {} for fault in faults}
     for name in _MEASUREMENTS:

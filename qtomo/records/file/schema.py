@@ -73,7 +73,8 @@ class Target:
         """A system, with its state where that has been computed; or a state that nothing else is known of.
 
         Args:
-            system: one of them; or, where the number of qubits is known, a system's name, its class, or a state file.
+            system: one of them; or, where the number of qubits is known, a system's name, its class or
+                another function of that number, or a state file.
             state: of the system.
             n_sites: number of qubits.
 
@@ -84,11 +85,10 @@ class Target:
             return system
         if isinstance(system, str):
             return cls.of(_named(system, n_sites))
-        if isinstance(system, type):
+        if callable(system):
             if n_sites is None:
-                raise InputError(
-                    f"target {system.__name__}: expected it with its number of qubits, {system.__name__}(4)"
-                )
+                name = getattr(system, "__name__", "function")
+                raise InputError(f"target {name}: expected it with a number of qubits: {name}(4)")
             return cls.of(system(n_sites))
         if not isinstance(system, State | System):
             raise InputError(
