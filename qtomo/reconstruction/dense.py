@@ -60,6 +60,11 @@ class FittedState:
     log_likelihood: Real
     eigenvalues: list[float]
 
+    @property
+    def n_negative(self) -> int:
+        """Number of eigenvalues below zero."""
+        return sum(value < -1e-12 for value in self.eigenvalues)
+
 
 @dataclass(frozen=True)
 class Reconstruction(Result, format="qtomo-reconstruction", version=1):
@@ -120,14 +125,7 @@ class Reconstruction(Result, format="qtomo-reconstruction", version=1):
             values = [f"{value:z.4f}" for value in found.eigenvalues]
             shown = values if len(values) <= 2 * _SHOWN else [*values[:_SHOWN], "…", *values[-_SHOWN:]]
             below_text = f"{below:+.2f}" if np.isfinite(below) else "impossible"
-            rows.append(
-                [
-                    METHODS[name].title,
-                    below_text,
-                    f"{sum(value < -1e-12 for value in found.eigenvalues)}",
-                    " ".join(shown),
-                ]
-            )
+            rows.append([METHODS[name].title, below_text, f"{found.n_negative}", " ".join(shown)])
         what = f"{self.n_records:,} records" if self.n_records else "exact distribution"
         title = f"{self.file}: {what} of {self.n_sites} qubits, {self.povm}"
         fits = Table(title, ["state", "ln L − best", "negative", "eigenvalues"], rows)
@@ -331,7 +329,7 @@ def _fit_claims(problem: _Problem, unseen: list[str], fitted: dict[str, FittedSt
         )
     else:
         eigenvalues = fitted[LinearInversion.name].eigenvalues
-        negative = sum(value < -1e-12 for value in eigenvalues)
+        negative = fitted[LinearInversion.name].n_negative
         if negative:
             claims.append(
                 f"The linear inversion is not a physical state: {negative} negative eigenvalues, the lowest "

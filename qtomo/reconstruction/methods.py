@@ -74,9 +74,6 @@ class MatrixProduct:
 
     >>> MatrixProduct(bond_dim=4)
     MatrixProduct(bond_dim=4)
-
-    >>> MatrixProduct(bond_dim=4)
-    MatrixProduct(bond_dim=4)
     """
 
     bond_dim: int | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from qtomo.errors import InputError
 from qtomo.observables.paulis import Observable
@@ -56,10 +56,6 @@ class Options:
                 f"level {self.level:g} and {self.resamples} resamples, expected 0.5 to 1 and at least "
                 f"{_FEWEST_RESAMPLES}"
             )
-
-    def with_default_target(self, target: Target | None) -> Options:
-        """The same, with this target where there was none."""
-        return self if self.target is not None else replace(self, target=target)
 
     def target_state(self, n_sites: int, name: str) -> State | None:
         """The target's state, None where there is no target.
