@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from qtomo import TFIM, Run, compare, simulate, train
-from qtomo.evaluation.evaluation import Evidence
+from qtomo.evaluation.judging import Evidence
 from qtomo.evaluation.latents import bounds_by_samples, collective_observables, latent_correlations, latent_report
 from qtomo.models.vae.vae import VAE
 from qtomo.reporting.figures import comparison_figure, latent_figure, save_figure

@@ -24,7 +24,7 @@ import numpy as np
 
 from qtomo import GHZ, TFIM, BornDistribution, simulate, train
 from qtomo.distribution import Distribution
-from qtomo.evaluation.evaluation import TOLERANCE
+from qtomo.evaluation.judging import TOLERANCE
 from qtomo.files import write_atomic
 from qtomo.reporting.style import new_figure, save_figure
 from qtomo.seeds import stream

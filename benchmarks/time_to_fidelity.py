@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from qtomo import TFIM, BornDistribution, Estimate, RecordFile, Run, simulate, train
-from qtomo.evaluation.evaluation import TOLERANCE
+from qtomo.evaluation.judging import TOLERANCE
 from qtomo.models.base import Model
 from qtomo.seeds import stream
 from qtomo.statistics.divergences import compare_by_sampling

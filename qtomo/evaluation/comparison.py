@@ -9,7 +9,8 @@ from typing import Any
 
 from qtomo.distribution import Likelihood
 from qtomo.errors import InputError
-from qtomo.evaluation.evaluation import BASELINES, TOLERANCE, Evidence, Judging, Say, draw, judge, made_from
+from qtomo.evaluation.evaluation import made_from
+from qtomo.evaluation.judging import BASELINES, TOLERANCE, Evidence, Judging, Say, draw, judge
 from qtomo.models.base import Model
 from qtomo.models.baselines import KGram
 from qtomo.results import Real, Result, Sha256, stating

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from qtomo.errors import InputError
-from qtomo.evaluation.evaluation import Evaluation, Judging, evaluate, made_from
+from qtomo.evaluation.evaluation import Evaluation, evaluate, made_from
+from qtomo.evaluation.judging import Judging
 from qtomo.training.run import Run
 from qtomo.version import __version__
 

@@ -15,7 +15,8 @@ import numpy as np
 from scipy import stats
 
 from qtomo.evaluation.comparison import Comparison
-from qtomo.evaluation.evaluation import BASELINES, Evaluation
+from qtomo.evaluation.evaluation import Evaluation
+from qtomo.evaluation.judging import BASELINES
 from qtomo.evaluation.reliability import Calibration
 from qtomo.reporting.style import (
     BLUE,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from qtomo.errors import InputError
-from qtomo.evaluation.evaluation import Judging
+from qtomo.evaluation.judging import Judging
 from qtomo.evaluation.stored import stored_or_new
 from qtomo.files import check_absent, disk_errors, write_atomic
 from qtomo.reporting.layout import Page, render

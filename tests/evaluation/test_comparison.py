@@ -46,7 +46,7 @@ def test_every_distribution_has_its_row(comparison):
 
 
 def test_it_says_of_k_grams_what_evaluate_says_and_of_models_the_same_within_error(small_run, rbm_run, monkeypatch):
-    monkeypatch.setattr("qtomo.evaluation.evaluation.LARGEST_LIST", 0)
+    monkeypatch.setattr("qtomo.evaluation.judging.LARGEST_LIST", 0)
     alone = evaluate(small_run, samples=2000, save=False).divergences
     entries = compare([small_run, rbm_run], samples=2000).entries
     assert entries["2-gram"].divergences == alone["2-gram"]

@@ -61,7 +61,7 @@ def test_same_seed_same_verdict(evaluation, small_run):
 
 def test_sampled_divergences_agree_with_summed_ones(evaluation, small_run, monkeypatch):
     """Five qubits are summed exactly; refuse the sums, and sampling must find the same."""
-    monkeypatch.setattr("qtomo.evaluation.evaluation.LARGEST_LIST", 0)
+    monkeypatch.setattr("qtomo.evaluation.judging.LARGEST_LIST", 0)
     sampled = evaluate(small_run, samples=20_000, save=False)
     for name in ("2-gram", "gru"):
         for key, truth in evaluation.divergences[name].items():
@@ -110,7 +110,8 @@ def test_too_few_samples(small_run):
 
 
 def verdict(gain: float, fidelity: float) -> list[str]:
-    from qtomo.evaluation.evaluation import Judging, _claims
+    from qtomo.evaluation.evaluation import _claims
+    from qtomo.evaluation.judging import Judging
 
     noise = np.random.default_rng(0).normal(0, 0.01, 500)
     found = {"gru": {"classical_fidelity": exact(fidelity)}}

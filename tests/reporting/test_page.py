@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from qtomo import InputError, RecordFile, Run, evaluate, train, write_records
-from qtomo.evaluation.evaluation import Judging
+from qtomo.evaluation.judging import Judging
 from qtomo.reporting.layout import Page, Section, draw, render
 from qtomo.reporting.page import page_of, report
 from tests.conftest import SMALL

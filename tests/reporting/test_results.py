@@ -27,7 +27,8 @@ from qtomo import (
     simulate,
     verify,
 )
-from qtomo.evaluation.evaluation import Evaluation, Judging
+from qtomo.evaluation.evaluation import Evaluation
+from qtomo.evaluation.judging import Judging
 from qtomo.evaluation.stored import stored_or_new
 from qtomo.reporting.describe import info
 from qtomo.results import KINDS
