@@ -24,8 +24,9 @@ from qtomo.verification.checks.registry import OF_STATE
 from qtomo.verification.checks.targets import learned
 from qtomo.verification.context import Context
 from qtomo.verification.faults.base import Explanation, Fault, FaultKind
-from qtomo.verification.faults.local import fit_strength
+from qtomo.verification.faults.local import LOCAL_KINDS, fit_strength
 from qtomo.verification.faults.registry import FAMILIES
+from qtomo.verification.faults.together import signed_gain, together
 from qtomo.verification.learned import Learned, learned_ratios
 
 __all__ = ["Diagnosis", "diagnose"]
@@ -39,6 +40,7 @@ _ALIKE = 2.0  # that a strength gains by chance in one of twenty
 _BESIDE = math.log(1000)  # by which a further fault has to be likelier where those before it are not rejected
 #: Tests whose p-value is rarely below the other where a fit is right, and which tell that there is more to find.
 _OF_FAULTS, _HINT = (TestKind.ONE_QUBIT, TestKind.EVERY_QUBIT, TestKind.RELABELLED_QUBIT, TestKind.LEARNED), 0.5
+_LAST = (FaultKind.DRIFT, FaultKind.DUPLICATES)  # after which no other is looked for
 _ANGLES = 64  # at most, that are looked at for other peaks of a likelihood
 _TRIED = 4  # of the likeliest kinds, that are asked whether they explain the records alone
 _RIVALS = 12  # of a fault, that are tried in its place beside others
@@ -143,7 +145,32 @@ def _selected(context: Context) -> tuple[_Chosen, list[list[Fault]], list[Test]]
         if len(chosen.explanations) > 1:
             chosen, rivals = _refitted(context, *_exchanged(context, chosen, rivals))
             current, tests, done = _settled(context, chosen, rivals)
+    if not any(one.fault.kind in _LAST for one in chosen.explanations):
+        split, beside = _split(context, chosen, rivals)
+        if split is not chosen:
+            chosen, rivals = _refitted(context, *_exchanged(context, split, beside))
+            current, tests, _ = _settled(context, chosen, rivals)
     return chosen, _tied(context, chosen, rivals), _rejecting(context, tests)
+
+
+def _split(
+    context: Context, chosen: _Chosen, rivals: list[list[Explanation]]
+) -> tuple[_Chosen, list[list[Explanation]]]:
+    """Each local fault replaced by two of its place, where these are far likelier: it may have stood in for both."""
+    for index, one in reversed(list(enumerate(chosen.explanations))):
+        if one.fault.kind not in LOCAL_KINDS or len(chosen.explanations) == _MOST_FAULTS:
+            continue
+        site = None if one.fault.sites is None else one.fault.sites[0]
+        fitted = chosen.apply(context)
+        if fitted.n_impossible or not signed_gain(fitted, site) > _BESIDE:
+            continue
+        context.options.say(f"two faults in place of {one.fault.what}")
+        others = chosen.without(index)
+        two = together(others.apply(context), site, fitted.log_likelihood + _BESIDE)
+        if two is not None:
+            chosen = others.and_(two[0]).and_(two[1])
+            rivals = [*rivals[:index], *rivals[index + 1 :], [], []]
+    return chosen, rivals
 
 
 def _worth_trying(candidates: list[Explanation]) -> list[int]:
@@ -159,21 +186,24 @@ def _settled(context: Context, chosen: _Chosen, rivals: list[list[Explanation]])
     """The records under what is chosen, the tests of that, and whether nothing can follow it."""
     current = chosen.apply(context)
     last = chosen.explanations[-1].fault.kind
-    return current, _judged(context, chosen, current), last in (FaultKind.DRIFT, FaultKind.DUPLICATES)
+    return current, _judged(context, chosen, current), last in _LAST
 
 
 def _exchanged(
     context: Context, chosen: _Chosen, rivals: list[list[Explanation]]
 ) -> tuple[_Chosen, list[list[Explanation]]]:
-    """Each fault replaced by the likeliest one beside the others, where that is another and likelier."""
-    for index in range(len(chosen.explanations)):
-        context.options.say(f"another fault in place of {chosen.explanations[index].fault.what}")
+    """Each fault in turn replaced by the likeliest one beside the others, where that is another and likelier; in the
+    order that they had.
+    """
+    for _ in chosen.explanations:
+        first, others = chosen.explanations[0], chosen.without(0)
+        context.options.say(f"another fault in place of {first.fault.what}")
         now = chosen.apply(context).log_likelihood
-        others = chosen.without(index)
         candidates = _candidates(others.apply(context))
         if candidates and not candidates[0].log_likelihood < now - _TOLD:
-            chosen = others.and_(candidates[0])
-            rivals = [*rivals[:index], *rivals[index + 1 :], candidates[1:]]
+            chosen, rivals = others.and_(candidates[0]), [*rivals[1:], candidates[1:]]
+        else:
+            chosen, rivals = others.and_(replace(first, strength=chosen.strengths[0])), [*rivals[1:], rivals[0]]
     return chosen, rivals
 
 

@@ -78,8 +78,9 @@ def _blamed(found: Findings, diagnosis: Diagnosis) -> str:
         return (
             f"{words}, or one of {len(alike)} other kinds of fault that these records do not tell from it ({p_value})"
         )
+    beside = ", or {}" if len(diagnosis.faults) == 1 else " (or {})"
     named = [
-        f"{fault.describe()}{f', or {_listed(others)}' if others else ''}"
+        fault.describe() + (beside.format(_listed(others)) if others else "")
         for fault, others in zip(diagnosis.faults, diagnosis.tied, strict=True)
     ]
     return f"{' and '.join(named)} ({p_value})"

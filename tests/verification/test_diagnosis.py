@@ -156,6 +156,25 @@ def test_two_faults_at_once_are_both_named():
     assert " and " in found.headline
 
 
+def test_two_faults_of_a_qubit_for_which_one_kind_may_stand_in_are_both_named():
+    """Of a GHZ state dephasing of any qubit is that of one, and with bit flips of it is much like depolarizing."""
+    rho = dense.sent_through(dense.sent_through(dense.ghz(3), "bit-flip", 0.15, 1), "dephasing", 0.2, 2)
+    found = quick(laboratory.draw(rho, "random", 2500, 1), GHZ(3))
+    first, second = (
+        {one.kind for one in (fault, *others)} for fault, others in zip(found.faults, found.tied, strict=True)
+    )
+    assert found.explains
+    assert FaultKind.BIT_FLIP in first | second
+    assert FaultKind.DEPHASING in first | second
+    assert not first & second & {FaultKind.BIT_FLIP}
+
+
+def test_a_single_fault_is_not_taken_for_two():
+    for seed in range(3):
+        found = quick(draw(GHZ(3), 2500, seed, ["depolarizing:0.3@1"]), GHZ(3))
+        assert names(found.faults) == [(FaultKind.DEPOLARIZING, (1,))]
+
+
 def test_what_looks_alike_in_the_settings_measured_is_said():
     """In Z alone all that flips bits of a GHZ state does so with one probability."""
     found = quick(draw(GHZ(3), 800, 1, ["depolarizing:0.15"], settings=2), GHZ(3))

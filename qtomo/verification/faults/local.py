@@ -33,11 +33,13 @@ __all__ = [
     "anywhere_log_ratios",
     "applied",
     "everywhere_curve",
+    "explanation",
     "explanations",
     "fit_strength",
     "grid_curves",
     "mixture_curve",
     "one_qubit_curves",
+    "possible_kinds",
     "ratios",
     "site_curve",
 ]
@@ -354,14 +356,23 @@ def mixture_curve(before: Reals, other: Reals, counts: Reals) -> Callable[[float
     return curve
 
 
+def possible_kinds(context: Context) -> list[LocalKind]:
+    """Local faults that the measurement can have: one without bits has none to misread."""
+    found = []
+    for local in LOCAL_KINDS.values():
+        try:
+            local.parts(context.hypothesis.povm, context.records.n_sites)
+        except InputError:
+            continue
+        found.append(local)
+    return found
+
+
 def explanations(context: Context, _best: float = -math.inf) -> Iterable[Explanation]:
     """Every local fault of one qubit at its likeliest qubits, and of every qubit where it may be the best."""
     found: list[Explanation] = []
-    for kind in LOCAL_KINDS:
-        try:
-            found += _of_one_qubit(context, kind)
-        except InputError:
-            continue  # a measurement without bits has none to misread
+    for local in possible_kinds(context):
+        found += _of_one_qubit(context, local)
     return [*found, *_of_every_qubit(context, max(found, key=lambda one: one.score, default=None))]
 
 
@@ -370,8 +381,21 @@ def _applying(kind: FaultKind, site: int | None) -> Callable[[Context, float], C
     return lambda context, strength: context.under(applied(context.hypothesis, kind, strength, site))
 
 
-def _of_one_qubit(context: Context, kind: FaultKind) -> Iterator[Explanation]:
-    local = LOCAL_KINDS[kind]
+def explanation(
+    context: Context,
+    kind: FaultKind,
+    site: int | None,
+    fitted: tuple[float, float],
+    curve: Callable[[float], float],
+) -> Explanation:
+    """A local fault at a site, or at every site, with its strength and the log-likelihood there."""
+    local, places = LOCAL_KINDS[kind], 1 if site is None else context.records.n_sites
+    fault = Fault(kind, None if site is None else (site,), parameter=local.parameter)
+    return Explanation(fault, *fitted, math.log(places), _applying(kind, site), curve, local.bounds)
+
+
+def _of_one_qubit(context: Context, local: LocalKind) -> Iterator[Explanation]:
+    kind = local.kind
     strengths, values, _ = context.once(grid_curves, kind)
     values = values[strengths != 0]
     best = values.max(axis=0)
@@ -380,16 +404,7 @@ def _of_one_qubit(context: Context, kind: FaultKind) -> Iterator[Explanation]:
         if not best[site] > best[named[0]] - _CLOSE and site != named[0]:
             continue
         curve = site_curve(context, kind, site)
-        strength, top = fit_strength(curve, local.grid, local.bounds)
-        yield Explanation(
-            Fault(kind, (site,), parameter=local.parameter),
-            strength,
-            top,
-            math.log(context.records.n_sites),
-            _applying(kind, site),
-            curve,
-            local.bounds,
-        )
+        yield explanation(context, kind, site, fit_strength(curve, local.grid, local.bounds), curve)
 
 
 def _of_every_qubit(context: Context, rival: Explanation | None) -> Iterator[Explanation]:
@@ -398,7 +413,7 @@ def _of_every_qubit(context: Context, rival: Explanation | None) -> Iterator[Exp
     """
     if context.records.n_sites == 1:
         return
-    guesses = {kind: (local.coarse, local.bounds) for kind, local in LOCAL_KINDS.items() if _has(context, kind)}
+    guesses = {local.kind: (local.coarse, local.bounds) for local in possible_kinds(context)}
     for most in _STAGES:
         part = context.part(most, "strengths")
         found: dict[FaultKind, tuple[float, float, tuple[float, float]]] = {}
@@ -415,26 +430,8 @@ def _of_every_qubit(context: Context, rival: Explanation | None) -> Iterator[Exp
         if part is context or not guesses:
             break
     for kind, (_, bounds) in guesses.items():
-        local, curve = LOCAL_KINDS[kind], everywhere_curve(context, kind)
-        strength, top = fit_strength(curve, _between(bounds), bounds)
-        yield Explanation(
-            Fault(kind, None, parameter=local.parameter),
-            strength,
-            top,
-            0.0,
-            _applying(kind, None),
-            curve,
-            local.bounds,
-        )
-
-
-def _has(context: Context, kind: FaultKind) -> bool:
-    """Whether a measurement can have a fault."""
-    try:
-        LOCAL_KINDS[kind].parts(context.hypothesis.povm, context.records.n_sites)
-    except InputError:
-        return False
-    return True
+        curve = everywhere_curve(context, kind)
+        yield explanation(context, kind, None, fit_strength(curve, _between(bounds), bounds), curve)
 
 
 def _bracketed(
