@@ -10,7 +10,7 @@ weights in each record the local likelihoods tell; faults of every qubit are sco
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
