@@ -304,12 +304,13 @@ class Signs:
         taken = (np.arange(2 ** len(codewords))[:, None] >> np.arange(len(codewords))) & 1
         allowed = (first + taken @ codewords) % 2
         chances = [((1 + (1.0 - 2.0 * bits) * self.corrected[rows]) / 2).prod(axis=1) for bits in allowed]
-        return np.stack(chances).sum(axis=0), False
+        return np.asarray(np.stack(chances).sum(axis=0)), False
 
 
 def _indicator(read: Reals, support: Bits, wanted: Bits) -> Reals:
     wrong = ((read < 0).astype(np.int64) @ support.T.astype(np.int64) + wanted) % 2
-    return (~wrong.astype(bool).any(axis=1)).astype(np.float64)
+    right: Reals = (wrong == 0).all(axis=1).astype(np.float64)
+    return right
 
 
 def union_limit(asked: Asked) -> tuple[float, int] | None:
