@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qtomo.errors import InputError
 
-__all__ = ["Stabilised", "Stabilisers", "kernel", "solved"]
+if TYPE_CHECKING:
+    from qtomo.states.state import State
+    from qtomo.states.system import System
+
+__all__ = ["Stabilised", "Stabilisers", "kernel", "solved", "stabilisers_of"]
 
 Bits = NDArray[np.uint8]
 
@@ -157,10 +161,20 @@ class Stabilisers:
 
 @runtime_checkable
 class Stabilised(Protocol):
-    """A system whose state has stabilisers."""
+    """A system whose state has stabilisers, or may have them."""
 
-    def stabilisers(self) -> Stabilisers:
-        """Generators."""
+    def stabilisers(self) -> Stabilisers | None:
+        """Generators; None where the state is not known to be a stabiliser state."""
+
+
+def stabilisers_of(system: System | State | None) -> Stabilisers | None:
+    """The stabilisers of a system; None where its state is not known to be a stabiliser state.
+
+    >>> from qtomo import GHZ, W
+    >>> str(stabilisers_of(GHZ(2))), stabilisers_of(W(2))
+    ('+XX +ZZ', None)
+    """
+    return system.stabilisers() if isinstance(system, Stabilised) else None
 
 
 def kernel(matrix: Bits) -> Bits:

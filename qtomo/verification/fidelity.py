@@ -6,9 +6,7 @@ import itertools
 import math
 from collections.abc import Sequence
 
-from qtomo.observables.fidelity.base import Asked, Fidelity
-from qtomo.states.mps import MPS
-from qtomo.states.stabilisers import Stabilised
+from qtomo.observables.fidelity.base import Aim, Asked, Fidelity
 from qtomo.verification.context import Context
 
 __all__ = ["disagreement", "fidelity_asked"]
@@ -19,12 +17,10 @@ _DISAGREE = 3.0  # standard errors
 def fidelity_asked(context: Context) -> Asked | None:
     """What an estimate of the fidelity is made from; None where the target is mixed."""
     hypothesis, options = context.hypothesis, context.options
-    state = hypothesis.first.state
-    if not isinstance(state, MPS):
+    aim = Aim.of(hypothesis.first.state, hypothesis.system) if hypothesis.first.state is not None else None
+    if aim is None:
         return None
-    group = hypothesis.system.stabilisers() if isinstance(hypothesis.system, Stabilised) else None
-    records = context.records.measured_by(hypothesis.povm)
-    return Asked(records, state, hypothesis.system, group, options.level, options.seed)
+    return Asked(context.records.measured_by(hypothesis.povm), aim, options.level, options.seed)
 
 
 def disagreement(found: Sequence[Fidelity]) -> list[str]:

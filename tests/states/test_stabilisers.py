@@ -7,8 +7,8 @@ import pytest
 
 from qtomo.errors import InputError
 from qtomo.measurement.povm import PAULIS
-from qtomo.states.library import GHZ, Cluster
-from qtomo.states.stabilisers import Stabilised, Stabilisers
+from qtomo.states.library import GHZ, Cluster, W
+from qtomo.states.stabilisers import Stabilised, Stabilisers, stabilisers_of
 from tests.systems import dense
 
 
@@ -57,3 +57,9 @@ def test_what_is_no_set_of_generators_is_refused():
         Stabilisers.from_products(["ZZ", "ZZ"])
     with pytest.raises(InputError, match="'XQ', expected 2 letters"):
         Stabilisers.from_products(["XQ", "ZZ"])
+
+
+def test_who_has_stabilisers():
+    assert str(stabilisers_of(Cluster(2))) == "+XZ +ZX"
+    for other in (None, W(3), GHZ(3).state()):
+        assert stabilisers_of(other) is None
