@@ -124,6 +124,12 @@ class Stabilisers:
             and independent elements of Z alone (k, N), any product of which times the first is drawn for it too.
         """
         turned = settings != 2
+        chosen, there, beside = solved(self.x.T, turned.T.astype(np.uint8))
+        if not len(beside):  # as of graph states, whose generators X tells apart
+            wrong = ((chosen @ self.z + (settings == 1)) % 2 == 1) & turned
+            rows = np.flatnonzero(there & ~wrong.any(axis=1))
+            yield rows, chosen[rows], beside
+            return
         patterns, inverse = np.unique(turned, axis=0, return_inverse=True)
         for index in range(len(patterns)):
             pattern: NDArray[np.bool_] = patterns[index]
