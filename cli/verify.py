@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 import qtomo
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.files import check_absent
 from qtomo.records.file.reader import RecordFile
 from qtomo.reporting.style import figure_kind
@@ -35,7 +35,7 @@ def _renamed(name: str) -> Callable[[click.Context, click.Parameter, Any], None]
 
     def refuse(_context: click.Context, parameter: click.Parameter, value: Any) -> None:
         if value is not None:
-            raise InputError(f"{parameter.opts[0]} is called {name} now")
+            raise InputError(Code.UNKNOWN, f"{parameter.opts[0]} is called {name} now")
 
     return refuse
 
@@ -92,7 +92,7 @@ def command(
     if output is not None:
         check_absent(output, overwrite=True)
     if file is None and not planning:
-        raise InputError("expected FILE, or --plan to plan an experiment")
+        raise InputError(Code.REQUIRED, "expected FILE, or --plan to plan an experiment")
     asked = {name: options.pop(name) for name in _ASKED}
     meant = target_of(target, options, qubits if file is None else _n_sites(file))
     if planning:
@@ -126,7 +126,7 @@ def command(
 
 def _plan(target: System | State | None, faults: tuple[str, ...], as_json: bool, **asked: Any) -> None:
     if target is None:
-        raise InputError("--plan: expected --target, with --qubits")
+        raise InputError(Code.REQUIRED, "--plan: expected --target, with --qubits")
     planned = qtomo.plan(target, faults, **asked, say=say)
     if as_json:
         print_json(planned.to_dict())

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtomo.distribution import Outcomes
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.measurement.povm import BASES
 
 __all__ = ["Design", "SettingList", "read_setting_list", "setting_text"]
@@ -57,7 +57,10 @@ def read_setting_list(path: str | os.PathLike[str], n_sites: int) -> SettingList
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as a text file of settings ({error})") from None
+        raise InputError(
+            Code.DAMAGED if path.is_file() else Code.ABSENT,
+            f"{path}: cannot be read as a text file of settings ({error})",
+        ) from None
     bases, shots = [], []
     for number, line in enumerate(lines, start=1):
         words = line.partition("#")[0].split()
@@ -65,17 +68,19 @@ def read_setting_list(path: str | os.PathLike[str], n_sites: int) -> SettingList
             continue
         place = f"{path}, line {number}"
         if len(words) != 2 or not words[1].isascii() or not words[1].isdigit() or not 0 < int(words[1]) < 2**40:
-            raise InputError(f"{place}: '{line.strip()}', expected a setting and a number of shots, such as XZZY 1000")
+            raise InputError(
+                Code.SYNTAX, f"{place}: '{line.strip()}', expected a setting and a number of shots, such as XZZY 1000"
+            )
         letters = words[0].upper() * (n_sites if len(words[0]) == 1 else 1)
         wrong = next((i for i, letter in enumerate(letters) if letter not in BASES), None)
         if wrong is not None:
-            raise InputError(f"{place}, site {wrong}: basis '{letters[wrong]}', expected X, Y or Z")
+            raise InputError(Code.VALUE, f"{place}, site {wrong}: basis '{letters[wrong]}', expected X, Y or Z")
         if len(letters) != n_sites:
-            raise InputError(f"{place}: a setting of {len(letters)} letters, expected one, or {n_sites}")
+            raise InputError(Code.MISMATCH, f"{place}: a setting of {len(letters)} letters, expected one, or {n_sites}")
         bases.append([BASES.index(letter) for letter in letters])
         shots.append(int(words[1]))
     if not bases:
-        raise InputError(f"{path}: no setting, expected lines such as XZZY 1000")
+        raise InputError(Code.TOO_FEW, f"{path}: no setting, expected lines such as XZZY 1000")
     return SettingList(np.array(bases, dtype=np.uint8), np.array(shots, dtype=np.int64))
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from qtomo.distribution import LOST, Outcomes
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.observables.duals import bit_values, dual_values
 from qtomo.observables.estimates import estimate_observables
 from qtomo.observables.paulis import Observable
@@ -194,7 +194,7 @@ def _strata(terms: Terms, records: Records) -> Iterator[tuple[Reals, float, floa
     ])  # fmt: skip
     totals = tells @ shots
     if (totals == 0).any():
-        raise InputError("a term that no setting tells")
+        raise InputError(Code.UNMEASURED, "a term that no setting tells")
     for setting in np.flatnonzero(shots):
         mine = [
             (coefficient * shots[setting] / total, product)
