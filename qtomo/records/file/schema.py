@@ -35,7 +35,9 @@ def _named(name: str, n_sites: int | None) -> System | State:
         found: System = SYSTEMS[name](n_sites)
         return found
     if name in SYSTEMS:
-        raise InputError(Code.SYNTAX, f"target '{name}': expected a system with its number of qubits, such as TFIM(10)")
+        raise InputError(
+            Code.REQUIRED, f"target '{name}': expected a system with its number of qubits, such as TFIM(10)"
+        )
     if Path(name).is_file():
         from qtomo.records.file.state_file import read_state  # which reads records too
 
