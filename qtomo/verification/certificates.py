@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from qtomo.distribution import Outcomes
-from qtomo.observables.certificates import Certificate, energy_witnesses, forbidden_share, misfit
+from qtomo.observables.certificates.base import Certificate
+from qtomo.observables.certificates.energy import energy_witnesses
+from qtomo.observables.certificates.misfit import forbidden_share, misfit
 from qtomo.verification.context import Context
 from qtomo.verification.learned import Learned
 

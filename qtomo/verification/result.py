@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from qtomo.observables.certificates import Certificate
+from qtomo.observables.certificates.base import Certificate
 from qtomo.results import Level, Probability, Result
 from qtomo.statistics.estimate import Estimate
 from qtomo.table import Table

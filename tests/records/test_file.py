@@ -176,7 +176,7 @@ FAULTS = {
         Code.MISMATCH, "/povm/elements: .* given for 3 sites, asked for 5",
     ),
     "external link": (external_link, Code.DAMAGED, "/outcomes: a link that may point elsewhere"),
-    "soft link": (lambda f: f.__setitem__("target/tensors/0", h5py.SoftLink("/outcomes")), Code.DAMAGED, "tensors/0: a"),
+    "soft link": (lambda f: f.__setitem__("target/tensors/0", h5py.SoftLink("/outcomes")), Code.DAMAGED, "tensors/0"),
     "external storage": (external_storage, Code.DAMAGED, "/outcomes: stored outside this file"),
     "virtual": (virtual, Code.DAMAGED, "/outcomes: a shard '../other.h5'"),
     "group for dataset": (lambda f: (f.__delitem__("outcomes"), f.create_group("outcomes")), Code.KIND, "a group"),
