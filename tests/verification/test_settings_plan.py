@@ -42,7 +42,7 @@ def test_ways_are_ranked_by_their_shots(planned):
 
 
 def test_what_cannot_be_planned_is_refused():
-    with pytest.raises(InputError, match=r"certify is 0\.95, expected less than the fidelity expected, 0\.9"):
+    with pytest.raises(InputError, match=r"certify is 0\.95, expected less than expected, 0\.9"):
         plan_settings(GHZ(3), 0.95, 0.9)
     with pytest.raises(InputError, match="a mixed target, expected a pure one"):
         plan_settings(DensityMatrix(np.eye(4) / 4))
