@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from qtomo.states.state import State
     from qtomo.states.system import System
 
-__all__ = ["Stabilised", "Stabilisers", "stabilisers_of"]
+__all__ = ["Stabilised", "Stabilisers", "echelon", "stabilisers_of"]
 
 Bits = NDArray[np.uint8]
 
@@ -136,23 +136,29 @@ def stabilisers_of(system: System | State | None) -> Stabilisers | None:
     return system.stabilisers() if isinstance(system, Stabilised) else None
 
 
-def _kernel(matrix: Bits) -> Bits:
-    """A basis of the vectors v with matrix v = 0 modulo 2, as rows."""
+def echelon(matrix: Bits) -> tuple[Bits, list[int]]:
+    """The reduced row echelon form modulo 2 without its zero rows, (rank, columns), and the column of each row's first
+    one."""
     work = matrix.astype(np.uint8) % 2
     pivots: list[int] = []
     for column in range(work.shape[1]):
         rank = len(pivots)
-        below = np.flatnonzero(work[rank:, column]) if rank < len(work) else ()
-        if not len(below):
+        below = np.flatnonzero(work[rank:, column])
+        if not below.size:
             continue
         work[[rank, rank + below[0]]] = work[[rank + below[0], rank]]
         others = work[:, column].astype(bool)
         others[rank] = False
         work[others] ^= work[rank]
         pivots.append(column)
-    free = np.setdiff1d(np.arange(work.shape[1]), pivots)
-    found = np.zeros((len(free), work.shape[1]), np.uint8)
+    return work[: len(pivots)], pivots
+
+
+def _kernel(matrix: Bits) -> Bits:
+    """A basis of the vectors v with matrix v = 0 modulo 2, as rows."""
+    rows, pivots = echelon(matrix)
+    free = np.setdiff1d(np.arange(matrix.shape[1]), pivots)
+    found = np.zeros((len(free), matrix.shape[1]), np.uint8)
     found[np.arange(len(free)), free] = 1
-    if pivots:
-        found[:, pivots] = work[: len(pivots), free].T
+    found[:, pivots] = rows[:, free].T
     return found
