@@ -189,7 +189,7 @@ REFUSED = {
     "unknown gate": (2, "frob q[0];", "Qiskit cannot read: .*'frob' is not defined"),
     "unknown gate, 3": (3, "frob q[0];", "Qiskit cannot read: .*'frob' is not defined"),
     "no qubit": (2, "x q[7];", "Qiskit cannot read"),
-    "deep": (3, "rx(" + "(" * 3000 + "1" + ")" * 3000 + ") q[0];", "Qiskit cannot read: maximum recursion depth"),
+    "deep": (3, "rx(" + "(" * 500 + "1" + ")" * 500 + ") q[0];", "Qiskit cannot read: maximum recursion depth"),
     "power of its own": (
         3,
         "gate g a { x a; } pow(0.5) @ g q[0];",
