@@ -57,7 +57,7 @@ def target_of(name: str | None, parameters: dict[str, Any], n_sites: int | None)
             raise InputError(f"{option_name(next(iter(given)))}: a parameter of a target, expected --target beside it")
         return None
     if n_sites is None and name in SYSTEMS and "n_sites" in {field.name for field in system_fields(SYSTEMS[name])}:
-        raise InputError("--plan: expected --qubits")
+        raise InputError(f"--target {name}: expected --qubits beside it")
     return named_target(name, n_sites, given)
 
 

@@ -63,7 +63,7 @@ class Graph:
         tensors = []
         rows = adjacency[:0]  # a basis of the parities that the bond to the left holds
         for site in range(self.n_sites):
-            after, pivots = echelon(adjacency[: site + 1, site + 1 :])
+            after, pivots = echelon(adjacency[: site + 1, site + 1 :], self.n_sites - site - 1)
             if len(pivots) > _LARGEST_RANK:
                 raise InputError(
                     f"the graph state needs a bond dimension of 2^{len(pivots)} between sites {site} and {site + 1}, "
@@ -76,7 +76,7 @@ class Graph:
                 bonds = passed[:, pivots].astype(np.int64) @ (1 << np.arange(len(pivots)))
                 tensor[np.arange(len(parities)), bit, bonds] = 1 - 2.0 * (bit & parities[:, 0])
             tensors.append(tensor)
-            rows = after
+            rows = after[: len(pivots)]
         return MPS(tensors)
 
     def terms(self) -> Terms:

@@ -6,7 +6,7 @@ Products of generators are sums of their bits modulo 2, with a phase that comes 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from qtomo.states.state import State
     from qtomo.states.system import System
 
-__all__ = ["Stabilised", "Stabilisers", "echelon", "stabilisers_of"]
+__all__ = ["Stabilised", "Stabilisers", "echelon", "kernel", "solved", "stabilisers_of"]
 
 Bits = NDArray[np.uint8]
 
@@ -49,7 +49,7 @@ class Stabilisers:
         wrong = np.argwhere((crossing + crossing.T) % 2)
         if len(wrong):
             raise InputError(f"stabilisers {wrong[0][0]} and {wrong[0][1]} do not commute")
-        if len(_kernel(np.concatenate([self.x, self.z], axis=1).T)):
+        if len(kernel(np.concatenate([self.x, self.z], axis=1).T)):
             raise InputError("stabilisers are not independent: one is the product of others")
 
     @classmethod
@@ -110,12 +110,59 @@ class Stabilisers:
             setting: basis of each site, 0 X, 1 Y, 2 Z, (N,).
         """
         spins = np.array(list(_SPINS.values()), np.uint8)[setting]
-        return _kernel(((self.x * spins[:, 1] + self.z * spins[:, 0]) % 2).T)
+        return kernel(((self.x * spins[:, 1] + self.z * spins[:, 0]) % 2).T)
+
+    def drawn_as(self, settings: Bits) -> Iterator[tuple[NDArray[np.int64], Bits, Bits]]:
+        """The elements that settings were drawn for, where sites without a letter are measured in Z: those with X and Y
+        exactly where the setting has them.
+
+        Args:
+            settings: 0 X, 1 Y, 2 Z, (S, N).
+
+        Yields:
+            for settings with X or Y at the same sites: their rows (m,); one element each, as chosen generators (m, N);
+            and independent elements of Z alone (k, N), any product of which times the first is drawn for it too.
+        """
+        turned = settings != 2
+        chosen, there, beside = solved(self.x.T, turned.T.astype(np.uint8))
+        if not len(beside):  # as of graph states, whose generators X tells apart
+            wrong = ((chosen @ self.z + (settings == 1)) % 2 == 1) & turned
+            rows = np.flatnonzero(there & ~wrong.any(axis=1))
+            yield rows, chosen[rows], beside
+            return
+        patterns, inverse = np.unique(turned, axis=0, return_inverse=True)
+        for index in range(len(patterns)):
+            pattern: NDArray[np.bool_] = patterns[index]
+            rows = np.flatnonzero(inverse.reshape(-1) == index)
+            matrix = np.concatenate([self.x.T, self.z.T[pattern]])
+            right = np.concatenate([turned[rows].T, (settings[rows] == 1)[:, pattern].T]).astype(np.uint8)
+            chosen, there, beside = solved(matrix, right)
+            if there.any():
+                yield rows[there], chosen[there], beside
+
+    def draw_settings(self, n: int, generator: np.random.Generator) -> Bits:
+        """Settings of stabilisers drawn at random, with Z where they have no letter: 0 X, 1 Y, 2 Z, (n, N)."""
+        x, z, _ = self.elements(generator.integers(0, 2, (n, self.n_sites), dtype=np.uint8))
+        return np.where(x == 0, 2, z).astype(np.uint8)
+
+    def covering_settings(self) -> Bits:
+        """A few settings that together measure all generators, each where it first fits; Z where none has a letter."""
+        codes, bins = self.x + 2 * self.z, list[Bits]()
+        for row in codes:
+            for taken in bins:
+                if not ((taken != 0) & (row != 0) & (taken != row)).any():
+                    np.copyto(taken, row, where=taken == 0)
+                    break
+            else:
+                bins.append(row.copy())
+        bases = np.array([2, 0, 2, 1], np.uint8)  # of I, X, Z, Y
+        found: Bits = bases[np.stack(bins)]
+        return found
 
     def rank_together(self, chosen: Sequence[Bits]) -> int:
         """How many independent elements there are in several sets of chosen generators."""
         rows = np.concatenate(chosen) if chosen else np.zeros((0, self.n_sites), np.uint8)
-        return len(rows) - len(_kernel(rows.T))
+        return len(rows) - len(kernel(rows.T))
 
 
 @runtime_checkable
@@ -136,29 +183,42 @@ def stabilisers_of(system: System | State | None) -> Stabilisers | None:
     return system.stabilisers() if isinstance(system, Stabilised) else None
 
 
-def echelon(matrix: Bits) -> tuple[Bits, list[int]]:
-    """The reduced row echelon form modulo 2 without its zero rows, (rank, columns), and the column of each row's first
-    one."""
+def kernel(matrix: Bits) -> Bits:
+    """A basis of the vectors v with matrix v = 0 modulo 2, as rows."""
+    return solved(matrix, np.zeros((len(matrix), 0), np.uint8))[2]
+
+
+def echelon(matrix: Bits, columns: int) -> tuple[Bits, list[int]]:
+    """The reduced row echelon form modulo 2 of the first columns, rows of zeros last, and the column where each of the
+    other rows has its first one. What stands in further columns follows its row."""
     work = matrix.astype(np.uint8) % 2
     pivots: list[int] = []
-    for column in range(work.shape[1]):
+    for column in range(columns):
         rank = len(pivots)
         below = np.flatnonzero(work[rank:, column])
-        if not below.size:
+        if not len(below):
             continue
-        work[[rank, rank + below[0]]] = work[[rank + below[0], rank]]
+        other = rank + int(below[0])
+        work[[rank, other]] = work[[other, rank]]
         others = work[:, column].astype(bool)
         others[rank] = False
         work[others] ^= work[rank]
         pivots.append(column)
-    return work[: len(pivots)], pivots
+    return work, pivots
 
 
-def _kernel(matrix: Bits) -> Bits:
-    """A basis of the vectors v with matrix v = 0 modulo 2, as rows."""
-    rows, pivots = echelon(matrix)
-    free = np.setdiff1d(np.arange(matrix.shape[1]), pivots)
-    found = np.zeros((len(free), matrix.shape[1]), np.uint8)
-    found[np.arange(len(free)), free] = 1
-    found[:, pivots] = rows[:, free].T
-    return found
+def solved(matrix: Bits, right: Bits) -> tuple[Bits, NDArray[np.bool_], Bits]:
+    """Solutions of matrix v = r modulo 2 for each column r of `right`: one each as rows, whether there is one, and a
+    basis of what may be added to them.
+    """
+    n = matrix.shape[1]
+    work, pivots = echelon(np.concatenate([matrix, right], axis=1), n)
+    rank = len(pivots)
+    solutions = np.zeros((right.shape[1], n), np.uint8)
+    solutions[:, pivots] = work[:rank, n:].T
+    free = np.setdiff1d(np.arange(n), pivots)
+    basis = np.zeros((len(free), n), np.uint8)
+    basis[np.arange(len(free)), free] = 1
+    basis[:, pivots] = work[:rank, free].T
+    there = np.logical_not(work[rank:, n:].any(axis=0))
+    return solutions, np.atleast_1d(there), basis
