@@ -173,6 +173,8 @@ def test_a_state_that_does_not_fit_is_refused():
     assert 1 - abs(nearly.state().to_statevector()[0]) ** 2 == pytest.approx(0, abs=1e-12)
     assert nearly.truncation == pytest.approx(np.sin(0.05) ** 2)
     assert "truncation 0.002498" in Target.of(nearly).describe()
+    hardly = Circuit(HEADS[2].format(n=2) + "ry(0.002) q[0]; cx q[0],q[1];", bond_dim=1)
+    assert "truncation 1.00e-06" in Target.of(hardly).describe()
 
 
 REFUSED = {

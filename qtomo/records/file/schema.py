@@ -38,6 +38,7 @@ Parameter = str | int | float | tuple[float, ...] | Edges
 CIRCUIT_SUFFIX = ".qasm"
 
 _LONGEST = 40  # characters of a parameter in one line
+_SMALL = 1e-4  # numbers below it are written with an exponent
 
 
 def named_target(name: str, n_sites: int | None = None, parameters: Mapping[str, Any] | None = None) -> System | State:
@@ -212,6 +213,8 @@ def _fields(system: System) -> dict[str, Any]:
 def _short(value: Parameter) -> str:
     if isinstance(value, str):
         return value if len(value) <= _LONGEST and value.isprintable() else f"of {len(value):,} characters"
+    if isinstance(value, float) and 0 < abs(value) < _SMALL:
+        return f"{value:.2e}"
     if not isinstance(value, tuple):
         return np.format_float_positional(value, precision=6, trim="0") if isinstance(value, float) else str(value)
     if not value or isinstance(value[0], tuple):
