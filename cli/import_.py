@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args, get_origin
 import rich_click as click
 
 import qtomo
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.measurement.povm import NAMED_POVMS, POVM
 from qtomo.records.file.schema import named_target
 from qtomo.records.importers.base import Imported

@@ -8,7 +8,7 @@ from typing import Any
 import rich_click as click
 
 import qtomo
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.files import check_absent
 
 from .common import json_option, print_json, say, seed_option
@@ -61,12 +61,12 @@ def command(
     for name, value in (seeing if certify is not None else fidelity).items():
         if value is not None:
             beside = "without" if certify is not None else "with"
-            raise InputError(f"--{name.lstrip('-')} goes {beside} --certify")
+            raise InputError(Code.CONFLICT, f"--{name.lstrip('-')} goes {beside} --certify")
     if output is not None:
         check_absent(output, overwrite)
     meant = target_of(target, options, qubits)
     if meant is None:
-        raise InputError("expected --target, with --qubits where it is a name")
+        raise InputError(Code.REQUIRED, "expected --target, with --qubits where it is a name")
     if certify is None:
         planned: qtomo.results.Result = qtomo.plan(
             meant, faults, alpha=_or(alpha, 0.01), power=_or(power, 0.95), seed=seed, say=say

@@ -54,7 +54,9 @@ def target_of(name: str | None, parameters: dict[str, Any], n_sites: int | None)
     given = {option: value for option, value in parameters.items() if value is not None}
     if name is None:
         if given:
-            raise InputError(f"{option_name(next(iter(given)))}: a parameter of a target, expected --target beside it")
+            raise InputError(
+                Code.REQUIRED, f"{option_name(next(iter(given)))}: a parameter of a target, expected --target beside it"
+            )
         return None
     if n_sites is None and name in SYSTEMS and "n_sites" in {field.name for field in system_fields(SYSTEMS[name])}:
         raise InputError(f"--target {name}: expected --qubits beside it")

@@ -10,7 +10,7 @@ from typing import Any
 import rich_click as click
 
 import qtomo
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.files import check_absent
 from qtomo.records.file.reader import RecordFile
 from qtomo.reporting.style import figure_kind
@@ -31,14 +31,14 @@ def _renamed(name: str) -> Callable[[click.Context, click.Parameter, Any], None]
 
     def refuse(_context: click.Context, parameter: click.Parameter, value: Any) -> None:
         if value is not None:
-            raise InputError(f"{parameter.opts[0]} is called {name} now")
+            raise InputError(Code.UNKNOWN, f"{parameter.opts[0]} is called {name} now")
 
     return refuse
 
 
 def _moved(_context: click.Context, _parameter: click.Parameter, value: bool) -> None:
     if value:
-        raise InputError("verify --plan is a command of its own now: qtomo plan")
+        raise InputError(Code.UNKNOWN, "verify --plan is a command of its own now: qtomo plan")
 
 
 @click.command("verify")

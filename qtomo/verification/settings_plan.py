@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize
 
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.measurement.noise import depolarizing, noisy
 from qtomo.measurement.povm import named_povm
 from qtomo.measurement.settings import SettingList, write_setting_list
@@ -113,7 +113,7 @@ class SettingsPlan(Result, format="qtomo-settings-plan", version=1):
             InputError: no way reaches the bound, a file that exists, or another ending.
         """
         if not self.settings:
-            raise InputError(f"no way certifies F >= {self.certify:g} with {_MOST:,} shots, so no list is written")
+            raise InputError(Code.TOO_FEW, f"no way certifies F >= {self.certify:g} with {_MOST:,} shots")
         return write_setting_list(SettingList.from_words(self.settings), path, overwrite=overwrite)
 
     def circuits(self) -> list[Any]:
@@ -126,7 +126,7 @@ class SettingsPlan(Result, format="qtomo-settings-plan", version=1):
         try:
             from qiskit import QuantumCircuit  # type: ignore[import-not-found, import-untyped, unused-ignore]
         except ImportError:
-            raise InputError("qiskit is not installed; pip install qtomo[qiskit]") from None
+            raise InputError(Code.ENVIRONMENT, "qiskit is not installed; pip install qtomo[qiskit]") from None
         made = []
         for letters, shots in self.settings:
             circuit = QuantumCircuit(self.n_sites, self.n_sites, metadata={"bases": letters, "shots": shots})
@@ -169,13 +169,13 @@ def plan_settings(
     """
     for name, value in (("certify", certify), ("expected", expected), ("level", level)):
         if not 0 < value < 1:
-            raise InputError(f"{name} is {value:g}, expected between 0 and 1")
+            raise InputError(Code.VALUE, f"{name} is {value:g}, expected between 0 and 1")
     if not certify < expected:
-        raise InputError(f"certify is {certify:g}, expected less than the fidelity expected, {expected:g}")
+        raise InputError(Code.CONFLICT, f"certify is {certify:g}, expected less than expected, {expected:g}")
     meant = Target.of(target)
     aim = Aim.of(meant.state(), meant.system)
     if aim is None:
-        raise InputError(f"{meant.describe()}: a mixed target, expected a pure one")
+        raise InputError(Code.UNSUPPORTED, f"{meant.describe()}: a mixed target, expected a pure one")
     if say:
         say("how strong errors of the expected fidelity are")
     faulty = _faulty(aim, expected)

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import qutip
 
-from qtomo.errors import InputError
+from qtomo.errors import Code
 from qtomo.measurement.povm import PAULIS
 from qtomo.states.born.distribution import BornDistribution
 from qtomo.states.library import GHZ, SYSTEMS, Cluster, Dicke, Graph, Product, RandomMPS, W, build_system
 from qtomo.states.tfim import TFIM, FreeFermions, ground_state
 from qtomo.states.xxz import XXZ
+from tests.refusing import refused
 from tests.systems import ising
 from tests.systems.named import example
 
@@ -181,5 +182,5 @@ def test_parameters_that_name_no_system():
         ({"family": "tfim", "n_sites": 3, "field": ((0, 1),)}, "field is .*, expected a number"),
         ({"family": "circuit", "qasm": 3}, "qasm is 3, expected text"),
     ):
-        with pytest.raises(InputError, match=fault):
+        with refused(code, fault):
             build_system(parameters)

@@ -137,12 +137,13 @@ class Target:
         if callable(system):
             if n_sites is None:
                 name = getattr(system, "__name__", "function")
-                raise InputError(f"target {name}: expected it with a number of qubits: {name}(4)")
+                raise InputError(Code.REQUIRED, f"target {name}: expected it with a number of qubits: {name}(4)")
             return cls.of(system(n_sites))
         if not isinstance(system, State | System):
             raise InputError(
+                Code.KIND,
                 f"a target of type {type(system).__name__}, expected a system such as TFIM(10), or a state, such as "
-                "read_state('ket.npy') gives"
+                "read_state('ket.npy') gives",
             )
         if isinstance(system, MPS):
             return cls({"family": "state", "n_sites": system.n_sites}, system.tensors)
@@ -196,7 +197,9 @@ class Target:
             return DensityMatrix(self.density_matrix)
         system = self.system
         if system is None:
-            raise InputError(f"target of family '{self.parameters.get('family')}' carries no state: no tensors stored")
+            raise InputError(
+                Code.ABSENT, f"target of family '{self.parameters.get('family')}' carries no state: no tensors stored"
+            )
         return system.state()
 
     def describe(self) -> str:
