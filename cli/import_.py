@@ -48,7 +48,7 @@ def _target(name: str | None, parameters: Sequence[str]) -> Callable[[int], Syst
     """The target that the options name, by the number of qubits, which only the file tells."""
     if name is None:
         if parameters:
-            raise InputError(f"--parameter {parameters[0]}: expected --target as well")
+            raise InputError(Code.REQUIRED, f"--parameter {parameters[0]}: expected --target as well")
         return None
     values = parameters_of(name, parameters)
     return lambda n_sites: named_target(name, n_sites, values)

@@ -9,7 +9,7 @@ import rich_click as click
 
 import qtomo
 from qtomo.config import near_miss
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.records.file.schema import named_target
 from qtomo.states.library import SYSTEMS
 from qtomo.states.state import State
@@ -59,7 +59,7 @@ def target_of(name: str | None, parameters: dict[str, Any], n_sites: int | None)
             )
         return None
     if n_sites is None and name in SYSTEMS and "n_sites" in {field.name for field in system_fields(SYSTEMS[name])}:
-        raise InputError(f"--target {name}: expected --qubits beside it")
+        raise InputError(Code.REQUIRED, f"--target {name}: expected --qubits beside it")
     return named_target(name, n_sites, given)
 
 
@@ -75,11 +75,13 @@ def parameters_of(name: str, texts: Sequence[str]) -> dict[str, Any]:
     for text in texts:
         parameter, equals, value = text.partition("=")
         if not equals or parameter in values:
-            raise InputError(f"--parameter {text}: expected NAME=VALUE, such as field=1.0, each name once")
+            raise InputError(Code.SYNTAX, f"--parameter {text}: expected NAME=VALUE, such as field=1.0, each name once")
         if parameter not in fields:
-            raise InputError(f"--parameter {text}: unknown parameter '{parameter}'{near_miss(parameter, list(fields))}")
+            raise InputError(
+                Code.UNKNOWN, f"--parameter {text}: unknown parameter '{parameter}'{near_miss(parameter, list(fields))}"
+            )
         try:
             values[parameter] = fields[parameter].read(value)
         except InputError as error:
-            raise InputError(f"--parameter {text}: {error}") from None
+            raise InputError(error.code, f"--parameter {text}: {error}") from None
     return values

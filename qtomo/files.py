@@ -115,17 +115,19 @@ def read_text(path: str | os.PathLike[str], most: int) -> str:
     """
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"{path}: {'a directory' if path.is_dir() else 'no such file'}, expected a text file")
+        raise InputError(
+            Code.ABSENT, f"{path}: {'a directory' if path.is_dir() else 'no such file'}, expected a text file"
+        )
     try:
         with open(path, "rb") as file:
             content = file.read(most + 1)
         if len(content) > most:
-            raise InputError(f"{path}: larger than {most:,} bytes, expected less")
+            raise InputError(Code.TOO_LARGE, f"{path}: larger than {most:,} bytes, expected less")
         return content.decode()
     except OSError as error:
-        raise InputError(f"{path}: cannot be read, {error.strerror}") from None
+        raise InputError(Code.ENVIRONMENT, f"{path}: cannot be read, {error.strerror}") from None
     except UnicodeDecodeError:
-        raise InputError(f"{path}: no text in UTF-8") from None
+        raise InputError(Code.KIND, f"{path}: no text in UTF-8") from None
 
 
 def _sync_folder(folder: Path) -> None:

@@ -242,7 +242,9 @@ def _target(target: TargetLike | None, source: Imported) -> Target | None:
         return None
     meant = Target.of(target, n_sites=source.n_sites)
     if meant.n_sites != source.n_sites:
-        raise InputError(f"{source.path}: records of {source.n_sites} qubits, the target has {meant.n_sites}")
+        raise InputError(
+            Code.MISMATCH, f"{source.path}: records of {source.n_sites} qubits, the target has {meant.n_sites}"
+        )
     return meant
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.states.density import DensityMatrix
 from qtomo.states.mps import MPS
 
@@ -31,21 +31,25 @@ def state_of_array(array: NDArray[Any]) -> MPS | DensityMatrix:
     2
     """
     if array.dtype.kind not in "iufc":
-        raise InputError(f"an array of {array.dtype}, expected numbers")
+        raise InputError(Code.SHAPE, f"an array of {array.dtype}, expected numbers")
     if array.ndim == 2 and array.shape[0] == 1 and array.shape[1] > 1:
-        raise InputError(f"an array of shape {array.shape} is a bra, expected a ket of shape ({array.shape[1]},)")
+        raise InputError(
+            Code.SHAPE, f"an array of shape {array.shape} is a bra, expected a ket of shape ({array.shape[1]},)"
+        )
     if array.ndim == 2 and array.shape[1] > 1:
         return DensityMatrix(array)
     if array.ndim not in (1, 2):
-        raise InputError(f"an array of shape {array.shape}, expected a ket (2**N,) or a density matrix (2**N, 2**N)")
+        raise InputError(
+            Code.SHAPE, f"an array of shape {array.shape}, expected a ket (2**N,) or a density matrix (2**N, 2**N)"
+        )
     if not np.isfinite(array).all():
-        raise InputError("a ket holds entries that are not finite numbers")
+        raise InputError(Code.VALUE, "a ket holds entries that are not finite numbers")
     norm = float(np.linalg.norm(array))
     if abs(norm - 1) > _NORM:
         total = float(np.real(array).sum())
         positive = np.isrealobj(array) and array.size and array.min() >= 0
         hint = "; its entries sum to 1, as probabilities do" if positive and abs(total - 1) < _NORM else ""
-        raise InputError(f"a ket of norm {norm:.6g}, expected 1{hint}")
+        raise InputError(Code.UNPHYSICAL, f"a ket of norm {norm:.6g}, expected 1{hint}")
     return MPS.from_statevector(array.ravel())
 
 
@@ -61,7 +65,7 @@ def state_of_qutip(state: qutip.Qobj) -> MPS | DensityMatrix:
     """
     if not (state.isket or state.isoper) or set(state.dims[0]) != {2}:
         expected = "a ket or a density matrix of qubits"
-        raise InputError(f"QuTiP object of type '{state.type}' with dims {state.dims}, expected {expected}")
+        raise InputError(Code.KIND, f"QuTiP object of type '{state.type}' with dims {state.dims}, expected {expected}")
     return state_of_array(state.full()[:, 0] if state.isket else state.full())
 
 

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar
 
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.files import read_text
 from qtomo.states.clifford import stabilisers_after
 from qtomo.states.dmrg import Terms
@@ -48,7 +48,7 @@ class Circuit:
 
     def __post_init__(self) -> None:
         if not 1 <= self.bond_dim <= _LARGEST_BOND:
-            raise InputError(f"bond dimension is {self.bond_dim}, expected 1 to {_LARGEST_BOND}")
+            raise InputError(Code.VALUE, f"bond dimension is {self.bond_dim}, expected 1 to {_LARGEST_BOND}")
         declared_qubits(self.qasm)
 
     @classmethod
@@ -67,7 +67,7 @@ class Circuit:
         try:
             return cls(source, bond_dim)
         except InputError as error:
-            raise InputError(f"{os.fspath(path)}: {error}") from None
+            raise InputError(error.code, f"{os.fspath(path)}: {error}") from None
 
     @property
     def n_sites(self) -> int:
@@ -123,7 +123,8 @@ def _prepared(circuit: Circuit) -> tuple[MPS, float]:
     state, infidelity = apply_gates(circuit.n_sites, _gates_of(circuit.qasm), circuit.bond_dim)
     if infidelity > _LARGEST_INFIDELITY:
         raise InputError(
+            Code.TOO_LARGE,
             f"the circuit's state does not fit a bond dimension of {circuit.bond_dim}: infidelity up to "
-            f"{infidelity:.2g}, expected at most {_LARGEST_INFIDELITY}; give a larger one (at most {_LARGEST_BOND})"
+            f"{infidelity:.2g}, expected at most {_LARGEST_INFIDELITY}; give a larger one (at most {_LARGEST_BOND})",
         )
     return state, infidelity

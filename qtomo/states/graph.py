@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.states.dmrg import Terms
 from qtomo.states.mps import MPS
 from qtomo.states.stabilisers import Bits, Stabilisers, echelon
@@ -40,17 +40,21 @@ class Graph:
 
     def __post_init__(self) -> None:
         if not 1 <= self.n_sites <= _MOST_QUBITS:
-            raise InputError(f"number of qubits is {self.n_sites}, expected 1 to {_MOST_QUBITS:,}")
+            raise InputError(Code.VALUE, f"number of qubits is {self.n_sites}, expected 1 to {_MOST_QUBITS:,}")
         found: set[tuple[int, int]] = set()
         for first, second in self.edges:
             words = f"edge {first}-{second}"
             if not (0 <= first < self.n_sites and 0 <= second < self.n_sites):
-                raise InputError(f"{words} of a graph of {self.n_sites} qubits, expected 0 to {self.n_sites - 1}")
+                raise InputError(
+                    Code.VALUE, f"{words} of a graph of {self.n_sites} qubits, expected 0 to {self.n_sites - 1}"
+                )
             if first == second:
-                raise InputError(f"{words} joins a qubit to itself")
+                raise InputError(Code.VALUE, f"{words} joins a qubit to itself")
             edge = (int(min(first, second)), int(max(first, second)))
             if edge in found:
-                raise InputError(f"{words} is there twice, which is no edge: two controlled phases undo each other")
+                raise InputError(
+                    Code.CONFLICT, f"{words} is there twice, which is no edge: two controlled phases undo each other"
+                )
             found.add(edge)
         object.__setattr__(self, "edges", tuple(sorted(found)))
 
@@ -66,8 +70,9 @@ class Graph:
             after, pivots = echelon(adjacency[: site + 1, site + 1 :], self.n_sites - site - 1)
             if len(pivots) > _LARGEST_RANK:
                 raise InputError(
+                    Code.TOO_LARGE,
                     f"the graph state needs a bond dimension of 2^{len(pivots)} between sites {site} and {site + 1}, "
-                    f"expected at most {2**_LARGEST_RANK:,}: number the qubits so that neighbours are near"
+                    f"expected at most {2**_LARGEST_RANK:,}: number the qubits so that neighbours are near",
                 )
             tensor = np.zeros((2 ** len(rows), 2, 2 ** len(pivots)))
             parities = _combinations(rows)

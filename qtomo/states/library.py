@@ -105,10 +105,12 @@ class Dicke(_Textbook):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 <= self.excitations <= self.n_sites:
-            raise InputError(f"excitations is {self.excitations}, expected 0 to {self.n_sites}")
+            raise InputError(Code.VALUE, f"excitations is {self.excitations}, expected 0 to {self.n_sites}")
         bond = min(self.excitations, self.n_sites - self.excitations) + 1
         if bond > _LARGEST_BOND:
-            raise InputError(f"a Dicke state of bond dimension {bond:,}, expected at most {_LARGEST_BOND:,}")
+            raise InputError(
+                Code.TOO_LARGE, f"a Dicke state of bond dimension {bond:,}, expected at most {_LARGEST_BOND:,}"
+            )
 
     def state(self) -> MPS:
         """Bond dimension at most min(K, N - K) + 1: the bond counts the ones so far.
@@ -207,7 +209,7 @@ class RandomMPS(_Textbook):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 1 <= self.bond_dim <= _LARGEST_BOND:
-            raise InputError(f"bond dimension is {self.bond_dim}, expected 1 to {_LARGEST_BOND}")
+            raise InputError(Code.VALUE, f"bond dimension is {self.bond_dim}, expected 1 to {_LARGEST_BOND}")
         if self.state_seed < 0:
             raise InputError(Code.VALUE, f"state_seed is {self.state_seed}, expected 0 or more")
 
@@ -260,7 +262,7 @@ def build_system(parameters: Mapping[str, Any]) -> System | None:
             raise InputError(Code.UNKNOWN, f"unknown parameter '{name}'{near_miss(name, list(known))}")
     for name, field in known.items():
         if field.is_required and name not in values:
-            raise InputError(f"no parameter '{name}'")
+            raise InputError(Code.REQUIRED, f"no parameter '{name}'")
         field.check(values.get(name, field.default))
     built: System = system(**values)
     return built

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 
 __all__ = ["LARGEST_SOURCE", "Gate", "declared_qubits", "read_gates"]
 
@@ -79,23 +79,27 @@ def declared_qubits(source: str) -> int:
     """
     size = len(source.encode(errors="replace"))
     if size > LARGEST_SOURCE:
-        raise InputError(f"a circuit of {size:,} bytes, expected at most {LARGEST_SOURCE:,}")
+        raise InputError(Code.TOO_LARGE, f"a circuit of {size:,} bytes, expected at most {LARGEST_SOURCE:,}")
     text = _without_comments(source)
     for name in re.findall(r"\binclude\b\s*[\"']?([^\"';]*)", text):
         if name not in _INCLUDED:
-            raise InputError(f"a circuit includes '{name[:80]}', expected no files but {' and '.join(_INCLUDED)}")
+            raise InputError(
+                Code.UNSUPPORTED, f"a circuit includes '{name[:80]}', expected no files but {' and '.join(_INCLUDED)}"
+            )
     sizes = {"qreg": 0, "creg": 0} | ({"qubit": 0, "bit": 0} if _version(text) == 3 else {})
     for found in re.finditer(rf"\b({'|'.join(sizes)})\b", text):
         declared = re.compile(_REGISTERS[found[1]]).match(text, found.start())
         if declared is None:
             line = text.count("\n", 0, found.start()) + 1
-            raise InputError(f"line {line}: '{found[1]}' without a plain size, expected such as 'qreg q[3];'")
+            raise InputError(
+                Code.SYNTAX, f"line {line}: '{found[1]}' without a plain size, expected such as 'qreg q[3];'"
+            )
         sizes[found[1]] += int(declared[1] or 1)
     n_qubits, n_bits = sizes["qreg"] + sizes.get("qubit", 0), sizes["creg"] + sizes.get("bit", 0)
     if not 1 <= n_qubits <= _MOST_QUBITS:
-        raise InputError(f"a circuit of {n_qubits:,} qubits, expected 1 to {_MOST_QUBITS:,}")
+        raise InputError(Code.TOO_LARGE, f"a circuit of {n_qubits:,} qubits, expected 1 to {_MOST_QUBITS:,}")
     if n_bits > _MOST_BITS:
-        raise InputError(f"a circuit of {n_bits:,} classical bits, expected at most {_MOST_BITS:,}")
+        raise InputError(Code.TOO_LARGE, f"a circuit of {n_bits:,} classical bits, expected at most {_MOST_BITS:,}")
     return n_qubits
 
 
@@ -114,7 +118,7 @@ def read_gates(source: str) -> list[Gate]:
     text = _without_comments(source)
     circuit = _read_2(text) if _version(text) == 2 else _read_3(text)
     if circuit.num_qubits != n_qubits:
-        raise InputError(f"a circuit of {circuit.num_qubits} qubits, {n_qubits} of them declared")
+        raise InputError(Code.SYNTAX, f"a circuit of {circuit.num_qubits} qubits, {n_qubits} of them declared")
     try:
         return list(_gates(circuit))
     except InputError:
@@ -135,17 +139,19 @@ def _without_comments(source: str) -> str:
 def _version(text: str) -> int:
     found = re.match(r"\s*OPENQASM\s+([23])(?:\.\d+)?\s*;", text)
     if found is None:
-        raise InputError("a circuit without 'OPENQASM 2.0;' or 'OPENQASM 3.0;' at its start")
+        raise InputError(Code.SYNTAX, "a circuit without 'OPENQASM 2.0;' or 'OPENQASM 3.0;' at its start")
     return int(found[1])
 
 
 def _missing(error: ImportError) -> InputError:
-    return InputError(f"a circuit is read by Qiskit, which is not installed ({error}): pip install 'qtomo[qiskit]'")
+    return InputError(
+        Code.ENVIRONMENT, f"a circuit is read by Qiskit, which is not installed ({error}): pip install 'qtomo[qiskit]'"
+    )
 
 
 def _unreadable(error: Exception) -> InputError:
     said = " ".join(str(error).split())[:200] or "no OpenQASM"
-    return InputError(f"a circuit that Qiskit cannot read: {said}")
+    return InputError(Code.SYNTAX, f"a circuit that Qiskit cannot read: {said}")
 
 
 def _read_2(text: str) -> Any:
@@ -157,7 +163,7 @@ def _read_2(text: str) -> Any:
     sizes = {found[1]: int(found[2]) for found in re.finditer(rf"\bqreg\s+(\w+)\s*{_SIZE}", text)}
     whole = (sizes.get(word, 0) for word in re.findall(r"\b\w+\b(?!\s*\[)", text))  # a gate on each qubit
     if text.count(";") + sum(whole) > _MOST_GATES:
-        raise InputError(f"a circuit of more than {_MOST_GATES:,} gates")
+        raise InputError(Code.TOO_LARGE, f"a circuit of more than {_MOST_GATES:,} gates")
     try:
         return qasm2.loads(text, include_path=(), custom_instructions=qasm2.LEGACY_CUSTOM_INSTRUCTIONS)
     except Exception as error:  # whatever a stranger's text may lead to
@@ -196,9 +202,9 @@ def _check_3(statements: list[Any]) -> None:
             total += max((_width(qubit, sizes) for qubit in statement.qubits), default=1) * _cost(statement, own)
         elif kind not in ("Include", "ClassicalDeclaration", "QuantumBarrier", "QuantumMeasurementStatement"):
             words = _STATEMENTS.get(kind, f"a statement of type {kind}")
-            raise InputError(f"line {line}: the circuit has {words}, {_EXPECTED}")
+            raise InputError(Code.UNSUPPORTED, f"line {line}: the circuit has {words}, {_EXPECTED}")
         if max(total, *own.values(), 0) > _MOST_GATES:
-            raise InputError(f"line {line}: a circuit of more than {_MOST_GATES:,} gates")
+            raise InputError(Code.TOO_LARGE, f"line {line}: a circuit of more than {_MOST_GATES:,} gates")
 
 
 def _width(argument: Any, sizes: dict[str, int]) -> int:
@@ -217,17 +223,23 @@ def _cost(statement: Any, own: dict[str, int]) -> int:
     if kind == "QuantumBarrier":
         return 1
     if kind not in ("QuantumGate", "QuantumPhase"):
-        raise InputError(f"line {line}: a gate's definition has a statement of type {kind}, expected gates")
+        raise InputError(
+            Code.UNSUPPORTED, f"line {line}: a gate's definition has a statement of type {kind}, expected gates"
+        )
     name, controls = statement.name.name if kind == "QuantumGate" else "", 0
     for modifier in statement.modifiers:
         word = modifier.modifier.name
         if word == "pow" and name in own:
-            raise InputError(f"line {line}: a power of '{name}', expected powers of standard gates alone")
+            raise InputError(
+                Code.UNSUPPORTED, f"line {line}: a power of '{name}', expected powers of standard gates alone"
+            )
         if word in ("ctrl", "negctrl"):
             value = getattr(modifier.argument, "value", None) if modifier.argument is not None else 1
             controls += value if isinstance(value, int) else _MOST_CONTROLS + 1
     if controls > _MOST_CONTROLS:
-        raise InputError(f"line {line}: more controls than the {_MOST_CONTROLS} that modifiers may add to a gate")
+        raise InputError(
+            Code.TOO_LARGE, f"line {line}: more controls than the {_MOST_CONTROLS} that modifiers may add to a gate"
+        )
     return max(1, own.get(name, 1)) * int(8**controls)
 
 
@@ -249,17 +261,19 @@ def _gates(circuit: Any) -> Iterator[Gate]:
             continue
         elif not isinstance(operation, AnyGate):
             words = _NO_GATES.get(operation.name, f"'{operation.name}'")
-            raise InputError(f"the circuit has {words}, {_EXPECTED}")
+            raise InputError(Code.UNSUPPORTED, f"the circuit has {words}, {_EXPECTED}")
         elif not measured.isdisjoint(sites):
             site = min(measured.intersection(sites))
-            raise InputError(f"the circuit measures qubit {site} before its gate '{operation.name}', {_EXPECTED}")
+            raise InputError(
+                Code.UNSUPPORTED, f"the circuit measures qubit {site} before its gate '{operation.name}', {_EXPECTED}"
+            )
         elif len(sites) <= 2 and (operation.base_class in known or isinstance(operation, UnitaryGate)):
             yield _gate(operation, sites)
         elif operation.definition is None:
-            raise InputError(f"the circuit's gate '{operation.name}' has no definition")
+            raise InputError(Code.UNSUPPORTED, f"the circuit's gate '{operation.name}' has no definition")
         else:
             waiting += _instructions(operation.definition, sites)
-    raise InputError(f"a circuit of more than {_MOST_GATES:,} gates")
+    raise InputError(Code.TOO_LARGE, f"a circuit of more than {_MOST_GATES:,} gates")
 
 
 def _instructions(circuit: Any, sites: Any) -> list[tuple[Any, tuple[int, ...]]]:
@@ -274,7 +288,9 @@ def _gate(operation: Any, sites: tuple[int, ...]) -> Gate:
     except (ValueError, OverflowError):
         matrix = np.array(np.nan)
     if not np.isfinite(matrix).all():
-        raise InputError(f"the circuit's gate '{operation.name}' has parameters that are not finite numbers")
+        raise InputError(
+            Code.VALUE, f"the circuit's gate '{operation.name}' has parameters that are not finite numbers"
+        )
     if len(sites) == 2:  # Qiskit has the first qubit's index the faster one
         matrix = matrix.reshape(2, 2, 2, 2).transpose(1, 0, 3, 2).reshape(4, 4)
     return Gate(matrix, sites)

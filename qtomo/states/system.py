@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Protocol, get_args, get_origin, get_type_hints, runtime_checkable
 
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.files import read_text
 from qtomo.states.dmrg import Terms
 from qtomo.states.mps import MPS
@@ -84,7 +84,7 @@ class SystemField:
         try:
             return read(words)
         except ValueError:
-            raise InputError(f"'{words}' is not {expected}") from None
+            raise InputError(Code.SYNTAX, f"'{words}' is not {expected}") from None
 
     def check(self, value: Any) -> None:
         """Whether a value is of this kind; how large it may be is its system's affair.
@@ -103,9 +103,9 @@ class SystemField:
             wrong, expected = self.kind is int and not isinstance(value, int), "a whole number"
         if wrong:
             shown = f"'{value[:40]}'" if is_text else value
-            raise InputError(f"{self.name} is {shown}, expected {expected}")
+            raise InputError(Code.VALUE, f"{self.name} is {shown}, expected {expected}")
         if self.kind is float and isinstance(value, tuple):
-            raise InputError(f"{self.name} has {len(value)} values, expected one")
+            raise InputError(Code.VALUE, f"{self.name} has {len(value)} values, expected one")
 
 
 def _numbers(words: str) -> Numbers:

@@ -9,7 +9,6 @@ from qtomo import (
     BornDistribution,
     Circuit,
     DensityMatrix,
-    InputError,
     RecordFile,
     Records,
     Target,
@@ -19,7 +18,9 @@ from qtomo import (
     verify,
     write_state,
 )
+from qtomo.errors import Code
 from qtomo.states.fidelity import fidelity
+from tests.refusing import refused
 from tests.systems.named import ghz_circuit
 
 RECORDS = Records(BornDistribution(GHZ(3).state(), "pauli4").sample(400, np.random.default_rng(0)), "pauli4")
@@ -80,26 +81,26 @@ def test_one_state_in_many_files(name, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("target", "message"),
+    ("target", "code", "message"),
     [
-        (2 * GHZ3, "a ket of norm 2, expected 1"),
-        (GHZ3 * np.nan, "not finite"),
-        (GHZ3[None], "is a bra"),
-        (GHZ3[:7] * 8**0.5 / 2, r"2\*\*N amplitudes, found 7"),
-        (np.array(["a", "b"]), "an array of <U1, expected numbers"),
-        (np.eye(8), "trace 8, expected 1"),
-        (np.eye(8) / 8 + np.eye(8, k=1), "not Hermitian"),
-        (np.diag([1.5, -0.5]), "not positive"),
-        (np.full((2, 2), np.inf), "not finite"),
-        (np.ones((2, 3)), r"shape \(2, 3\), expected \(2\*\*N, 2\*\*N\)"),
-        (3 * qutip.ghz_state(3), "a ket of norm 3, expected 1"),
-        (qutip.ghz_state(3).dag(), "QuTiP object of type 'bra'"),
-        (qutip.basis(3, 0), "with dims .*, expected a ket or a density matrix of qubits"),
-        (qutip.qeye([2, 2]), "trace 4, expected 1"),
+        (2 * GHZ3, Code.UNPHYSICAL, "a ket of norm 2, expected 1"),
+        (GHZ3 * np.nan, Code.VALUE, "not finite"),
+        (GHZ3[None], Code.SHAPE, "is a bra"),
+        (GHZ3[:7] * 8**0.5 / 2, Code.SHAPE, r"2\*\*N amplitudes, found 7"),
+        (np.array(["a", "b"]), Code.SHAPE, "an array of <U1, expected numbers"),
+        (np.eye(8), Code.UNPHYSICAL, "trace 8, expected 1"),
+        (np.eye(8) / 8 + np.eye(8, k=1), Code.UNPHYSICAL, "not Hermitian"),
+        (np.diag([1.5, -0.5]), Code.UNPHYSICAL, "not positive"),
+        (np.full((2, 2), np.inf), Code.VALUE, "not finite"),
+        (np.ones((2, 3)), Code.SHAPE, r"shape \(2, 3\), expected \(2\*\*N, 2\*\*N\)"),
+        (3 * qutip.ghz_state(3), Code.UNPHYSICAL, "a ket of norm 3, expected 1"),
+        (qutip.ghz_state(3).dag(), Code.KIND, "QuTiP object of type 'bra'"),
+        (qutip.basis(3, 0), Code.KIND, "with dims .*, expected a ket or a density matrix of qubits"),
+        (qutip.qeye([2, 2]), Code.UNPHYSICAL, "trace 4, expected 1"),
     ],
 )
-def test_what_is_no_state_is_refused_and_never_normalised(target, message):
-    with pytest.raises(InputError, match=message):
+def test_what_is_no_state_is_refused_and_never_normalised(target, code, message):
+    with refused(code, message):
         Target.of(target)
 
 

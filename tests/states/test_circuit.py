@@ -9,12 +9,14 @@ import qutip
 from qiskit import qasm2
 from qiskit.quantum_info import Statevector
 
-from qtomo import Circuit, InputError, RecordFile, Target, simulate
+from qtomo import Circuit, RecordFile, Target, simulate
+from qtomo.errors import Code
 from qtomo.states import qasm
 from qtomo.states.gates import apply_gates
 from qtomo.states.mps import MPS
 from qtomo.states.qasm import Gate
 from qtomo.states.stabilisers import stabilisers_of
+from tests.refusing import refused
 from tests.states.test_stabilisers import matrix
 from tests.systems.named import ghz_circuit
 
@@ -165,9 +167,7 @@ def dense_power(unitary, exponent):
 
 
 def test_a_state_that_does_not_fit_is_refused():
-    with pytest.raises(
-        InputError, match=r"does not fit a bond dimension of 1: infidelity up to .*, expected at most 0\.01"
-    ):
+    with refused(Code.TOO_LARGE, r"bond dimension of 1: infidelity up to .*, expected at most 0\.01"):
         Circuit(HEADS[2].format(n=2) + "h q[0]; cx q[0],q[1];", bond_dim=1).state()
     nearly = Circuit(HEADS[2].format(n=2) + "ry(0.1) q[0]; cx q[0],q[1];", bond_dim=1)
     assert 1 - abs(nearly.state().to_statevector()[0]) ** 2 == pytest.approx(0, abs=1e-12)
@@ -178,64 +178,86 @@ def test_a_state_that_does_not_fit_is_refused():
 
 
 REFUSED = {
-    "measured before": (2, "creg c[1]; measure q[0] -> c[0]; h q[0];", "measures qubit 0 before its gate 'h'"),
-    "measured before, 3": (3, "bit c; c = measure q[1]; x q[1];", "measures qubit 1 before its gate 'x'"),
-    "reset": (2, "reset q[0];", "the circuit has a reset, expected gates"),
-    "reset, 3": (3, "reset q[0];", "line 4: the circuit has a reset"),
-    "condition": (2, "creg c[1]; if (c==1) x q[0];", "has classical control"),
-    "condition, 3": (3, "bit c; c = measure q[0]; if (c) { x q[1]; }", "has classical control"),
-    "loop": (3, "for int i in [0:1] { x q[i]; }", "the circuit has a loop"),
-    "input": (3, "input float a; rx(a) q[0];", "a statement of type IODeclaration"),
-    "opaque": (2, "opaque g a; g q[0];", "gate 'g' has no definition"),
-    "infinite": (2, "rx(1e400) q[0];", "gate 'rx' has parameters that are not finite"),
-    "unknown gate": (2, "frob q[0];", "Qiskit cannot read: .*'frob' is not defined"),
-    "unknown gate, 3": (3, "frob q[0];", "Qiskit cannot read: .*'frob' is not defined"),
-    "no qubit": (2, "x q[7];", "Qiskit cannot read"),
-    "deep": (3, "rx(" + "(" * 500 + "1" + ")" * 500 + ") q[0];", "Qiskit cannot read: maximum recursion depth"),
+    "measured before": (
+        2,
+        "creg c[1]; measure q[0] -> c[0]; h q[0];",
+        Code.UNSUPPORTED,
+        "measures qubit 0 before its gate 'h'",
+    ),
+    "measured before, 3": (
+        3,
+        "bit c; c = measure q[1]; x q[1];",
+        Code.UNSUPPORTED,
+        "measures qubit 1 before its gate 'x'",
+    ),
+    "reset": (2, "reset q[0];", Code.UNSUPPORTED, "the circuit has a reset, expected gates"),
+    "reset, 3": (3, "reset q[0];", Code.UNSUPPORTED, "line 4: the circuit has a reset"),
+    "condition": (2, "creg c[1]; if (c==1) x q[0];", Code.UNSUPPORTED, "has classical control"),
+    "condition, 3": (3, "bit c; c = measure q[0]; if (c) { x q[1]; }", Code.UNSUPPORTED, "has classical control"),
+    "loop": (3, "for int i in [0:1] { x q[i]; }", Code.UNSUPPORTED, "the circuit has a loop"),
+    "input": (3, "input float a; rx(a) q[0];", Code.UNSUPPORTED, "a statement of type IODeclaration"),
+    "opaque": (2, "opaque g a; g q[0];", Code.UNSUPPORTED, "gate 'g' has no definition"),
+    "infinite": (2, "rx(1e400) q[0];", Code.VALUE, "gate 'rx' has parameters that are not finite"),
+    "unknown gate": (2, "frob q[0];", Code.SYNTAX, "Qiskit cannot read: .*'frob' is not defined"),
+    "unknown gate, 3": (3, "frob q[0];", Code.SYNTAX, "Qiskit cannot read: .*'frob' is not defined"),
+    "no qubit": (2, "x q[7];", Code.SYNTAX, "Qiskit cannot read"),
+    "deep": (
+        3,
+        "rx(" + "(" * 500 + "1" + ")" * 500 + ") q[0];",
+        Code.SYNTAX,
+        "Qiskit cannot read: maximum recursion depth",
+    ),
     "power of its own": (
         3,
         "gate g a { x a; } pow(0.5) @ g q[0];",
+        Code.UNSUPPORTED,
         "a power of 'g', expected powers of standard",
     ),
-    "many controls": (3, "ctrl(1000) @ x q[0];", "more controls than the 4"),
-    "many at once": (2, "qreg r[900];" + "h r; " * 112, "more than 100,000 gates"),
-    "many at once, 3": (3, "qubit[900] r;" + "h r[0:899]; " * 112, "more than 100,000 gates"),
-    "too long": (2, " " * 2**19, "bytes, expected at most 524,288"),
+    "many controls": (3, "ctrl(1000) @ x q[0];", Code.TOO_LARGE, "more controls than the 4"),
+    "many at once": (2, "qreg r[900];" + "h r; " * 112, Code.TOO_LARGE, "more than 100,000 gates"),
+    "many at once, 3": (3, "qubit[900] r;" + "h r[0:899]; " * 112, Code.TOO_LARGE, "more than 100,000 gates"),
+    "too long": (2, " " * 2**19, Code.TOO_LARGE, "bytes, expected at most 524,288"),
 }
 
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_is_no_unitary_circuit_is_refused_in_words(case):
-    version, lines, message = REFUSED[case]
-    with pytest.raises(InputError, match=message):
+    version, lines, code, message = REFUSED[case]
+    with refused(code, message):
         Circuit(HEADS[version].format(n=2) + lines).state()
 
 
 DECLARED = {
-    "no version": ("qreg q[2];", "without 'OPENQASM 2.0;' or 'OPENQASM 3.0;' at its start"),
-    "version 4": ("OPENQASM 4.0; qubit q;", "without 'OPENQASM 2.0;'"),
+    "no version": ("qreg q[2];", Code.SYNTAX, "without 'OPENQASM 2.0;' or 'OPENQASM 3.0;' at its start"),
+    "version 4": ("OPENQASM 4.0; qubit q;", Code.SYNTAX, "without 'OPENQASM 2.0;'"),
     "another file": (
         'OPENQASM 2.0; include "/etc/passwd"; qreg q[1];',
+        Code.UNSUPPORTED,
         "includes '/etc/passwd', expected no files",
     ),
-    "one behind a comment": ('OPENQASM 3; include/**/"a.inc"; qubit q;', "includes 'a.inc'"),
-    "no qubits": ("OPENQASM 2.0; creg c[2];", "0 qubits, expected 1 to 1,000"),
-    "many qubits": ("OPENQASM 2.0; qreg q[900]; qreg r[900];", "1,800 qubits, expected 1 to 1,000"),
-    "huge": ("OPENQASM 3.0; qubit/* */[99999999999] q;", "line 1: 'qubit' without a plain size"),
-    "hexadecimal": ("OPENQASM 3.0; qubit[0xfffffff] q;", "'qubit' without a plain size"),
-    "computed": ("OPENQASM 3.0; const int n = 10 ** 9;\nqubit[n] q;", "line 2: 'qubit' without a plain size"),
+    "one behind a comment": ('OPENQASM 3; include/**/"a.inc"; qubit q;', Code.UNSUPPORTED, "includes 'a.inc'"),
+    "no qubits": ("OPENQASM 2.0; creg c[2];", Code.TOO_LARGE, "0 qubits, expected 1 to 1,000"),
+    "many qubits": ("OPENQASM 2.0; qreg q[900]; qreg r[900];", Code.TOO_LARGE, "1,800 qubits, expected 1 to 1,000"),
+    "huge": ("OPENQASM 3.0; qubit/* */[99999999999] q;", Code.SYNTAX, "line 1: 'qubit' without a plain size"),
+    "hexadecimal": ("OPENQASM 3.0; qubit[0xfffffff] q;", Code.SYNTAX, "'qubit' without a plain size"),
+    "computed": (
+        "OPENQASM 3.0; const int n = 10 ** 9;\nqubit[n] q;",
+        Code.SYNTAX,
+        "line 2: 'qubit' without a plain size",
+    ),
     "many bits": (
         "OPENQASM 2.0; qreg q[1]; creg c[999999999];",
+        Code.TOO_LARGE,
         "999,999,999 classical bits, expected at most",
     ),
-    "an open comment": ("/* " * 100_000, "without 'OPENQASM"),
+    "an open comment": ("/* " * 100_000, Code.SYNTAX, "without 'OPENQASM"),
 }
 
 
 @pytest.mark.parametrize("case", DECLARED)
 def test_what_qiskit_should_not_see_is_refused_at_once(case):
-    text, message = DECLARED[case]
-    with pytest.raises(InputError, match=message):
+    text, code, message = DECLARED[case]
+    with refused(code, message):
         Circuit(text)
 
 
@@ -244,7 +266,7 @@ def test_gates_that_double_at_each_level_are_refused(version, monkeypatch):
     monkeypatch.setattr(qasm, "_MOST_GATES", 2000)
     doubled = "".join(f"gate g{i + 1} a {{ g{i} a; g{i} a; }}\n" for i in range(60))
     text = HEADS[version].format(n=1) + f"gate g0 a {{ x a; x a; }}\n{doubled}g60 q[0];"
-    with pytest.raises(InputError, match="more than 2,000 gates"):
+    with refused(Code.TOO_LARGE, "more than 2,000 gates"):
         Circuit(text).state()
 
 
@@ -260,7 +282,7 @@ def test_a_record_file_carries_the_text_and_the_state(tmp_path, monkeypatch):
     assert same(target.state(), ket)
     other = Circuit(HEADS[2].format(n=3) + "h q[0];")
     for question in (other.state, other.stabilisers):
-        with pytest.raises(InputError, match=r"not installed .*: pip install 'qtomo\[qiskit\]'"):
+        with refused(Code.ENVIRONMENT, r"not installed .*: pip install 'qtomo\[qiskit\]'"):
             question()
 
 

@@ -66,7 +66,7 @@ def test_graphs():
     assert Graph(3, ((2, 1), (1, 0))) == Graph(3, [[0, 1], [1, 2]])
     assert abs(Graph(5, tuple((i, i + 1) for i in range(4))).state().overlap(Cluster(5).state())) == pytest.approx(1)
     assert Graph(2, ()).state().bond_dims == (1,)
-    with pytest.raises(InputError, match=r"bond dimension of 2\^11 between sites 10 and 11, expected at most 1,024"):
+    with refused(Code.TOO_LARGE, r"bond dimension of 2\^11 between sites 10 and 11, expected at most 1,024"):
         Graph(22, tuple((i, i + 11) for i in range(11))).state()
 
 
@@ -160,27 +160,39 @@ def test_every_system_comes_back_from_its_parameters(family):
 
 def test_parameters_that_name_no_system():
     assert build_system({"family": "cat"}) is None
-    for parameters, fault in (
-        ({"family": "ghz"}, "no parameter 'n_sites'"),
-        ({"family": "ghz", "n_sites": 3, "n_site": 3}, "unknown parameter 'n_site'; did you mean 'n_sites'"),
-        ({"family": "tfim", "n_sites": 3, "boundary": "periodic"}, "boundary is 'periodic', expected 'open'"),
-        ({"family": "tfim", "n_sites": "3"}, "n_sites is '3', expected a number"),
-        ({"family": "xxz", "n_sites": 5}, "number of qubits is 5, expected an even number"),
-        ({"family": "tfim", "n_sites": 5, "coupling": [1, 2]}, "coupling has 2 values, expected one, or 4"),
-        ({"family": "tfim", "n_sites": 3, "field": [1, np.nan, 2]}, "field 1 is nan, expected a finite number"),
-        ({"family": "random", "n_sites": 3, "bond_dim": 0}, "bond dimension is 0, expected 1 to 1024"),
-        ({"family": "product", "n_sites": 3, "theta": np.inf}, "theta is inf"),
-        ({"family": "dicke", "n_sites": 3}, "no parameter 'excitations'"),
-        ({"family": "dicke", "n_sites": 3, "excitations": 4}, "excitations is 4, expected 0 to 3"),
-        ({"family": "dicke", "n_sites": 3000, "excitations": 1500}, "bond dimension 1,501, expected at most 1,024"),
-        ({"family": "dicke", "n_sites": 3, "excitations": 1.5}, "excitations is 1.5, expected a whole number"),
-        ({"family": "graph", "n_sites": 3, "edges": ((0, 3),)}, "edge 0-3 of a graph of 3 qubits, expected 0 to 2"),
-        ({"family": "graph", "n_sites": 3, "edges": ((1, 1),)}, "edge 1-1 joins a qubit to itself"),
-        ({"family": "graph", "n_sites": 3, "edges": ((0, 1), (1, 0))}, "edge 1-0 is there twice"),
-        ({"family": "graph", "n_sites": 3, "edges": (0.0, 1.0)}, "edges is .*, expected pairs of sites"),
-        ({"family": "graph", "n_sites": 3, "edges": "0-1"}, "edges is '0-1', expected pairs of sites"),
-        ({"family": "tfim", "n_sites": 3, "field": ((0, 1),)}, "field is .*, expected a number"),
-        ({"family": "circuit", "qasm": 3}, "qasm is 3, expected text"),
+    for parameters, code, fault in (
+        ({"family": "ghz"}, Code.REQUIRED, "no parameter 'n_sites'"),
+        (
+            {"family": "ghz", "n_sites": 3, "n_site": 3},
+            Code.UNKNOWN,
+            "unknown parameter 'n_site'; did you mean 'n_sites'",
+        ),
+        (
+            {"family": "tfim", "n_sites": 3, "boundary": "periodic"},
+            Code.VALUE,
+            "boundary is 'periodic', expected 'open'",
+        ),
+        ({"family": "tfim", "n_sites": "3"}, Code.VALUE, "n_sites is '3', expected a number"),
+        ({"family": "xxz", "n_sites": 5}, Code.VALUE, "number of qubits is 5, expected an even number"),
+        ({"family": "tfim", "n_sites": 5, "coupling": [1, 2]}, Code.SHAPE, "coupling has 2 values, expected one, or 4"),
+        (
+            {"family": "tfim", "n_sites": 3, "field": [1, np.nan, 2]},
+            Code.VALUE,
+            "field 1 is nan, expected a finite number",
+        ),
+        ({"family": "random", "n_sites": 3, "bond_dim": 0}, Code.VALUE, "bond dimension is 0, expected 1 to 1024"),
+        ({"family": "product", "n_sites": 3, "theta": np.inf}, Code.VALUE, "theta is inf"),
+        ({"family": "dicke", "n_sites": 3}, Code.REQUIRED, "no parameter 'excitations'"),
+        ({"family": "dicke", "n_sites": 3, "excitations": 4}, Code.VALUE, "excitations is 4, expected 0 to 3"),
+        ({"family": "dicke", "n_sites": 3000, "excitations": 1500}, Code.TOO_LARGE, "bond dimension 1,501"),
+        ({"family": "dicke", "n_sites": 3, "excitations": 1.5}, Code.VALUE, "excitations is 1.5, expected a whole"),
+        ({"family": "graph", "n_sites": 3, "edges": ((0, 3),)}, Code.VALUE, "edge 0-3 of a graph of 3 qubits"),
+        ({"family": "graph", "n_sites": 3, "edges": ((1, 1),)}, Code.VALUE, "edge 1-1 joins a qubit to itself"),
+        ({"family": "graph", "n_sites": 3, "edges": ((0, 1), (1, 0))}, Code.CONFLICT, "edge 1-0 is there twice"),
+        ({"family": "graph", "n_sites": 3, "edges": (0.0, 1.0)}, Code.VALUE, "edges is .*, expected pairs of sites"),
+        ({"family": "graph", "n_sites": 3, "edges": "0-1"}, Code.VALUE, "edges is '0-1', expected pairs of sites"),
+        ({"family": "tfim", "n_sites": 3, "field": ((0, 1),)}, Code.VALUE, "field is .*, expected a number"),
+        ({"family": "circuit", "qasm": 3}, Code.VALUE, "qasm is 3, expected text"),
     ):
         with refused(code, fault):
             build_system(parameters)

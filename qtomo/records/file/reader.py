@@ -381,12 +381,14 @@ class RecordFile(CheckedFile):
         if "qasm" in group:
             dataset = self.dataset("target/qasm", "u1", 1)
             if dataset.size > LARGEST_SOURCE:
-                raise self.error(f"/target/qasm: {dataset.size:,} bytes, expected at most {LARGEST_SOURCE:,}")
+                raise self.error(
+                    Code.TOO_LARGE, f"/target/qasm: {dataset.size:,} bytes, expected at most {LARGEST_SOURCE:,}"
+                )
             found["qasm"] = text(np.asarray(dataset[()]).tobytes())
         if "edges" in group:
             dataset = self.dataset("target/edges", "i8", 2)
             if dataset.shape[1] != 2 or len(dataset) > self.n_sites**2:
-                raise self.error(f"/target/edges: shape {dataset.shape}, expected (edges, 2)")
+                raise self.error(Code.SHAPE, f"/target/edges: shape {dataset.shape}, expected (edges, 2)")
             found["edges"] = tuple((first, second) for first, second in np.asarray(dataset[()]).tolist())
         return found
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtomo.config import near_miss
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.states.arrays import is_qutip, state_of_array, state_of_qutip
 from qtomo.states.circuit import Circuit
 from qtomo.states.density import DensityMatrix
@@ -60,13 +60,17 @@ def named_target(name: str, n_sites: int | None = None, parameters: Mapping[str,
         known = _fields_of(SYSTEMS[name])
         _check_known(name, known, given)
         if "n_sites" in known and n_sites is None:
-            raise InputError(f"target '{name}': expected a system with its number of qubits, such as TFIM(10)")
+            raise InputError(
+                Code.REQUIRED, f"target '{name}': expected a system with its number of qubits, such as TFIM(10)"
+            )
         built = build_system({"family": name, **given, **({"n_sites": n_sites} if "n_sites" in known else {})})
         assert built is not None
         return built
     if not Path(name).is_file():
         families = f"known: {', '.join(SYSTEMS)}"
-        raise InputError(f"target '{name}': neither a file nor a state{near_miss(name, list(SYSTEMS))}; {families}")
+        raise InputError(
+            Code.UNKNOWN, f"target '{name}': neither a file nor a state{near_miss(name, list(SYSTEMS))}; {families}"
+        )
     if Path(name).suffix == CIRCUIT_SUFFIX:
         _check_known("circuit's file", _fields_of(Circuit) - {"qasm"}, given)
         return Circuit.from_file(name, **given)
@@ -83,7 +87,9 @@ def _fields_of(system: type[Any]) -> set[str]:
 def _check_known(what: str, known: set[str], given: Mapping[str, Any]) -> None:
     for option in given:
         if option not in known:
-            raise InputError(f"{option_name(option)}: a {what} has no such parameter{near_miss(option, list(known))}")
+            raise InputError(
+                Code.UNKNOWN, f"{option_name(option)}: a {what} has no such parameter{near_miss(option, list(known))}"
+            )
 
 
 @dataclass(frozen=True)
