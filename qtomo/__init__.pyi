@@ -30,9 +30,12 @@ from .reporting.describe import info as info
 from .reporting.page import report as report
 from .results import read_result as read_result
 from .states.born.distribution import BornDistribution as BornDistribution
+from .states.circuit import Circuit as Circuit
 from .states.density import DensityMatrix as DensityMatrix
+from .states.graph import Graph as Graph
 from .states.library import GHZ as GHZ
 from .states.library import Cluster as Cluster
+from .states.library import Dicke as Dicke
 from .states.library import Product as Product
 from .states.library import RandomMPS as RandomMPS
 from .states.library import W as W

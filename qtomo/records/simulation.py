@@ -18,7 +18,7 @@ from qtomo.measurement.noise import parse_noise
 from qtomo.measurement.povm import BASES, NAMED_POVMS, POVM, parse_axes
 from qtomo.measurement.settings import Design, SettingList, read_setting_list
 from qtomo.parallel import pick_device
-from qtomo.records.file.schema import Target
+from qtomo.records.file.schema import Target, TargetLike
 from qtomo.records.file.shards import shard_path
 from qtomo.records.file.state_file import povm_of
 from qtomo.records.file.writer import Block, write_records
@@ -27,7 +27,7 @@ from qtomo.seeds import stream
 from qtomo.states.born.distribution import BornDistribution
 from qtomo.states.mps import MPS
 from qtomo.states.state import State
-from qtomo.states.system import System, option_name, system_fields
+from qtomo.states.system import System, in_words, option_name, system_fields
 
 __all__ = ["Progress", "Shard", "draw_blocks", "simulate"]
 
@@ -58,7 +58,7 @@ def draw_blocks(
 
 
 def simulate(
-    system: System | State,
+    system: TargetLike,
     shots: int | None = None,
     output: str | os.PathLike[str] = "records.h5",
     *,
@@ -78,7 +78,7 @@ def simulate(
     """Measure a state, into a record file that carries the exact state, so that models can be judged against it.
 
     Args:
-        system: what is measured, such as `TFIM(50)`, or a state.
+        system: what is measured, such as `TFIM(50)`, a state, or whatever else `Target.of` takes.
         shots: how often, each one outcome per qubit; a list of settings says it itself, so give None or nothing.
         output: the record file to write.
         povm: each qubit's measurement, its name, or a file with one; pauli4, or pauli6 with settings, if not given.
@@ -102,6 +102,7 @@ def simulate(
     >>> simulate(GHZ(3), 200, "ghz.h5", povm="pauli6", settings="random", seed=1).name
     'ghz.h5'
     """
+    system = _prepared(system)
     bases, n = _bases(settings, system.n_sites), system.n_sites
     draw = _Draw(_number(shots, bases), seed, loss, bases, shard)
     path = check_absent(shard_path(output, *shard) if draw.is_part else output, overwrite)
@@ -115,6 +116,14 @@ def simulate(
     kept: dict[str, Any] = {"design": draw.design, "seed": seed, "shard": shard if draw.is_part else None}
     povm = measured if declared else clean
     return write_records(path, blocks, n, povm, target=target, command=command, overwrite=overwrite, **kept)
+
+
+def _prepared(system: TargetLike) -> System | State:
+    """The system that is meant, or its state where there is none."""
+    if isinstance(system, System | State) and not isinstance(system, type):
+        return system
+    meant = Target.of(system)
+    return meant.system or meant.state()
 
 
 @dataclass(frozen=True)
@@ -242,10 +251,12 @@ def _command(system: System | State, povm: POVM, draw: _Draw, others: Mapping[st
     name = next((name for name, made in NAMED_POVMS.items() if np.array_equal(made(), povm.elements)), None)
     if isinstance(system, State) or name is None or isinstance(draw.settings, SettingList):
         return ""
+    fields = system_fields(type(system))
+    if any(field.kind is str for field in fields):  # whose file is not known
+        return ""
     words = ["qtomo", "simulate", system.family]
-    for field in system_fields(type(system)):
-        value = getattr(system, field.name)
-        words += [option_name(field.name), ",".join(map(str, value)) if isinstance(value, tuple) else str(value)]
+    for field in fields:
+        words += [option_name(field.name), in_words(getattr(system, field.name))]
     words += ["--povm", name, "--shots", str(draw.n_records), "--seed", str(draw.seed)]
     words += ["--settings", draw.settings] if draw.settings else []
     words += ["--loss", str(draw.loss)] if draw.loss else []

@@ -20,12 +20,11 @@ from scipy import stats
 from qtomo.config import near_miss
 from qtomo.errors import Code, InputError
 from qtomo.measurement.povm import named_povm
-from qtomo.records.file.schema import Target
+from qtomo.records.file.schema import Target, TargetLike
 from qtomo.records.records import Records
 from qtomo.results import Level, Result
 from qtomo.seeds import stream
 from qtomo.states.library import System
-from qtomo.states.state import State
 from qtomo.statistics.estimate import Estimate
 from qtomo.table import Table
 from qtomo.verification.context import Context
@@ -86,7 +85,7 @@ class Plan(Result, format="qtomo-plan", version=1):
 
 
 def plan(
-    target: System | State | Target,
+    target: TargetLike,
     faults: Sequence[str] = (),
     *,
     alpha: float = 0.01,
@@ -98,7 +97,7 @@ def plan(
     """Records with which `verify` sees faults written as NAME:SIZE, with Pauli-4, Pauli-6 (random bases) and SIC.
 
     Args:
-        target: what is to be prepared.
+        target: what is to be prepared, with its number of qubits.
         faults: local faults on every qubit (depolarizing, dephasing, readout-1-to-0, rotation-x, ...), or a parameter
             of the target that is off by a share of itself, such as field:0.02; depolarizing:0.01 and dephasing:0.01
             where none are given.

@@ -25,12 +25,10 @@ from qtomo.measurement.settings import SettingList, write_setting_list
 from qtomo.observables.certificates.base import GUARANTEES
 from qtomo.observables.fidelity.base import Aim, Asked
 from qtomo.observables.ways import WAYS, Way
-from qtomo.records.file.schema import Target
+from qtomo.records.file.schema import Target, TargetLike
 from qtomo.records.records import Records
 from qtomo.results import Level, Probability, Result
 from qtomo.seeds import stream
-from qtomo.states.library import System
-from qtomo.states.state import State
 from qtomo.statistics.estimate import Guarantee
 from qtomo.table import Table
 from qtomo.verification.budget.fidelity import Fidelity as LocalFidelity
@@ -143,7 +141,7 @@ class SettingsPlan(Result, format="qtomo-settings-plan", version=1):
 
 
 def plan_settings(
-    target: System | State | Target,
+    target: TargetLike,
     certify: float = 0.9,
     expected: float = 0.97,
     *,
