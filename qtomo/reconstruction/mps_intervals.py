@@ -51,9 +51,8 @@ def drawn_states(model: TensorNetwork, outcomes: Outcomes, draws: int, seed: int
     model.take(right_canonical(model.arrays())[0])
     n = len(outcomes)
     fisher = fisher_matrix(model, outcomes[: max(20_000, 25 * model.n_parameters)])
-    scale = torch.diag(fisher.diagonal() + 1e-3 * fisher.diagonal().mean())
-    root = torch.linalg.cholesky(fisher + _JITTER * scale)
-    solver = torch.linalg.cholesky(fisher + _RIDGE / n * torch.eye(len(fisher), dtype=fisher.dtype))
+    root = _root(fisher, _JITTER)
+    solver = _root(fisher + _RIDGE / n * torch.eye(len(fisher), dtype=fisher.dtype))
     parameters = list(model.parameters())
     kept = [p.detach().clone() for p in parameters]
     for index in range(draws):
@@ -68,6 +67,16 @@ def drawn_states(model: TensorNetwork, outcomes: Outcomes, draws: int, seed: int
     with torch.no_grad():
         for parameter, old in zip(parameters, kept, strict=True):
             parameter.copy_(old)
+
+
+def _root(matrix: torch.Tensor, jitter: float = 0.0) -> torch.Tensor:
+    """L with L L^T the matrix and a share `jitter` of its diagonal, larger where it is not positive by rounding."""
+    scale = torch.diag(matrix.diagonal() + 1e-3 * matrix.diagonal().mean())
+    root, failed = torch.linalg.cholesky_ex(matrix + jitter * scale)
+    while failed:  # rounding of products in float32
+        jitter = max(10 * jitter, _JITTER)
+        root, failed = torch.linalg.cholesky_ex(matrix + jitter * scale)
+    return root
 
 
 def network_estimates(
