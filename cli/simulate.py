@@ -24,10 +24,10 @@ from .common import (
     json_option,
     overwrite_option,
     print_json,
-    progress_bar,
     say,
     seed_option,
     shots_option,
+    shown_progress,
 )
 
 __all__ = ["FIELD_TYPES", "command"]
@@ -68,7 +68,7 @@ def _run(build: Callable[[], System | State], **options: Any) -> None:
         say(f"note: the two lowest states are degenerate (gap {gap:.1e}); this is the one of even parity")
     output, seed, overwrite = (options[name] for name in ("output", "seed", "overwrite"))
     workers = world()
-    with workers.together(), progress_bar("records") as update:
+    with workers.together(), shown_progress() as progress:
         path = qtomo.simulate(
             system,
             options["shots"],
@@ -83,7 +83,7 @@ def _run(build: Callable[[], System | State], **options: Any) -> None:
             shard=options["shard"] or (workers.rank, workers.size),
             device=options["device"],
             overwrite=overwrite,
-            progress=update,
+            progress=progress,
             command=command_line(),
         )
     if workers.rank:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from qtomo.states.library import System
     from qtomo.states.state import State
 
-from .common import command_line, device_option, json_option, print_json, progress_bar, say, seed_option
+from .common import command_line, device_option, json_option, print_json, seed_option, shown_progress
 from .target import target_of, target_options
 
 __all__ = ["command"]
@@ -100,15 +100,14 @@ def command(
         return 0
     assert file is not None
     started = time.monotonic()
-    with progress_bar("scoring") as update:
+    with shown_progress() as progress:
         found = qtomo.verify(
             file,
             meant,
             **asked,
             output=output,
             command=command_line(),
-            say=say,
-            progress=update,
+            progress=progress,
         )
     if figure is not None:
         from qtomo.reporting.figures import fault_map, save_figure
@@ -127,7 +126,8 @@ def command(
 def _plan(target: System | State | None, faults: tuple[str, ...], as_json: bool, **asked: Any) -> None:
     if target is None:
         raise InputError("--plan: expected --target, with --qubits")
-    planned = qtomo.plan(target, faults, **asked, say=say)
+    with shown_progress() as progress:
+        planned = qtomo.plan(target, faults, **asked, progress=progress)
     if as_json:
         print_json(planned.to_dict())
     else:

@@ -87,17 +87,18 @@ def network_estimates(
 ) -> dict[Quantity, Estimate]:
     """Quantities of a fit to records, with intervals."""
     outcomes = _exchangeable(records, options.seed)
-    wider = fit_wider(fit.model, outcomes, options.seed, options.say)
+    wider = fit_wider(fit.model, outcomes, options.seed, options.progress)
     models: list[TensorNetwork] = [fit.model] if wider is None else [fit.model, wider]
     draws = options.resamples
     method = f"maximum likelihood, {draws} draws of the Fisher matrix at {len(models)} bond dimensions"
+    options.progress.stage(f"{draws} draws of the Fisher matrix at each bond dimension")
     found: dict[Quantity, Estimate] = {}
     for index, model in enumerate(models):
         assert isinstance(model, MPSModel | LPDOModel)
         values, rows = quantities(model.to_state()), []
         for done, state in enumerate(drawn_states(model, outcomes, draws, options.seed)):
             rows.append(quantities(state))
-            options.progress(index * draws + done + 1, len(models) * draws)
+            options.progress.update(index * draws + done + 1, len(models) * draws)
         for quantity, value in values.items():
             drawn = np.array([row[quantity] for row in rows])
             here = reflected(value, drawn, value, quantity, level=options.level, n_records=len(records), method=method)
