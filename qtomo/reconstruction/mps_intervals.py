@@ -71,6 +71,7 @@ def drawn_states(model: TensorNetwork, outcomes: Outcomes, draws: int, seed: int
 
 def _root(matrix: torch.Tensor, jitter: float = 0.0) -> torch.Tensor:
     """L with L L^T the matrix and a share `jitter` of its diagonal, larger where it is not positive by rounding."""
+    root: torch.Tensor
     scale = torch.diag(matrix.diagonal() + 1e-3 * matrix.diagonal().mean())
     root, failed = torch.linalg.cholesky_ex(matrix + jitter * scale)
     while failed:  # rounding of products in float32
