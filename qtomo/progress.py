@@ -6,7 +6,7 @@ Every function of the front door that may take long has `progress`, which listen
 
 from __future__ import annotations
 
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 
 __all__ = ["SILENT", "Progress"]
 
@@ -45,7 +45,9 @@ class Progress:
         if progress is None:
             return SILENT
         if not isinstance(progress, Progress):
-            raise InputError(f"progress: found {type(progress).__name__}, expected an object of a qtomo.Progress class")
+            raise InputError(
+                Code.KIND, f"progress: found {type(progress).__name__}, expected an object of a qtomo.Progress class"
+            )
         return progress
 
 

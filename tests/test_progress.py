@@ -4,15 +4,14 @@ import inspect
 import logging
 import sys
 
-import pytest
-from qtomo_cli.common import show_messages, shown_progress
-
 import qtomo
 from qtomo import GHZ, Progress, simulate
-from qtomo.errors import InputError
+from qtomo.errors import Code
+from qtomo_cli.common import show_messages, shown_progress
+from tests.refusing import refused
 
 LONG = {
-    "compare", "compare_records", "evaluate", "plan", "reconstruct", "report", "resume", "resume_sweep", "sample",
+    "compare", "compare_records", "evaluate", "plan", "plan_settings", "reconstruct", "report", "resume", "resume_sweep", "sample",
     "simulate", "sweep", "train", "verify",
 }  # fmt: skip
 
@@ -43,7 +42,7 @@ def test_it_is_the_only_callback_of_the_front_door():
 
 
 def test_a_function_in_its_place_is_refused(tmp_path):
-    with pytest.raises(InputError, match=r"progress: found builtin_function_or_method, expected .* qtomo\.Progress"):
+    with refused(Code.KIND, r"progress: found builtin_function_or_method, expected .* qtomo\.Progress"):
         simulate(GHZ(2), 10, tmp_path / "r.h5", progress=print)
     assert not (tmp_path / "r.h5").exists()
 

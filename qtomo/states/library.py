@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 
 from qtomo.config import near_miss
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.seeds import stream
 from qtomo.states.dmrg import Terms
 from qtomo.states.mps import MPS
@@ -28,7 +28,7 @@ class _Textbook:
 
     def __post_init__(self) -> None:
         if self.n_sites < 1:
-            raise InputError(f"number of qubits is {self.n_sites}, expected at least 1")
+            raise InputError(Code.VALUE, f"number of qubits is {self.n_sites}, expected at least 1")
 
     def terms(self) -> Terms:
         """No Hamiltonian."""
@@ -131,7 +131,7 @@ class Product(_Textbook):
         super().__post_init__()
         for name in ("theta", "phi"):
             if not math.isfinite(getattr(self, name)):
-                raise InputError(f"{name} is {getattr(self, name)}, expected a finite number")
+                raise InputError(Code.VALUE, f"{name} is {getattr(self, name)}, expected a finite number")
 
     def state(self) -> MPS:
         """Bond dimension 1."""
@@ -160,9 +160,9 @@ class RandomMPS(_Textbook):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 1 <= self.bond_dim <= 1024:
-            raise InputError(f"bond dimension is {self.bond_dim}, expected 1 to 1024")
+            raise InputError(Code.VALUE, f"bond dimension is {self.bond_dim}, expected 1 to 1024")
         if self.state_seed < 0:
-            raise InputError(f"state_seed is {self.state_seed}, expected 0 or more")
+            raise InputError(Code.VALUE, f"state_seed is {self.state_seed}, expected 0 or more")
 
     def state(self) -> MPS:
         """Bonds as large as asked for, where the ends of the chain allow."""
@@ -196,20 +196,20 @@ def build_system(parameters: Mapping[str, Any]) -> System | None:
     if system is None:
         return None
     if values.pop("boundary", "open") != "open":
-        raise InputError(f"boundary is '{parameters['boundary']}', expected 'open'")
+        raise InputError(Code.VALUE, f"boundary is '{parameters['boundary']}', expected 'open'")
     known = {field.name: field for field in system_fields(system)}
     for name in values:
         if name not in known:
-            raise InputError(f"unknown parameter '{name}'{near_miss(name, list(known))}")
+            raise InputError(Code.UNKNOWN, f"unknown parameter '{name}'{near_miss(name, list(known))}")
     for name, field in known.items():
         value = values.get(name, field.default)
         if field.is_required and name not in values:
-            raise InputError(f"no parameter '{name}'")
+            raise InputError(Code.REQUIRED, f"no parameter '{name}'")
         if isinstance(value, str):
-            raise InputError(f"{name} is '{value}', expected a number")
+            raise InputError(Code.VALUE, f"{name} is '{value}', expected a number")
         if field.kind is int and not isinstance(value, int):
-            raise InputError(f"{name} is {value}, expected a whole number")
+            raise InputError(Code.VALUE, f"{name} is {value}, expected a whole number")
         if field.kind is float and isinstance(value, tuple):
-            raise InputError(f"{name} has {len(value)} values, expected one")
+            raise InputError(Code.VALUE, f"{name} has {len(value)} values, expected one")
     built: System = system(**values)
     return built
