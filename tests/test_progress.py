@@ -4,15 +4,16 @@ import inspect
 import logging
 import sys
 
+from qtomo_cli.common import show_messages, shown_progress
+
 import qtomo
 from qtomo import GHZ, Progress, simulate
 from qtomo.errors import Code
-from qtomo_cli.common import show_messages, shown_progress
 from tests.refusing import refused
 
 LONG = {
-    "compare", "compare_records", "evaluate", "plan", "plan_settings", "reconstruct", "report", "resume", "resume_sweep", "sample",
-    "simulate", "sweep", "train", "verify",
+    "compare", "compare_records", "evaluate", "plan", "plan_settings", "reconstruct", "report", "resume",
+    "resume_sweep", "sample", "simulate", "sweep", "train", "verify",
 }  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from qtomo import (
     TFIM,
     InputError,
     MatrixProduct,
+    Progress,
     Run,
     compare,
     compare_records,
@@ -26,7 +27,6 @@ from qtomo import (
     reconstruct,
     simulate,
     verify,
-    Progress,
 )
 from qtomo.errors import Code
 from qtomo.evaluation.evaluation import Evaluation
