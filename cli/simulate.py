@@ -25,10 +25,10 @@ from .common import (
     json_option,
     overwrite_option,
     print_json,
-    progress_bar,
     say,
     seed_option,
     shots_option,
+    shown_progress,
 )
 
 __all__ = ["FIELD_TYPES", "command"]
@@ -78,7 +78,7 @@ def _run(build: Callable[[], System | State], **options: Any) -> None:
         say(f"note: bonds are truncated; infidelity with the circuit's state is at most {system.truncation:.1e}")
     output, seed, overwrite = (options[name] for name in ("output", "seed", "overwrite"))
     workers = world()
-    with workers.together(), progress_bar("records") as update:
+    with workers.together(), shown_progress() as progress:
         path = qtomo.simulate(
             system,
             options["shots"],
@@ -93,7 +93,7 @@ def _run(build: Callable[[], System | State], **options: Any) -> None:
             shard=options["shard"] or (workers.rank, workers.size),
             device=options["device"],
             overwrite=overwrite,
-            progress=update,
+            progress=progress,
             command=command_line(),
         )
     if workers.rank:

@@ -9,6 +9,7 @@ from .measurement.povm import named_povm as named_povm
 from .observables.estimates import estimate_observables as estimate_observables
 from .observables.paulis import Observable as Observable
 from .observables.paulis import pauli as pauli
+from .progress import Progress as Progress
 from .reconstruction.dense import Reconstruction as Reconstruction
 from .reconstruction.door import reconstruct as reconstruct
 from .reconstruction.matrix_product import TensorNetworkReconstruction as TensorNetworkReconstruction

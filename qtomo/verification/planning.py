@@ -20,6 +20,7 @@ from scipy import stats
 from qtomo.config import near_miss
 from qtomo.errors import Code, InputError
 from qtomo.measurement.povm import named_povm
+from qtomo.progress import Progress
 from qtomo.records.file.schema import Target, TargetLike
 from qtomo.records.records import Records
 from qtomo.results import Level, Result
@@ -92,7 +93,7 @@ def plan(
     power: float = 0.95,
     n_exact: int = _EXACT,
     seed: int = 0,
-    say: Callable[[str], None] | None = None,
+    progress: Progress | None = None,
 ) -> Plan:
     """Records with which `verify` sees faults written as NAME:SIZE, with Pauli-4, Pauli-6 (random bases) and SIC.
 
@@ -105,7 +106,7 @@ def plan(
         power: probability that the records are called inconsistent.
         n_exact: records of the faulty state that the evidence is estimated from.
         seed: of their randomness.
-        say: called with a line about what is being done.
+        progress: told what is being done.
 
     Raises:
         InputError: a fault that is not understood, or alpha or power outside (0, 1).
@@ -119,13 +120,12 @@ def plan(
     for name, value in (("alpha", alpha), ("power", power)):
         if not 0 < value < 1:
             raise InputError(Code.VALUE, f"{name} is {value:g}, expected between 0 and 1")
-    aimed = Target.of(target)
+    aimed, progress = Target.of(target), Progress.of(progress)
     state, system = aimed.state(), aimed.system
     changes = {fault: _change(fault, system) for fault in faults}
     needed: dict[str, dict[str, Estimate]] = {fault: {} for fault in faults}
     for name in _MEASUREMENTS:
-        if say:
-            say(f"exact records in {name}")
+        progress.stage(f"exact records in {name}")
         hypothesis = Hypothesis.of(state, named_povm(name), system)
         for fault, (change, evidence) in changes.items():
             try:

@@ -258,7 +258,7 @@ def test_shards_by_hand(qtomo, tmp_path):
 
 
 def test_verify_says_it_in_words_in_json_and_in_its_exit_code(qtomo, tmp_path):
-    base = ("simulate", "tfim", "--qubits", 4, "--shots", 2000, "--seed", 1)
+    base = ("simulate", "tfim", "--qubits", 4, "--shots", 800, "--seed", 1)
     assert qtomo(*base, "--output", tmp_path / "good.h5").code == 0
     fault = ("--noise", "depolarizing:1@2", "--undeclared")
     assert qtomo(*base, *fault, "--output", tmp_path / "bad.h5").code == 0
