@@ -162,7 +162,7 @@ STUDIES: Studies = {
     "tfim50": (_study("tfim 1", 50, 100_000), report),
     "ghz10": (_study("ghz", 10, 20_000), report),
     "w10": (_study("w", 10, 20_000), report),
-    "crosstalk10": (_study("tfim 1", 10, 20_000, True), report),
+    "crosstalk10": (_study("tfim 1", 10, 40_000, True), report),
     "crosstalk20": (_study("tfim 1", 20, 40_000, True), report),
 }
 

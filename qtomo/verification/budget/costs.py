@@ -164,8 +164,8 @@ class Costs:
         return found
 
     def _squares(self, kinds: Sequence[FaultKind], site: int | None) -> tuple[float, float, bool]:
-        """How much the errors of angles and of a shift add to -ln F on average and to its variance; and whether rotations that the
-        records do not see cost something.
+        """How much the errors of angles and of a shift add to -ln F on average and to its variance; and whether
+        rotations that the records do not see cost something.
 
         Where such rotations change nothing, as opposite ones of two qubits of GHZ, the smallest angles are taken.
         """

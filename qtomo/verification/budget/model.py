@@ -74,8 +74,13 @@ class ErrorModel:
 
     @classmethod
     def of(cls, context: Context, kinds: Sequence[FaultKind]) -> ErrorModel:
-        """The model of some kinds for the records of a context; readout is left out where no bit is measured."""
+        """The model of some kinds for the records of a context; readout is left out where no bit is measured.
+
+        Where there is a calibration, the readout error is fitted anew from what it says, whatever the hypothesis has.
+        """
         hypothesis, calibration = context.hypothesis, context.records.calibration
+        if calibration is not None:
+            hypothesis = hypothesis.measured(lambda _povm: context.records.povm)
         n = hypothesis.n_sites
         none = Calibration(np.zeros((n, 2), dtype=np.int64), np.ones((n, 2), dtype=np.int64))
         readout: ReadoutModel | None = None

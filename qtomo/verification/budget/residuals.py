@@ -34,6 +34,7 @@ Reals = NDArray[np.float64]
 
 _FEWEST = 25.0  # expected number, of what is counted and of the rest, from which a frequency is normal
 _LEAST = 0.05  # of the variance of a frequency that must be left
+_SINGLE = 1e-5  # mean square of a score in single precision that may be nothing but rounding
 _ROUNDING = 1e-5  # nats by which means of ln P may differ by rounding
 _REFERENCE = 20_000  # exact records that tell the mean of ln P
 _FURTHEST = 100  # sites between qubits of a pair that is looked at
@@ -171,7 +172,8 @@ class Residuals:
         rest = sums[0] - slope @ reading.covariance @ self._free
         variance = sums[1] - np.einsum("skp,pq,skq->sk", slope, reading.covariance, slope, optimize=True)
         carried = sums[1] ** 2 / np.maximum(sums[2], 1e-300)
-        enough = (carried > _FEWEST) & (variance > _LEAST * sums[1])
+        n = float(context.counts[rows].sum())
+        enough = (carried > _FEWEST) & (variance > _LEAST * sums[1]) & (sums[1] > _SINGLE * n)
         return np.where(enough, rest / np.sqrt(np.where(enough, variance, 1.0)), np.nan)
 
     def _some_rows(self) -> NDArray[np.int64]:
