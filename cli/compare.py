@@ -8,7 +8,7 @@ from typing import Any
 import rich_click as click
 
 import qtomo
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.files import check_absent
 from qtomo.reporting.style import figure_kind
 
@@ -40,7 +40,7 @@ def command(
     """
     if figure is not None:
         if any(Path(path).is_file() for path in runs):
-            raise InputError("--figure: of runs only, not of record files")
+            raise InputError(Code.CONFLICT, "--figure: of runs only, not of record files")
         figure_kind(figure)
         check_absent(figure, overwrite)
     found = qtomo.compare(runs, records=records_file, say=say, **options)

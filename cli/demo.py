@@ -8,7 +8,7 @@ from pathlib import Path
 import rich_click as click
 
 import qtomo
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.records.shots import SHOTS
 
 from .common import json_option, overwrite_option, print_json, progress_bar, say, shots_option
@@ -34,7 +34,7 @@ def command(*, output: Path, qubits: int, shots: int, preset: str, epochs: int, 
     """
     started = time.monotonic()
     if output.exists() and not output.is_dir():
-        raise InputError(f"{output}: is a file, expected a folder")
+        raise InputError(Code.KIND, f"{output}: is a file, expected a folder")
     settings = [f"training.epochs={epochs}", f"training.validation_records={_VALIDATION}"]
     from qtomo.reporting.figures import save_figure, summary_figure
     from qtomo.training.config import read_settings

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args, get_origin
 import rich_click as click
 
 import qtomo
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.measurement.povm import NAMED_POVMS, POVM
 from qtomo.records.importers.base import Imported
 from qtomo.records.importers.registry import FORMATS, format_options
@@ -46,13 +46,13 @@ def _target(family: str | None, parameters: Sequence[str]) -> Callable[[int], Sy
     """The target that the options name, by the number of qubits, which only the file tells."""
     if family is None:
         if parameters:
-            raise InputError(f"--parameter {parameters[0]}: expected --target FAMILY as well")
+            raise InputError(Code.REQUIRED, f"--parameter {parameters[0]}: expected --target FAMILY as well")
         return None
     values: dict[str, Any] = {"family": family}
     for text in parameters:
         name, equals, value = text.partition("=")
         if not equals or name in values:
-            raise InputError(f"--parameter {text}: expected NAME=VALUE, such as field=1.0, each name once")
+            raise InputError(Code.SYNTAX, f"--parameter {text}: expected NAME=VALUE, such as field=1.0, each name once")
         values[name] = _value(text, value)
 
     def of_size(n_sites: int) -> System:
@@ -71,7 +71,9 @@ def _value(text: str, value: str) -> int | float | tuple[float, ...]:
     try:
         numbers = tuple(float(part) for part in value.split(","))
     except ValueError:
-        raise InputError(f"--parameter {text}: '{value}' is not a number, or numbers with commas between") from None
+        raise InputError(
+            Code.SYNTAX, f"--parameter {text}: '{value}' is not a number, or numbers with commas between"
+        ) from None
     return numbers[0] if len(numbers) == 1 else numbers
 
 

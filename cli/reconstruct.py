@@ -8,7 +8,7 @@ from typing import Any
 
 import rich_click as click
 
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.files import check_absent
 from qtomo.reconstruction.door import reconstruct
 from qtomo.reconstruction.methods import METHODS, Method, TensorNetworkMethod
@@ -101,7 +101,9 @@ def _method(name: str, bond_dim: int | None) -> Method:
     if issubclass(kind, TensorNetworkMethod):
         return kind(bond_dim)
     networks = [name for name, other in METHODS.items() if issubclass(other, TensorNetworkMethod)]
-    raise InputError(f"--bond: a tensor network has one, expected --method {' or '.join(networks)} beside it")
+    raise InputError(
+        Code.REQUIRED, f"--bond: a tensor network has one, expected --method {' or '.join(networks)} beside it"
+    )
 
 
 def _n_sites(source: str, records_file: str | None) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 import rich_click as click
 
 import qtomo
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.records.shots import SHOTS
 
 from .common import json_option, overwrite_option, print_json, progress_bar, records_option, seed_option
@@ -31,7 +31,9 @@ def command(
     Example: qtomo sample run --shots 100000 --output model.h5
     """
     if records_file is not None and records_file.isdigit() and not Path(records_file).exists():
-        raise InputError(f"--records {records_file}: no such file; the number of records to draw is given by --shots N")
+        raise InputError(
+            Code.ABSENT, f"--records {records_file}: no such file; the number of records to draw is given by --shots N"
+        )
     with progress_bar("records") as update:
         path = qtomo.sample(run, shots, output, records=records_file, seed=seed, overwrite=overwrite, progress=update)
     if as_json:

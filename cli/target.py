@@ -8,7 +8,7 @@ from typing import Any
 
 import rich_click as click
 
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.records.file.state_file import read_state
 from qtomo.states.library import SYSTEMS, build_system
 from qtomo.states.state import State
@@ -51,17 +51,19 @@ def target_of(name: str | None, parameters: dict[str, Any], n_sites: int | None)
     given = {option: value for option, value in parameters.items() if value is not None}
     if name is None:
         if given:
-            raise InputError(f"{option_name(next(iter(given)))}: a parameter of a target, expected --target beside it")
+            raise InputError(
+                Code.REQUIRED, f"{option_name(next(iter(given)))}: a parameter of a target, expected --target beside it"
+            )
         return None
     if name not in SYSTEMS:
         if Path(name).exists():
             return read_state(name)
-        raise InputError(f"--target {name}: neither a file nor a state; known: {', '.join(SYSTEMS)}")
+        raise InputError(Code.UNKNOWN, f"--target {name}: neither a file nor a state; known: {', '.join(SYSTEMS)}")
     system = SYSTEMS[name]
     known = {field.name for field in system_fields(system)}
     for option in given:
         if option not in known:
-            raise InputError(f"{option_name(option)}: a {name} has no such parameter")
+            raise InputError(Code.UNKNOWN, f"{option_name(option)}: a {name} has no such parameter")
     if n_sites is None:
-        raise InputError("--plan: expected --qubits")
+        raise InputError(Code.REQUIRED, f"--target {name}: expected --qubits beside it")
     return build_system({"family": name, "n_sites": n_sites, **given})

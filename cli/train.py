@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 import qtomo
-from qtomo.errors import InputError, ProcessLost
+from qtomo.errors import Code, InputError, ProcessLost
 from qtomo.models.registry import FAMILIES
 from qtomo.parallel import world
 from qtomo.training.presets import PRESETS
@@ -70,15 +70,17 @@ def command(
     given = {name: value for name, value in shortcuts.items() if value is not None}
     if resumed is not None:
         if records or output or family or preset or config or assignments or given or plan or overwrite:
-            raise InputError("--resume goes on with a run's own settings: give it alone, or with --records")
+            raise InputError(
+                Code.CONFLICT, "--resume goes on with a run's own settings: give it alone, or with --records"
+            )
         if is_sweep(resumed):
             _print_sweep(_run_sweep(resumed, None, None, {}, records_file=records_file), as_json)
             return
         run = run_training(resumed, None, {}, records_file=records_file)
     elif records is None or output is None:
-        raise InputError("expected RECORDS and --output RUN, or --resume RUN")
+        raise InputError(Code.REQUIRED, "expected RECORDS and --output RUN, or --resume RUN")
     elif family is not None and preset is not None:
-        raise InputError("expected --model FAMILY or --preset NAME, not both")
+        raise InputError(Code.CONFLICT, "expected --model FAMILY or --preset NAME, not both")
     else:
         from qtomo.training.config import read_settings
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.evaluation.comparison import Comparison, compare_runs
 from qtomo.records.records import Records
 from qtomo.training.run import Run
@@ -45,11 +45,11 @@ def compare(
     False
     """
     if isinstance(sources, str | os.PathLike):
-        raise InputError(f"{os.fspath(sources)}: expected a list of runs, or of record files, to compare")
+        raise InputError(Code.KIND, f"{os.fspath(sources)}: expected a list of runs, or of record files, to compare")
     measured = [source for source in sources if not isinstance(source, Run) and _holds_records(source)]
     runs = [source for source in sources if not isinstance(source, Records) and not _holds_records(source)]
     if measured and runs:
-        raise InputError(f"{runs[0]}: not a record file as {measured[0]} is; compare runs, or record files")
+        raise InputError(Code.KIND, f"{runs[0]}: not a record file as {measured[0]} is; compare runs, or record files")
     if measured:
         return compare_records(measured, alpha=1 - level, seed=seed, say=say)
     return compare_runs(runs, records=records, level=level, seed=seed, say=say, **options)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qtomo.distribution import Likelihood
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.evaluation.evaluation import made_from
 from qtomo.evaluation.judging import BASELINES, TOLERANCE, Evidence, Judging, Say, draw, judge
 from qtomo.models.base import Model
@@ -191,17 +191,18 @@ def _checksums(runs: Mapping[str, Run]) -> dict[str, Sha256]:
 def _named(runs: list[Run]) -> dict[str, Run]:
     """Runs by the name of their folder, or by its path where that name is taken."""
     if not runs:
-        raise InputError("no run to compare, expected at least one")
+        raise InputError(Code.TOO_FEW, "no run to compare, expected at least one")
     paths = [run.folder.path.absolute() for run in runs]
     named: dict[str, Run] = {}
     for run, path in zip(runs, paths, strict=True):
         if paths.count(path) > 1:
-            raise InputError(f"{run.folder.path}: given twice")
+            raise InputError(Code.CONFLICT, f"{run.folder.path}: given twice")
         of_run, of_first = run.config.records, runs[0].config.records
         if of_run.sha256 != of_first.sha256:
             raise InputError(
+                Code.MISMATCH,
                 f"{run.folder.path}: trained on other records ({of_run.file}, SHA-256 {of_run.sha256[:12]}…) than "
-                f"{runs[0].folder.path} ({of_first.file}, {of_first.sha256[:12]}…), expected runs of the same records"
+                f"{runs[0].folder.path} ({of_first.file}, {of_first.sha256[:12]}…), expected runs of the same records",
             )
         reserved = path.name in ("exact", "records", *BASELINES)
         taken = reserved or [other.name for other in paths].count(path.name) > 1

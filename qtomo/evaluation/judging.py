@@ -12,7 +12,7 @@ from pydantic import Field
 
 from qtomo.config import near_miss
 from qtomo.distribution import Distribution, Outcomes
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.measurement.povm import POVM
 from qtomo.models.base import Model
 from qtomo.models.baselines import KGram
@@ -70,7 +70,7 @@ class Judging:
 
     def __post_init__(self) -> None:
         if self.samples < 100:
-            raise InputError(f"number of samples is {self.samples}, expected at least 100")
+            raise InputError(Code.VALUE, f"number of samples is {self.samples}, expected at least 100")
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Judging:
@@ -82,7 +82,7 @@ class Judging:
         known = [one.name for one in fields(cls)]
         for name in options:
             if name not in known:
-                raise InputError(f"no option '{name}'{near_miss(name, known)}")
+                raise InputError(Code.UNKNOWN, f"no option '{name}'{near_miss(name, known)}")
         return cls(**options)
 
 

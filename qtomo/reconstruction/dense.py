@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.observables.paulis import Observable, exact_value
 from qtomo.reconstruction.bootstrap import bootstrap, reflected
 from qtomo.reconstruction.frequencies import Frequencies, listed
@@ -109,7 +109,7 @@ class Reconstruction(Result, format="qtomo-reconstruction", version=1):
             InputError: the result was read from its file, which does not hold the state.
         """
         if self.fitted_state is None:
-            raise InputError(f"{self.file}: {UNSAVED_STATE}")
+            raise InputError(Code.REQUIRED, f"{self.file}: {UNSAVED_STATE}")
         return self.fitted_state
 
     def to_qutip(self) -> qutip.Qobj:

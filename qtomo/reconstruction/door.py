@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.observables.paulis import Observable
 from qtomo.reconstruction.dense import Reconstruction, reconstruct_dense, reconstruct_frequencies
 from qtomo.reconstruction.frequencies import Frequencies, check_size
@@ -76,7 +76,7 @@ def reconstruct(
     if isinstance(source, str | os.PathLike) and Path(source).is_dir():
         return _of_model(Path(source), chosen, options, target, records)
     if records is not None:
-        raise InputError(f"records {os.fspath(records)}: expected beside a run folder only")
+        raise InputError(Code.CONFLICT, f"records {os.fspath(records)}: expected beside a run folder only")
     measured = _read(source, chosen)
     options = _aimed(options, target, measured.target, measured.n_sites)
     if isinstance(chosen, TensorNetworkMethod):
@@ -105,8 +105,9 @@ def _of_model(
     """The state of a model's distribution; what it was trained on says the POVM and the target."""
     if isinstance(method, TensorNetworkMethod):
         raise InputError(
+            Code.KIND,
             f"{folder}: a run folder; method {method.name} is fitted to records: give the record file, or train one "
-            f"with qtomo train --model {method.name}"
+            f"with qtomo train --model {method.name}",
         )
     run = Run(folder)
     with run.open_records(records) as file:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.observables.paulis import Observable
 from qtomo.records.file.schema import Target
 from qtomo.states.state import State
@@ -53,8 +53,9 @@ class Options:
     def __post_init__(self) -> None:
         if not 0.5 <= self.level < 1 or self.resamples < _FEWEST_RESAMPLES:
             raise InputError(
+                Code.VALUE,
                 f"level {self.level:g} and {self.resamples} resamples, expected 0.5 to 1 and at least "
-                f"{_FEWEST_RESAMPLES}"
+                f"{_FEWEST_RESAMPLES}",
             )
 
     def target_state(self, n_sites: int, name: str) -> State | None:
@@ -67,5 +68,5 @@ class Options:
             return None
         state = self.target.state()
         if state.n_sites != n_sites:
-            raise InputError(f"{name}: of {n_sites} qubits, the target has {state.n_sites}")
+            raise InputError(Code.MISMATCH, f"{name}: of {n_sites} qubits, the target has {state.n_sites}")
         return state

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from qtomo.distribution import LOST, Distribution, Outcomes
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.files import check_absent
 from qtomo.measurement.noise import parse_noise
 from qtomo.measurement.povm import BASES, NAMED_POVMS, POVM, parse_axes
@@ -134,16 +134,17 @@ class _Draw:
     def __post_init__(self) -> None:
         part, parts = self.shard
         if self.n_records < 1:
-            raise InputError(f"number of shots is {self.n_records}, expected at least 1")
+            raise InputError(Code.VALUE, f"number of shots is {self.n_records}, expected at least 1")
         if self.seed < 0:
-            raise InputError(f"seed is {self.seed}, expected 0 or more")
+            raise InputError(Code.VALUE, f"seed is {self.seed}, expected 0 or more")
         if not 0 <= self.loss < 1:
-            raise InputError(f"loss is {self.loss}, expected a probability of 0 to less than 1")
+            raise InputError(Code.VALUE, f"loss is {self.loss}, expected a probability of 0 to less than 1")
         if not 0 <= part < parts:
-            raise InputError(f"shard is {part} of {parts}, expected 0 to {parts - 1}")
+            raise InputError(Code.VALUE, f"shard is {part} of {parts}, expected 0 to {parts - 1}")
         if not len(_Progressing(self.n_records, self.shard)):
             raise InputError(
-                f"shard {part} of {parts} of {self.n_records} records is empty: a random stream has {BLOCK} records"
+                Code.TOO_FEW,
+                f"shard {part} of {parts} of {self.n_records} records is empty: a random stream has {BLOCK} records",
             )
 
     @property
@@ -179,7 +180,8 @@ def _number(shots: int | None, settings: SettingList | Literal["random"] | None)
         return SHOTS if shots is None else shots
     if shots not in (None, settings.n_records):
         raise InputError(
-            f"{shots} shots beside a list of settings, which says {settings.n_records:,}: give no number beside it"
+            Code.CONFLICT,
+            f"{shots} shots beside a list of settings, which says {settings.n_records:,}: give no number beside it",
         )
     return settings.n_records
 
@@ -189,7 +191,9 @@ def _noisy(clean: POVM, noise: Sequence[str], n_sites: int, draw: _Draw) -> POVM
     measured = parse_noise(clean, noise, n_sites)
     measured.site_elements(n_sites)
     if draw.settings is not None and not measured.measures_bases:
-        raise InputError(f"settings go with bases X, Y and Z (--povm pauli6), not with POVM '{measured.name}'")
+        raise InputError(
+            Code.MISMATCH, f"settings go with bases X, Y and Z (--povm pauli6), not with POVM '{measured.name}'"
+        )
     return measured
 
 

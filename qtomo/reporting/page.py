@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.evaluation.judging import Judging
 from qtomo.evaluation.stored import stored_or_new
 from qtomo.files import check_absent, disk_errors, write_atomic
@@ -58,10 +58,10 @@ def report(
     sources = [sources] if isinstance(sources, str | os.PathLike | Run) else sources
     path = check_absent(output, overwrite)
     if figure_format is not None and figure_format not in FORMATS:
-        raise InputError(f"figure format '{figure_format}', expected {', '.join(FORMATS)}")
+        raise InputError(Code.UNKNOWN, f"figure format '{figure_format}', expected {', '.join(FORMATS)}")
     folder = path.with_name(f"{path.stem}-figures")
     if figure_format is not None and folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder}: is a file, expected a folder for the figures or nothing")
+        raise InputError(Code.KIND, f"{folder}: is a file, expected a folder for the figures or nothing")
     page = page_of(sources, records, say, Judging.of(options))
     if figure_format is not None:
         with disk_errors(folder):
@@ -85,13 +85,17 @@ def page_of(
         InputError: as there.
     """
     if not sources:
-        raise InputError("nothing to report on, expected run folders, or the JSON file of a verification")
+        raise InputError(Code.TOO_FEW, "nothing to report on, expected run folders, or the JSON file of a verification")
     files = [source for source in sources if not isinstance(source, Run) and Path(source).is_file()]
     if files:
         if len(sources) > 1:
-            raise InputError(f"{files[0]}: a file among {len(sources)}, expected run folders, or one file alone")
+            raise InputError(
+                Code.CONFLICT, f"{files[0]}: a file among {len(sources)}, expected run folders, or one file alone"
+            )
         if Path(files[0]).suffix != ".json":
-            raise InputError(f"{files[0]}: expected the JSON file that qtomo verify writes: verify records first")
+            raise InputError(
+                Code.KIND, f"{files[0]}: expected the JSON file that qtomo verify writes: verify records first"
+            )
         return verification_page(Verification.load(files[0]))
     judged = {
         name: (run, stored_or_new(run, records, say, how))
@@ -107,6 +111,6 @@ def _named(runs: list[Run]) -> dict[str, Run]:
     for run, name in zip(runs, names, strict=True):
         key = name if names.count(name) == 1 else str(run.folder.path)
         if key in named:
-            raise InputError(f"{run.folder.path}: given twice")
+            raise InputError(Code.CONFLICT, f"{run.folder.path}: given twice")
         named[key] = run
     return named

@@ -11,10 +11,11 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 
 from qtomo.config import near_miss
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.seeds import stream
 from qtomo.states.dmrg import Terms
 from qtomo.states.mps import MPS
+from qtomo.states.stabilisers import Stabilisers
 from qtomo.states.system import Qubits, System, system_fields
 from qtomo.states.tfim import TFIM
 from qtomo.states.xxz import XXZ
@@ -27,7 +28,7 @@ class _Textbook:
 
     def __post_init__(self) -> None:
         if self.n_sites < 1:
-            raise InputError(f"number of qubits is {self.n_sites}, expected at least 1")
+            raise InputError(Code.VALUE, f"number of qubits is {self.n_sites}, expected at least 1")
 
     def terms(self) -> Terms:
         """No Hamiltonian."""
@@ -52,6 +53,12 @@ class GHZ(_Textbook):
         copy = np.zeros((2, 2, 2))
         copy[0, 0, 0] = copy[1, 1, 1] = 1
         return MPS([copy.sum(axis=0)[None], *[copy] * (self.n_sites - 2), copy.sum(axis=2)[:, :, None]])
+
+    def stabilisers(self) -> Stabilisers:
+        """X of all qubits, and Z of neighbours."""
+        n = self.n_sites
+        pairs = ["I" * i + "ZZ" + "I" * (n - i - 2) for i in range(n - 1)]
+        return Stabilisers.from_products(["X" * n, *pairs])
 
 
 @dataclass(frozen=True)
@@ -95,6 +102,12 @@ class Cluster(_Textbook):
             return MPS.product([np.ones(2)])
         return MPS([tensor[:1], *[tensor] * (self.n_sites - 2), tensor.sum(axis=2)[:, :, None]])
 
+    def stabilisers(self) -> Stabilisers:
+        """X of a qubit with Z of its neighbours."""
+        n = self.n_sites
+        words = ("".join({0: "X", 1: "Z"}.get(abs(i - j), "I") for j in range(n)) for i in range(n))
+        return Stabilisers.from_products(list(words))
+
 
 @dataclass(frozen=True)
 class Product(_Textbook):
@@ -118,7 +131,7 @@ class Product(_Textbook):
         super().__post_init__()
         for name in ("theta", "phi"):
             if not math.isfinite(getattr(self, name)):
-                raise InputError(f"{name} is {getattr(self, name)}, expected a finite number")
+                raise InputError(Code.VALUE, f"{name} is {getattr(self, name)}, expected a finite number")
 
     def state(self) -> MPS:
         """Bond dimension 1."""
@@ -147,9 +160,9 @@ class RandomMPS(_Textbook):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 1 <= self.bond_dim <= 1024:
-            raise InputError(f"bond dimension is {self.bond_dim}, expected 1 to 1024")
+            raise InputError(Code.VALUE, f"bond dimension is {self.bond_dim}, expected 1 to 1024")
         if self.state_seed < 0:
-            raise InputError(f"state_seed is {self.state_seed}, expected 0 or more")
+            raise InputError(Code.VALUE, f"state_seed is {self.state_seed}, expected 0 or more")
 
     def state(self) -> MPS:
         """Bonds as large as asked for, where the ends of the chain allow."""
@@ -183,20 +196,20 @@ def build_system(parameters: Mapping[str, Any]) -> System | None:
     if system is None:
         return None
     if values.pop("boundary", "open") != "open":
-        raise InputError(f"boundary is '{parameters['boundary']}', expected 'open'")
+        raise InputError(Code.VALUE, f"boundary is '{parameters['boundary']}', expected 'open'")
     known = {field.name: field for field in system_fields(system)}
     for name in values:
         if name not in known:
-            raise InputError(f"unknown parameter '{name}'{near_miss(name, list(known))}")
+            raise InputError(Code.UNKNOWN, f"unknown parameter '{name}'{near_miss(name, list(known))}")
     for name, field in known.items():
         value = values.get(name, field.default)
         if field.is_required and name not in values:
-            raise InputError(f"no parameter '{name}'")
+            raise InputError(Code.REQUIRED, f"no parameter '{name}'")
         if isinstance(value, str):
-            raise InputError(f"{name} is '{value}', expected a number")
+            raise InputError(Code.VALUE, f"{name} is '{value}', expected a number")
         if field.kind is int and not isinstance(value, int):
-            raise InputError(f"{name} is {value}, expected a whole number")
+            raise InputError(Code.VALUE, f"{name} is {value}, expected a whole number")
         if field.kind is float and isinstance(value, tuple):
-            raise InputError(f"{name} has {len(value)} values, expected one")
+            raise InputError(Code.VALUE, f"{name} has {len(value)} values, expected one")
     built: System = system(**values)
     return built

@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.files import write_atomic
 
 __all__ = ["Progress", "load_checkpoint", "load_weights", "save_checkpoint"]
@@ -94,7 +94,7 @@ def load_weights(path: Path, model: torch.nn.Module, best: bool = True) -> Progr
 
 def _read(path: Path) -> tuple[Progress, dict[str, Tensor]]:
     if not path.is_file():
-        raise InputError(f"{path}: no such file, expected the checkpoint of a training run")
+        raise InputError(Code.ABSENT, f"{path}: no such file, expected the checkpoint of a training run")
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {})[_KEY])
@@ -103,7 +103,8 @@ def _read(path: Path) -> tuple[Progress, dict[str, Tensor]]:
         return Progress(**{name: value for name, value in header.items() if name in known}), tensors
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise InputError(
-            f"{path}: damaged checkpoint ({error}); restore it from a copy, or train again with --overwrite"
+            Code.DAMAGED,
+            f"{path}: damaged checkpoint ({error}); restore it from a copy, or train again with --overwrite",
         ) from None
 
 
@@ -116,4 +117,4 @@ def _load_state(model: torch.nn.Module, state: dict[str, Tensor], path: Path) ->
         model.load_state_dict(state)
     except RuntimeError as error:
         detail = str(error).splitlines()[-1].strip()
-        raise InputError(f"{path}: checkpoint of another model ({detail})") from None
+        raise InputError(Code.MISMATCH, f"{path}: checkpoint of another model ({detail})") from None

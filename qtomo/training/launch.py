@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from qtomo.config import near_miss
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.parallel import pick_device, world
 from qtomo.records.file.reader import RecordFile
 from qtomo.training.config import SHORTCUTS, RecordsConfig, RunConfig, TrainingConfig, merge_settings, preset_of
@@ -74,7 +74,7 @@ def _with_shortcuts(settings: Mapping[str, Mapping[str, Any]], shortcuts: Mappin
         elif name in SHORTCUTS:
             found.setdefault(SHORTCUTS[name], {})[name] = value
         else:
-            raise InputError(f"train has no option '{name}'{near_miss(name, ['model', *SHORTCUTS])}")
+            raise InputError(Code.UNKNOWN, f"train has no option '{name}'{near_miss(name, ['model', *SHORTCUTS])}")
     return found
 
 
@@ -90,13 +90,15 @@ def plan_run(file: RecordFile, folder: str | os.PathLike[str], settings: Mapping
     pick_device(training.device, "training.device")
     if file.design == "listed":
         raise file.error(
+            Code.UNSUPPORTED,
             "/settings: a fixed list of settings, whose choice no model should learn; "
-            "expected outcomes of a POVM, or shots in bases drawn at random"
+            "expected outcomes of a POVM, or shots in bases drawn at random",
         )
     if training.n_validation(file.n_records) >= file.n_records:
         raise InputError(
+            Code.TOO_FEW,
             f"{file.path}: {file.n_records} records, expected more than the "
-            f"{training.n_validation(file.n_records)} kept for validation"
+            f"{training.n_validation(file.n_records)} kept for validation",
         )
     config = RunConfig(
         records=describe_records(file, folder),
@@ -106,8 +108,9 @@ def plan_run(file: RecordFile, folder: str | os.PathLike[str], settings: Mapping
     model = config.new_model()  # settings that do not fit the records are refused before a folder is made
     if training.accumulation > 1 and not model.accumulates:
         raise InputError(
+            Code.CONFLICT,
             f"training.accumulation = {training.accumulation}, expected 1: a {config.model['family']} counts each part "
-            "of a batch as a step"
+            "of a batch as a step",
         )
     return config
 

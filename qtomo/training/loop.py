@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from qtomo.distribution import Outcomes
-from qtomo.errors import Diverged, InputError
+from qtomo.errors import Code, Diverged, InputError
 from qtomo.files import disk_errors, write_atomic
 from qtomo.models.base import Model
 from qtomo.parallel import ALONE, World, pick_device
@@ -204,9 +204,10 @@ class _Step:
         for what, number in (("loss", value), ("norm of the gradient", norm)):
             if not math.isfinite(number):
                 raise Diverged(
+                    Code.DIVERGED,
                     f"the {what} is {number} at epoch {progress.epoch + 1}, batch {progress.batches + 1}: the weights "
                     f"of the last checkpoint stay; lower training.learning_rate ({config.learning_rate}) or "
-                    "training.gradient_clip"
+                    "training.gradient_clip",
                 )
         self._optimizer.step()
         share_buffers(model, workers)
@@ -246,8 +247,9 @@ class _Step:
             if not changed:
                 raise
             raise InputError(
+                Code.UNSUPPORTED,
                 f"the model cannot be trained with this {' and '.join(changed)} ({str(error).splitlines()[0]}); "
-                "leave that out"
+                "leave that out",
             ) from error
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.files import check_absent
 from qtomo.records.file.writer import write_records
 from qtomo.records.shots import SHOTS
@@ -46,7 +46,7 @@ def sample(
     'drawn.h5'
     """
     if shots < 1:
-        raise InputError(f"number of shots is {shots}, expected at least 1")
+        raise InputError(Code.VALUE, f"number of shots is {shots}, expected at least 1")
     check_absent(output, overwrite)
     run = run if isinstance(run, Run) else Run(run)
     with run.open_records(records) as file:

@@ -10,7 +10,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.observables.estimates import estimate_observables
 from qtomo.observables.paulis import chain_observables
 from qtomo.records.file.reader import RecordFile
@@ -175,7 +175,7 @@ def compare_records(
     [False]
     """
     if len(sources) < 2:
-        raise InputError("one record file, expected two or more to compare")
+        raise InputError(Code.TOO_FEW, "one record file, expected two or more to compare")
     say = say or (lambda _line: None)
     whole = [_read(source) for source in sources]
     checksums = {records.name: records.sha256 for records in whole}
@@ -198,16 +198,20 @@ def compare_records(
 
 def _check_kin(first: Records, other: Records) -> None:
     if other.n_sites != first.n_sites:
-        raise InputError(f"{other.name}: {other.n_sites} qubits, expected {first.n_sites} as {first.name} has")
+        raise InputError(
+            Code.MISMATCH, f"{other.name}: {other.n_sites} qubits, expected {first.n_sites} as {first.name} has"
+        )
     same_shape = other.povm.elements.shape == first.povm.elements.shape
     if other.has_settings != first.has_settings or not same_shape:
         raise InputError(
-            f"{other.name}: measured by '{other.povm.name}', expected '{first.povm.name}' as {first.name} was"
+            Code.MISMATCH,
+            f"{other.name}: measured by '{other.povm.name}', expected '{first.povm.name}' as {first.name} was",
         )
     if not np.allclose(other.povm.elements, first.povm.elements, atol=1e-9):
         raise InputError(
+            Code.MISMATCH,
             f"{other.name}: elements of its POVM '{other.povm.name}' differ from those of {first.name}: outcomes of "
-            "different measurements have different distributions for the same state"
+            "different measurements have different distributions for the same state",
         )
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from qtomo.config import near_miss
 from qtomo.distribution import Outcomes
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.measurement.povm import BASES
 from qtomo.models.autoregressive import Autoregressive
 from qtomo.models.baselines import KGram
@@ -88,9 +88,13 @@ def check_alternative(family: str) -> None:
     if family in ("auto", "none", KGRAM):
         return
     if family not in FAMILIES:
-        raise InputError(f"no alternative is called '{family}'{near_miss(family, ['auto', 'none', KGRAM, *FAMILIES])}")
+        raise InputError(
+            Code.UNKNOWN, f"no alternative is called '{family}'{near_miss(family, ['auto', 'none', KGRAM, *FAMILIES])}"
+        )
     if build_model({"family": family}, 2, 4).likelihood != "exact":
-        raise InputError(f"alternative '{family}' has no exact likelihood, which a likelihood ratio needs")
+        raise InputError(
+            Code.UNSUPPORTED, f"alternative '{family}' has no exact likelihood, which a likelihood ratio needs"
+        )
 
 
 def learned_ratios(context: Context) -> Learned | None:

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from qtomo.distribution import Outcomes
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
+from qtomo.observables.fidelity.registry import fidelities
 from qtomo.records.facts import record_facts
 from qtomo.records.file.reader import RecordFile
 from qtomo.records.file.schema import Target, TargetLike
@@ -25,6 +26,7 @@ from qtomo.verification.diagnosis import Diagnosis, diagnose
 from qtomo.verification.faults import relabellings
 from qtomo.verification.faults.base import Fault, FaultKind
 from qtomo.verification.faults.local import LOCAL_KINDS
+from qtomo.verification.fidelity import disagreement, fidelity_asked
 from qtomo.verification.hypothesis import Hypothesis
 from qtomo.verification.learned import Learned, check_alternative, learned_ratios
 from qtomo.verification.readout import fitted_readout
@@ -110,14 +112,18 @@ def _meant(records: Records, target: TargetLike | None) -> tuple[Target, State]:
     """The target of records and its state, once sure that they can be held against it."""
     meant = Target.of(target, n_sites=records.n_sites) if target is not None else records.target
     if meant is None:
-        raise InputError(f"{records.name}: names no target: say which state was meant to be prepared (--target)")
+        raise InputError(
+            Code.REQUIRED, f"{records.name}: names no target: say which state was meant to be prepared (--target)"
+        )
     if not len(records):
-        raise InputError(f"{records.name}: no records, expected at least one")
+        raise InputError(Code.TOO_FEW, f"{records.name}: no records, expected at least one")
     if records.lost.all():
-        raise InputError(f"{records.name}: every outcome is lost, so that nothing was measured")
+        raise InputError(Code.UNMEASURED, f"{records.name}: every outcome is lost, so that nothing was measured")
     state = meant.state()
     if state.n_sites != records.n_sites:
-        raise InputError(f"{records.name}: records of {records.n_sites} qubits, the target has {state.n_sites}")
+        raise InputError(
+            Code.MISMATCH, f"{records.name}: records of {records.n_sites} qubits, the target has {state.n_sites}"
+        )
     return meant, state
 
 
@@ -153,11 +159,11 @@ def labelling_note(records: Records, target: Target) -> str | None:
 def _checked(options: Options) -> Options:
     for name, value in (("alpha", options.alpha), ("resolution", options.resolution)):
         if not 0 < value <= 0.5:
-            raise InputError(f"{name} is {value:g}, expected more than 0 and at most 0.5")
+            raise InputError(Code.VALUE, f"{name} is {value:g}, expected more than 0 and at most 0.5")
     if not 0.5 <= options.level < 1:
-        raise InputError(f"level is {options.level:g}, expected a confidence from 0.5 to less than 1")
+        raise InputError(Code.VALUE, f"level is {options.level:g}, expected a confidence from 0.5 to less than 1")
     if options.n_reference < 1000:
-        raise InputError(f"{options.n_reference} exact records to compare with, expected at least 1000")
+        raise InputError(Code.VALUE, f"{options.n_reference} exact records to compare with, expected at least 1000")
     check_alternative(options.alternative)
     return options
 
@@ -176,10 +182,14 @@ def _verified(context: Context, parity_bits: Outcomes | None) -> Verification:
     context, tests, learned = tested(_bounded(context))
     rejecting = [test for test in tests if test.rejects(options.alpha)]
     diagnosis = diagnose(context, learned) if rejecting else None
+    options.say("fidelity")
+    asked = fidelity_asked(whole.under(context.hypothesis))
+    found = fidelities(asked) if asked is not None else []
     options.say("maps and bounds")
     mapped = _mapped(diagnosis)
     findings = Findings(context, whole, tests, diagnosis)
     verdict, headline, claims = answer(findings)
+    claims += disagreement(found)
     return Verification(
         file=context.records.name,
         target="",
@@ -194,6 +204,7 @@ def _verified(context: Context, parity_bits: Outcomes | None) -> Verification:
         explains=bool(diagnosis and diagnosis.explains),
         share=diagnosis.share if diagnosis else None,
         tests=tests,
+        fidelities=found,
         certificates=certificates(Certifying(context, learned, parity_bits)),
         map=Maps(
             mapped,
@@ -249,11 +260,14 @@ def _parity_bits(path: str | os.PathLike[str] | None, records: Records) -> tuple
         return (records.outcomes[rows] if rows.sum() > 30 else None), {}
     with RecordFile(path) as file:
         if file.n_sites != records.n_sites or not file.has_settings:
-            raise InputError(f"{file.path}: expected shots with settings of {records.n_sites} qubits, all in basis X")
+            raise InputError(
+                Code.MISMATCH, f"{file.path}: expected shots with settings of {records.n_sites} qubits, all in basis X"
+            )
         shots = file.records()
         wrong = np.argwhere(shots.shot_settings != 0)
         if len(wrong):
             raise InputError(
-                f"{file.path}: /settings, row {wrong[0][0]}, site {wrong[0][1]}: expected basis X throughout"
+                Code.VALUE,
+                f"{file.path}: /settings, row {wrong[0][0]}, site {wrong[0][1]}: expected basis X throughout",
             )
         return shots.outcomes, {"parity_run": shots.sha256}

@@ -18,7 +18,7 @@ from pydantic import Field
 from scipy import stats
 
 from qtomo.config import near_miss
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.measurement.povm import named_povm
 from qtomo.records.file.schema import Target
 from qtomo.records.records import Records
@@ -119,7 +119,7 @@ def plan(
     faults = (faults,) if isinstance(faults, str) else faults or _FAULTS
     for name, value in (("alpha", alpha), ("power", power)):
         if not 0 < value < 1:
-            raise InputError(f"{name} is {value:g}, expected between 0 and 1")
+            raise InputError(Code.VALUE, f"{name} is {value:g}, expected between 0 and 1")
     aimed = Target.of(target)
     state, system = aimed.state(), aimed.system
     changes = {fault: _change(fault, system) for fault in faults}
@@ -148,18 +148,18 @@ def _change(text: str, system: System | None) -> tuple[_Faulty, _Evidence]:
     parameters = {one.kind.value: one for one in parameters_of(system)}
     known = [*(kind.value for kind in LOCAL_KINDS), *parameters]
     if name not in known and name in {one.kind.value for one in PARAMETERS}:
-        raise InputError(f"fault '{text}': the target has no parameter of that name")
+        raise InputError(Code.UNKNOWN, f"fault '{text}': the target has no parameter of that name")
     if name not in known:
-        raise InputError(f"fault '{text}': unknown fault '{name}'{near_miss(name, known)}")
+        raise InputError(Code.UNKNOWN, f"fault '{text}': unknown fault '{name}'{near_miss(name, known)}")
     try:
         value = float(size)
     except ValueError:
-        raise InputError(f"fault '{text}': expected NAME:SIZE, such as {known[0]}:0.01") from None
+        raise InputError(Code.SYNTAX, f"fault '{text}': expected NAME:SIZE, such as {known[0]}:0.01") from None
     if not 0 < abs(value) <= 1:
-        raise InputError(f"fault '{text}': size {value:g}, expected more than 0 and at most 1")
+        raise InputError(Code.VALUE, f"fault '{text}': size {value:g}, expected more than 0 and at most 1")
     bounds = LOCAL_KINDS[FaultKind(name)].bounds if name not in parameters else (-1.0, 1.0)
     if value < bounds[0]:
-        raise InputError(f"fault '{text}': size {value:g}, expected more than {bounds[0]:g}")
+        raise InputError(Code.VALUE, f"fault '{text}': size {value:g}, expected more than {bounds[0]:g}")
     if name in parameters:
         assert system is not None
         parameter = parameters[name]

@@ -11,9 +11,10 @@ from torch.nn.functional import logsigmoid
 from zuko.transforms import LULinearTransform
 
 from qtomo.distribution import enumerate_outcomes
-from qtomo.errors import InputError
+from qtomo.errors import Code
 from qtomo.models.embeddings import Embedding
 from qtomo.models.registry import build_model, parse_model
+from tests.refusing import refused
 
 FLOWS = ("nice", "realnvp", "glow", "maf", "iaf", "nsf", "cnf")
 EMBEDDINGS = ("uniform", "variational", "argmax", "binary")
@@ -304,17 +305,21 @@ def test_learned_noise_is_tighter_than_uniform():
 
 
 @pytest.mark.parametrize(
-    ("settings", "fault"),
+    ("settings", "code", "fault"),
     [
-        ({"embedding": "argmin"}, r"\[model\]: embedding = 'argmin': input should be 'uniform', 'variational'"),
-        ({"importance_samples": 0}, "importance_samples = 0: input should be greater than or equal to 1"),
-        ({"transforms": 0}, "transforms = 0: input should be greater than or equal to 1"),
-        ({"conditioner": "signs"}, "conditioner = 'signs': input should be 'smooth' or 'sign'"),
-        ({"bins": 8}, "unknown option 'bins'"),
+        (
+            {"embedding": "argmin"},
+            Code.VALUE,
+            r"\[model\]: embedding = 'argmin': input should be 'uniform', 'variational'",
+        ),
+        ({"importance_samples": 0}, Code.VALUE, "importance_samples = 0: input should be greater than or equal to 1"),
+        ({"transforms": 0}, Code.VALUE, "transforms = 0: input should be greater than or equal to 1"),
+        ({"conditioner": "signs"}, Code.VALUE, "conditioner = 'signs': input should be 'smooth' or 'sign'"),
+        ({"bins": 8}, Code.UNKNOWN, "unknown option 'bins'"),
     ],
 )
-def test_wrong_settings(settings, fault):
-    with pytest.raises(InputError, match=fault):
+def test_wrong_settings(settings, code, fault):
+    with refused(code, fault):
         parse_model({"family": "realnvp", **settings})
 
 

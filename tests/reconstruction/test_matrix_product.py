@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from qtomo import LocallyPurified, MatrixProduct, Records, reconstruct, simulate
-from qtomo.errors import InputError
+from qtomo.errors import Code
 from qtomo.measurement.noise import parse_noise
 from qtomo.measurement.povm import named_povm
 from qtomo.reconstruction.mps_fit import fit_tensor_network
@@ -16,6 +16,7 @@ from qtomo.states.fidelity import fidelity
 from qtomo.states.lpdo import LPDO
 from qtomo.states.mps import MPS
 from qtomo.states.tfim import TFIM
+from tests.refusing import refused
 
 
 def test_a_chain_from_shots(tmp_path):
@@ -88,25 +89,25 @@ def test_too_few_records_are_told_with_the_number(tmp_path):
 
 def test_what_it_refuses(tmp_path):
     path = simulate(TFIM(4), 100, tmp_path / "r.h5", seed=1)
-    for options, fault in (
-        ({"method": "mpss"}, "no reconstruction method is called 'mpss'; did you mean 'mps'"),
-        ({"method": 3}, "method is 3, expected an object such as"),
-        ({"method": MatrixProduct}, "expected an object such as"),
-        ({"resamples": 2}, "2 resamples, expected"),
-        ({"level": 0.05}, "level 0.05 and"),
-        ({"target": TFIM(5)}, "of 4 qubits, the target has 5"),
-        ({"target": "tfi"}, "neither a file nor a state"),
-        ({"records": path}, "expected beside a run folder only"),
+    for options, code, fault in (
+        ({"method": "mpss"}, Code.UNKNOWN, "no reconstruction method is called 'mpss'; did you mean 'mps'"),
+        ({"method": 3}, Code.KIND, "method is 3, expected an object such as"),
+        ({"method": MatrixProduct}, Code.KIND, "expected an object such as"),
+        ({"resamples": 2}, Code.VALUE, "2 resamples, expected"),
+        ({"level": 0.05}, Code.VALUE, "level 0.05 and"),
+        ({"target": TFIM(5)}, Code.MISMATCH, "of 4 qubits, the target has 5"),
+        ({"target": "tfi"}, Code.UNKNOWN, "neither a file nor a state"),
+        ({"records": path}, Code.CONFLICT, "expected beside a run folder only"),
     ):
-        with pytest.raises(InputError, match=fault):
+        with refused(code, fault):
             reconstruct(path, **{"method": "mps", **options})
     for kind in (MatrixProduct, LocallyPurified):
-        with pytest.raises(InputError, match="bond dimension is 0, expected 1 to 64"):
+        with refused(Code.VALUE, "bond dimension"):
             kind(bond_dim=0)
     (tmp_path / "run").mkdir()
-    with pytest.raises(InputError, match="fitted to records"):
+    with refused(Code.KIND):
         reconstruct(tmp_path / "run", "mps")
-    with pytest.raises(InputError, match="expected Records, which say how"):
+    with refused(Code.KIND):
         reconstruct(np.zeros((100, 2), np.uint8))
-    with pytest.raises(InputError, match="records: no records"):
+    with refused(Code.TOO_FEW, "records"):
         reconstruct(Records(np.zeros((0, 2), np.uint8)))

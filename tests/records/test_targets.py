@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from qtomo import GHZ, BornDistribution, InputError, Records, Target, reconstruct, verify, write_state
+from qtomo import GHZ, BornDistribution, Records, Target, reconstruct, verify, write_state
+from qtomo.errors import Code
+from tests.refusing import refused
 
 RECORDS = Records(BornDistribution(GHZ(3).state(), "pauli4").sample(400, np.random.default_rng(0)), "pauli4")
 
@@ -20,14 +22,18 @@ def test_a_state_file(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("target", "message"), [("gzh", "neither a file nor a state.*ghz"), (GHZ(4), "of 3 qubits, the target has 4")]
+    ("target", "code", "message"),
+    [
+        ("gzh", Code.UNKNOWN, "neither a file nor a state.*ghz"),
+        (GHZ(4), Code.MISMATCH, "of 3 qubits, the target has 4"),
+    ],
 )
-def test_what_is_no_target_is_refused_in_words(target, message):
-    with pytest.raises(InputError, match=message):
+def test_what_is_no_target_is_refused_in_words(target, code, message):
+    with refused(code, message):
         verify(RECORDS, target)
 
 
 def test_a_name_needs_the_number_of_qubits():
     for target in ("ghz", GHZ):
-        with pytest.raises(InputError, match="number of qubits"):
+        with refused(Code.REQUIRED):
             Target.of(target)

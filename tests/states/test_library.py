@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import qutip
 
-from qtomo.errors import InputError
+from qtomo.errors import Code
 from qtomo.measurement.povm import PAULIS
 from qtomo.states.born.distribution import BornDistribution
 from qtomo.states.library import GHZ, SYSTEMS, Cluster, Product, RandomMPS, W, build_system
 from qtomo.states.tfim import TFIM, FreeFermions, ground_state
 from qtomo.states.xxz import XXZ
+from tests.refusing import refused
 from tests.systems import ising
 
 
@@ -116,16 +117,28 @@ def test_every_system_comes_back_from_its_parameters(family):
 
 def test_parameters_that_name_no_system():
     assert build_system({"family": "cat"}) is None
-    for parameters, fault in (
-        ({"family": "ghz"}, "no parameter 'n_sites'"),
-        ({"family": "ghz", "n_sites": 3, "n_site": 3}, "unknown parameter 'n_site'; did you mean 'n_sites'"),
-        ({"family": "tfim", "n_sites": 3, "boundary": "periodic"}, "boundary is 'periodic', expected 'open'"),
-        ({"family": "tfim", "n_sites": "3"}, "n_sites is '3', expected a number"),
-        ({"family": "xxz", "n_sites": 5}, "number of qubits is 5, expected an even number"),
-        ({"family": "tfim", "n_sites": 5, "coupling": [1, 2]}, "coupling has 2 values, expected one, or 4"),
-        ({"family": "tfim", "n_sites": 3, "field": [1, np.nan, 2]}, "field 1 is nan, expected a finite number"),
-        ({"family": "random", "n_sites": 3, "bond_dim": 0}, "bond dimension is 0, expected 1 to 1024"),
-        ({"family": "product", "n_sites": 3, "theta": np.inf}, "theta is inf"),
+    for parameters, code, fault in (
+        ({"family": "ghz"}, Code.REQUIRED, "no parameter 'n_sites'"),
+        (
+            {"family": "ghz", "n_sites": 3, "n_site": 3},
+            Code.UNKNOWN,
+            "unknown parameter 'n_site'; did you mean 'n_sites'",
+        ),
+        (
+            {"family": "tfim", "n_sites": 3, "boundary": "periodic"},
+            Code.VALUE,
+            "boundary is 'periodic', expected 'open'",
+        ),
+        ({"family": "tfim", "n_sites": "3"}, Code.VALUE, "n_sites is '3', expected a number"),
+        ({"family": "xxz", "n_sites": 5}, Code.VALUE, "number of qubits is 5, expected an even number"),
+        ({"family": "tfim", "n_sites": 5, "coupling": [1, 2]}, Code.SHAPE, "coupling has 2 values, expected one, or 4"),
+        (
+            {"family": "tfim", "n_sites": 3, "field": [1, np.nan, 2]},
+            Code.VALUE,
+            "field 1 is nan, expected a finite number",
+        ),
+        ({"family": "random", "n_sites": 3, "bond_dim": 0}, Code.VALUE, "bond dimension is 0, expected 1 to 1024"),
+        ({"family": "product", "n_sites": 3, "theta": np.inf}, Code.VALUE, "theta is inf"),
     ):
-        with pytest.raises(InputError, match=fault):
+        with refused(code, fault):
             build_system(parameters)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtomo.config import near_miss
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.states.density import DensityMatrix
 from qtomo.states.library import SYSTEMS, build_system
 from qtomo.states.lpdo import LPDO
@@ -35,12 +35,14 @@ def _named(name: str, n_sites: int | None) -> System | State:
         found: System = SYSTEMS[name](n_sites)
         return found
     if name in SYSTEMS:
-        raise InputError(f"target '{name}': expected a system with its number of qubits, such as TFIM(10)")
+        raise InputError(
+            Code.REQUIRED, f"target '{name}': expected a system with its number of qubits, such as TFIM(10)"
+        )
     if Path(name).is_file():
         from qtomo.records.file.state_file import read_state  # which reads records too
 
         return read_state(name)
-    raise InputError(f"target '{name}': neither a file nor a state{near_miss(name, list(SYSTEMS))}")
+    raise InputError(Code.UNKNOWN, f"target '{name}': neither a file nor a state{near_miss(name, list(SYSTEMS))}")
 
 
 @dataclass(frozen=True)
@@ -88,12 +90,13 @@ class Target:
         if callable(system):
             if n_sites is None:
                 name = getattr(system, "__name__", "function")
-                raise InputError(f"target {name}: expected it with a number of qubits: {name}(4)")
+                raise InputError(Code.REQUIRED, f"target {name}: expected it with a number of qubits: {name}(4)")
             return cls.of(system(n_sites))
         if not isinstance(system, State | System):
             raise InputError(
+                Code.KIND,
                 f"a target of type {type(system).__name__}, expected a system such as TFIM(10), or a state, such as "
-                "read_state('ket.npy') gives"
+                "read_state('ket.npy') gives",
             )
         if isinstance(system, MPS):
             return cls({"family": "state", "n_sites": system.n_sites}, system.tensors)
@@ -134,7 +137,9 @@ class Target:
             return DensityMatrix(self.density_matrix)
         system = self.system
         if system is None:
-            raise InputError(f"target of family '{self.parameters.get('family')}' carries no state: no tensors stored")
+            raise InputError(
+                Code.ABSENT, f"target of family '{self.parameters.get('family')}' carries no state: no tensors stored"
+            )
         return system.state()
 
     def describe(self) -> str:

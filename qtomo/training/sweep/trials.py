@@ -19,7 +19,7 @@ import tomli_w
 from pydantic import Field
 
 from qtomo.config import Config
-from qtomo.errors import Diverged, InputError
+from qtomo.errors import Code, Diverged, InputError
 from qtomo.files import atomic_folder, write_atomic
 from qtomo.models.registry import FAMILIES
 from qtomo.parallel import world
@@ -100,8 +100,9 @@ class SweepPlan(Config):
             size *= dimension.size
         if config.trials > size:
             raise InputError(
+                Code.VALUE,
                 f"{path} [sweep]: trials = {config.trials}, expected at most {size:.0f}, "
-                "the number of different settings in [space]"
+                "the number of different settings in [space]",
             )
         return cls(
             records=records or RecordsConfig.parse(values.get("records", {}), f"{path} [records]"),
@@ -327,14 +328,18 @@ def resume_sweep(
             found = Sweep(folder, plan, [*found.trials, _next_trial(found, file, report)])
             found.save()
     if not found.ranked:
-        raise InputError(f"{folder}: all {len(found.trials)} trials failed, the first: {found.trials[0].failure}")
+        raise InputError(
+            Code.DIVERGED, f"{folder}: all {len(found.trials)} trials failed, the first: {found.trials[0].failure}"
+        )
     return found
 
 
 def _check_able() -> None:
     require_optuna()
     if world().size > 1:
-        raise InputError(f"a sweep runs in one process, found {world().size}; start it without torchrun")
+        raise InputError(
+            Code.ENVIRONMENT, f"a sweep runs in one process, found {world().size}; start it without torchrun"
+        )
 
 
 def _next_trial(found: Sweep, file: RecordFile, report: SweepReport | None) -> Trial:
@@ -397,8 +402,9 @@ def _options_of(run: RunFolder, found: Sweep) -> dict[str, Any]:
         options[name] = have[section].get(option)
     if have != with_options(found.plan.settings, options):
         raise InputError(
+            Code.MISMATCH,
             f"{run.config}: other settings than {found.folder / PLAN} gives; of a sweep that has begun only "
-            "[sweep] trials may change"
+            "[sweep] trials may change",
         )
     return options
 
@@ -408,7 +414,7 @@ def _read_failure(path: Path) -> dict[str, Any]:
         stored = json.loads(path.read_text(encoding="utf-8"))
         return {"settings": dict(stored["settings"]), "message": str(stored["message"])}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: damaged ({error}); delete it to have the trial made again") from None
+        raise InputError(Code.DAMAGED, f"{path}: damaged ({error}); delete it to have the trial made again") from None
 
 
 def _run_folder(folder: Path, number: int) -> RunFolder:
