@@ -142,7 +142,7 @@ def laboratory(tmp_path_factory):
     ):
         simulate(TFIM(3), 600, folder / f"{name}.h5", seed=seed)
     simulate(TFIM(3), 600, folder / "lab.h5", seed=5, settings="random", povm="pauli6")
-    verify(folder / "lab.h5", alternative="none", n_reference=1000)
+    verify(folder / "lab.h5", alternative="none", budget=False, n_reference=1000)
     simulate(qtomo.GHZ(3), 100, folder / "ghz.h5", seed=5)
     for shard in range(4):
         simulate(TFIM(3), 4 * 8192, folder / "tfim.h5", seed=1, shard=(shard, 4))
