@@ -7,6 +7,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from qtomo import Records
+from qtomo.errors import Code
 from qtomo.measurement.calibration import Calibration
 from qtomo.measurement.povm import POVM, named_povm
 from qtomo.measurement.readout import with_bit_confusion, with_readout_error
@@ -20,6 +21,7 @@ from qtomo.verification.context import Context, Options
 from qtomo.verification.faults.base import FaultKind
 from qtomo.verification.faults.local import LOCAL_KINDS, applied
 from qtomo.verification.hypothesis import Hypothesis
+from tests.refusing import refused
 
 DEPOLARIZING, DEPHASING, DAMPING = FaultKind.DEPOLARIZING, FaultKind.DEPHASING, FaultKind.AMPLITUDE_DAMPING
 
@@ -276,6 +278,13 @@ def test_why_there_is_no_budget():
     assert error_budget(few) is None
     hypothesis = few.hypothesis.mixed(0.1, few.hypothesis.alone(None))
     assert no_budget(few.under(hypothesis)) is NoBudget.MIXED_TARGET
+
+
+def test_kinds_must_allow_the_records():
+    """A bit that is flipped in GHZ is no dephasing."""
+    flipped = laboratory(GHZ(3), strengths(model_of(GHZ(3)), depolarizing=0.1), 2000, 11)
+    with refused(Code.MISMATCH, "impossible under dephasing"):
+        error_budget(flipped, [DEPHASING])
 
 
 def test_kinds_have_one_order():
