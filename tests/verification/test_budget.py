@@ -176,6 +176,21 @@ def test_an_error_that_two_qubits_make_together_is_seen():
     assert "not to be relied on" in str(budget)
 
 
+def test_flips_of_two_qubits_of_ghz_are_seen():
+    """XX on qubits 0 and 1 in 3 % of the shots, which local errors make one in ten thousand times; alone it is not."""
+    system = GHZ(4)
+    theta = strengths(model_of(system), depolarizing=0.02)
+
+    def pair(hypothesis):
+        both = applied(applied(hypothesis, FaultKind.BIT_FLIP, 1.0, 0), FaultKind.BIT_FLIP, 1.0, 1)
+        return hypothesis.mixed(0.03, both)
+
+    for change, fits in ((pair, False), (lambda hypothesis: hypothesis, True)):
+        budget = error_budget(laboratory(system, theta, 10_000, 12, shots=20_000, change=change))
+        assert budget.fits is fits
+        assert fits or budget.crosstalk[:2] == (0, 1)
+
+
 def test_readout_and_depolarizing_are_tied_without_calibration():
     """The interval of F reaches from all of it being depolarizing to all of it being readout."""
     system = TFIM(4, 1.0, 1.0)
