@@ -15,7 +15,7 @@ from qtomo.files import check_absent
 from qtomo.records.file.reader import RecordFile
 from qtomo.reporting.style import figure_kind
 
-from .common import command_line, device_option, json_option, print_json, progress_bar, say, seed_option
+from .common import command_line, device_option, json_option, print_json, seed_option, shown_progress
 from .target import target_of, target_options
 
 __all__ = ["command"]
@@ -86,15 +86,14 @@ def command(
     asked = {name: options.pop(name) for name in _ASKED}
     meant = target_of(target, options, _n_sites(file))
     started = time.monotonic()
-    with progress_bar("scoring") as update:
+    with shown_progress() as progress:
         found = qtomo.verify(
             file,
             meant,
             **asked,
             output=output,
             command=command_line(),
-            say=say,
-            progress=update,
+            progress=progress,
         )
     if figure is not None:
         from qtomo.reporting.figures import fault_map, save_figure

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from qtomo.states.state import State
     from qtomo.states.system import System
 
-__all__ = ["Stabilised", "Stabilisers", "kernel", "solved", "stabilisers_of"]
+__all__ = ["Stabilised", "Stabilisers", "echelon", "kernel", "solved", "stabilisers_of"]
 
 Bits = NDArray[np.uint8]
 
@@ -188,13 +188,12 @@ def kernel(matrix: Bits) -> Bits:
     return solved(matrix, np.zeros((len(matrix), 0), np.uint8))[2]
 
 
-def solved(matrix: Bits, right: Bits) -> tuple[Bits, NDArray[np.bool_], Bits]:
-    """Solutions of matrix v = r modulo 2 for each column r of `right`: one each as rows, whether there is one, and a
-    basis of what may be added to them.
-    """
-    work, n = np.concatenate([matrix, right], axis=1).astype(np.uint8) % 2, matrix.shape[1]
+def echelon(matrix: Bits, columns: int) -> tuple[Bits, list[int]]:
+    """The reduced row echelon form modulo 2 of the first columns, rows of zeros last, and the column where each of the
+    other rows has its first one. What stands in further columns follows its row."""
+    work = matrix.astype(np.uint8) % 2
     pivots: list[int] = []
-    for column in range(n):
+    for column in range(columns):
         rank = len(pivots)
         below = np.flatnonzero(work[rank:, column])
         if not len(below):
@@ -205,6 +204,15 @@ def solved(matrix: Bits, right: Bits) -> tuple[Bits, NDArray[np.bool_], Bits]:
         others[rank] = False
         work[others] ^= work[rank]
         pivots.append(column)
+    return work, pivots
+
+
+def solved(matrix: Bits, right: Bits) -> tuple[Bits, NDArray[np.bool_], Bits]:
+    """Solutions of matrix v = r modulo 2 for each column r of `right`: one each as rows, whether there is one, and a
+    basis of what may be added to them.
+    """
+    n = matrix.shape[1]
+    work, pivots = echelon(np.concatenate([matrix, right], axis=1), n)
     rank = len(pivots)
     solutions = np.zeros((right.shape[1], n), np.uint8)
     solutions[:, pivots] = work[:rank, n:].T

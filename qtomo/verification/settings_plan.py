@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,12 +24,11 @@ from qtomo.measurement.settings import SettingList, write_setting_list
 from qtomo.observables.certificates.base import GUARANTEES
 from qtomo.observables.fidelity.base import Aim, Asked
 from qtomo.observables.ways import WAYS, Way
-from qtomo.records.file.schema import Target
+from qtomo.progress import Progress
+from qtomo.records.file.schema import Target, TargetLike
 from qtomo.records.records import Records
 from qtomo.results import Level, Probability, Result
 from qtomo.seeds import stream
-from qtomo.states.library import System
-from qtomo.states.state import State
 from qtomo.statistics.estimate import Guarantee
 from qtomo.table import Table
 from qtomo.verification.budget.fidelity import Fidelity as LocalFidelity
@@ -143,13 +141,13 @@ class SettingsPlan(Result, format="qtomo-settings-plan", version=1):
 
 
 def plan_settings(
-    target: System | State | Target,
+    target: TargetLike,
     certify: float = 0.9,
     expected: float = 0.97,
     *,
     level: float = 0.95,
     seed: int = 0,
-    say: Callable[[str], None] | None = None,
+    progress: Progress | None = None,
 ) -> SettingsPlan:
     """Which settings, and how many shots of each, certify a fidelity with a pure target, by each way there is.
 
@@ -159,7 +157,7 @@ def plan_settings(
         expected: the fidelity that the device is thought to have, as after depolarizing of every qubit.
         level: confidence of the bound, one-sided.
         seed: of the simulated experiments, and of settings that are drawn.
-        say: called with a line about what is being done.
+        progress: told what is being done.
 
     Raises:
         InputError: a mixed target, or numbers out of order.
@@ -174,17 +172,15 @@ def plan_settings(
             raise InputError(Code.VALUE, f"{name} is {value:g}, expected between 0 and 1")
     if not certify < expected:
         raise InputError(Code.CONFLICT, f"certify is {certify:g}, expected less than expected, {expected:g}")
-    meant = Target.of(target)
+    meant, progress = Target.of(target), Progress.of(progress)
     aim = Aim.of(meant.state(), meant.system)
     if aim is None:
         raise InputError(Code.UNSUPPORTED, f"{meant.describe()}: a mixed target, expected a pure one")
-    if say:
-        say("how strong errors of the expected fidelity are")
+    progress.stage("how strong errors of the expected fidelity are")
     faulty = _faulty(aim, expected)
     found: list[tuple[PlannedWay, SettingList]] = []
     for way in WAYS:
-        if say:
-            say(f"simulated experiments: {way.name}")
+        progress.stage(f"simulated experiments: {way.name}")
         planned = _planned(way, _Trial(aim, faulty, way, level, seed), certify)
         found += [planned] if planned is not None else []
     found.sort(key=lambda one: (one[0].shots is None, one[0].shots or 0, -one[0].bound))

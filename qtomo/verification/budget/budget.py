@@ -86,7 +86,7 @@ def error_budget(context: Context, kinds: Sequence[FaultKind] = KINDS) -> Budget
     target = context.hypothesis.first.state
     assert isinstance(target, MPS)
     costs = Costs(reading, target)
-    context.options.say("error budget: fidelity")
+    context.options.progress.stage("error budget: fidelity")
     residuals = Residuals(reading)
     return Budget(
         fidelity=costs.fidelity(),

@@ -91,9 +91,9 @@ def fitted(context: Context, model: ErrorModel) -> Fit:
     theta = model.start()
     few = context.part(_FEW, "error budget")
     if few is not context:
-        context.options.say("error budget: few records")
+        context.options.progress.stage("error budget: few records")
         theta = _climbed(few, model, theta, _ROUNDS[0]).theta
-    context.options.say("error budget: all records")
+    context.options.progress.stage("error budget: all records")
     return _climbed(context, model, theta, _ROUNDS[1 if few is not context else 0])
 
 
