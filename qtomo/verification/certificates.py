@@ -9,6 +9,8 @@ from qtomo.distribution import Outcomes
 from qtomo.observables.certificates.base import Certificate
 from qtomo.observables.certificates.energy import energy_witnesses
 from qtomo.observables.certificates.misfit import forbidden_share, misfit
+from qtomo.observables.certificates.occupation import occupation_witnesses
+from qtomo.states.tfim import TFIM
 from qtomo.verification.context import Context
 from qtomo.verification.learned import Learned
 
@@ -36,6 +38,16 @@ def by_energy(given: Certifying) -> Iterable[Certificate]:
     return energy_witnesses(given.context.hypothesis.system, records, given.context.options.level, given.parity_bits)
 
 
+def by_occupation(given: Certifying) -> Iterable[Certificate]:
+    """Fidelity with the ground state of an Ising chain, where there is a bound."""
+    system = given.context.hypothesis.system
+    if isinstance(system, TFIM) and system.n_sites > 1:
+        records = given.context.records.measured_by(given.context.hypothesis.povm)
+        for found in occupation_witnesses(system, records, given.context.options.level, given.parity_bits):
+            if found.informative:
+                yield found
+
+
 def by_misfit(given: Certifying) -> Iterable[Certificate]:
     """KL(data‖target) from below."""
     context, learned = given.context, given.learned
@@ -52,6 +64,7 @@ def by_forbidden_outcomes(given: Certifying) -> Iterable[Certificate]:
 #: All of them, in the order in which they are shown.
 CERTIFICATES: tuple[Callable[[Certifying], Iterable[Certificate]], ...] = (
     by_energy,
+    by_occupation,
     by_misfit,
     by_forbidden_outcomes,
 )

@@ -20,6 +20,11 @@ class CertificateKind(Worded):
 
     ENERGY = "fidelity-by-energy", "fidelity with the ground state, by its energy"
     ENERGY_AND_PARITY = "fidelity-by-energy-and-parity", "fidelity with the ground state, by its energy and parity"
+    OCCUPATION = "fidelity-by-occupation", "fidelity with the ground state, by the occupation of its modes"
+    OCCUPATION_AND_PARITY = (
+        "fidelity-by-occupation-and-parity",
+        "fidelity with the ground state, by the occupation of its modes and its parity",
+    )
     CLASSICAL_FIDELITY = (
         "fidelity-by-classical-fidelity",
         "fidelity of the target with any state of the model's distribution, from above",
