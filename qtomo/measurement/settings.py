@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,17 @@ class SettingList:
 
     bases: Outcomes
     shots: NDArray[np.int64]
+
+    @classmethod
+    def evenly(cls, bases: Outcomes, shots: int) -> Self:
+        """Settings with as many shots each, as near as they go to so many in all, and at least one."""
+        return cls(bases, np.full(len(bases), max(1, round(shots / len(bases))), dtype=np.int64))
+
+    @classmethod
+    def of_shots(cls, bases: Outcomes) -> Self:
+        """The different settings of shots (n, n_sites), with how often each is there."""
+        distinct, counts = np.unique(bases, axis=0, return_counts=True)
+        return cls(distinct, counts.astype(np.int64))
 
     @property
     def n_records(self) -> int:

@@ -1,25 +1,19 @@
-"""The certificates of fidelity that have settings of their own: each a `Certifier`, a line of CERTIFIERS."""
+"""The certificates of fidelity by planned settings: each a `Certifier`, a line of CERTIFIERS."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from qtomo.distribution import Outcomes
+from qtomo.measurement.settings import SettingList
 from qtomo.observables.certificates.base import Certificate, CertificateKind
 from qtomo.observables.certificates.occupation import occupation_settings, occupation_witnesses
-from qtomo.records.records import Records
-from qtomo.states.mps import MPS
-from qtomo.states.system import System
+from qtomo.observables.fidelity.base import Aim, Asked, Settings
 from qtomo.states.tfim import TFIM
 
-__all__ = ["CERTIFIERS", "Certifier", "Settings", "certifiers_of"]
-
-#: Settings uint8 (S, n_sites), 0 X, 1 Y, 2 Z, and the shots of each, (S,).
-Settings = tuple[Outcomes, NDArray[np.int64]]
+__all__ = ["CERTIFIERS", "Certifier"]
 
 
 @dataclass(frozen=True)
@@ -28,37 +22,29 @@ class Certifier:
 
     Args:
         kind: what it bounds, and by what.
-        applies: whether there is a bound for a target.
-        certify: (target, records, level) to bounds, the guaranteed one first.
-        settings: (target, shots in all) to the settings that tell most, and the shots of each.
+        certify: from records and target to bounds, the guaranteed one first; none where it does not apply.
+        settings: from target, shots in all and a generator to the settings that tell most, and the shots of each;
+            None where it does not apply.
     """
 
     kind: CertificateKind
-    applies: Callable[[System | MPS], bool]
-    certify: Callable[[System | MPS, Records, float], list[Certificate]]
-    settings: Callable[[System | MPS, int], Settings]
+    certify: Callable[[Asked], Iterable[Certificate]]
+    settings: Settings
 
 
-def _chain(target: System | MPS) -> TFIM:
-    assert isinstance(target, TFIM)
-    return target
+def _by_occupation(asked: Asked) -> Iterable[Certificate]:
+    chain = asked.aim.system
+    if isinstance(chain, TFIM) and chain.n_sites > 1:
+        return occupation_witnesses(chain, asked.records, asked.level)
+    return ()
+
+
+def _for_occupation(aim: Aim, shots: int, _generator: np.random.Generator) -> SettingList | None:
+    chain = aim.system
+    if isinstance(chain, TFIM) and chain.n_sites > 1:
+        return SettingList(*occupation_settings(chain, shots))
+    return None
 
 
 #: All of them, the one that needs fewest shots first.
-CERTIFIERS: tuple[Certifier, ...] = (
-    Certifier(
-        CertificateKind.OCCUPATION_AND_PARITY,
-        lambda target: isinstance(target, TFIM) and target.n_sites > 1,
-        lambda target, records, level: occupation_witnesses(_chain(target), records, level),
-        lambda target, shots: occupation_settings(_chain(target), shots),
-    ),
-)
-
-
-def certifiers_of(target: System | MPS) -> list[Certifier]:
-    """Those that have a bound for a target.
-
-    >>> [one.kind.value for one in certifiers_of(TFIM(4))]
-    ['fidelity-by-occupation-and-parity']
-    """
-    return [one for one in CERTIFIERS if one.applies(target)]
+CERTIFIERS: tuple[Certifier, ...] = (Certifier(CertificateKind.OCCUPATION_AND_PARITY, _by_occupation, _for_occupation),)
