@@ -687,7 +687,10 @@ def report_plans(found: list[Result]) -> None:
         print(f"  {where:14} {fault:22} {design:7} n = {n:7,d}: {rate(sum(hits), len(hits))}")
 
 
-STUDIES: dict[str, tuple[Callable[[int], Result], Callable[[list[Result]], None]]] = {
+#: How one data set is drawn and judged, by its number; and how what was found is said.
+Study = tuple[Callable[[int], Result], Callable[[list[Result]], None]]
+
+STUDIES: dict[str, Study] = {
     "nulls": (nulls, report_nulls),
     "faults": (faults, report_faults),
     "kinds": (kinds, report_kinds),
@@ -697,9 +700,9 @@ STUDIES: dict[str, tuple[Callable[[int], Result], Callable[[list[Result]], None]
 }
 
 
-def _one(job: tuple[str, int]) -> tuple[int, Result]:
+def _one(job: tuple[Callable[[int], Result], int]) -> tuple[int, Result]:
     torch.set_num_threads(1)
-    return job[1], STUDIES[job[0]][0](job[1])
+    return job[1], job[0](job[1])
 
 
 def _read(path: Path) -> dict[int, Result]:
@@ -723,11 +726,16 @@ def _read(path: Path) -> dict[int, Result]:
 def main(study: str, sets: int, workers: int, output: Path) -> None:
     """Run a study, or go on with it, and say what it found."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    run_study(STUDIES[study], study, sets, workers, output)
+
+
+def run_study(how: Study, study: str, sets: int, workers: int, output: Path) -> None:
+    """Draw the data sets that the output does not have yet, and say what all of them found."""
     done = _read(output)
     left = [index for index in range(sets) if index not in done]
     started = time.monotonic()
     with output.open("a") as file, ProcessPoolExecutor(workers) as pool:
-        for number, (index, result) in enumerate(pool.map(_one, [(study, i) for i in left]), start=1):
+        for number, (index, result) in enumerate(pool.map(_one, [(how[0], i) for i in left]), start=1):
             file.write(json.dumps({"index": index, **result}) + "\n")
             file.flush()
             done[index] = result
@@ -741,7 +749,7 @@ def main(study: str, sets: int, workers: int, output: Path) -> None:
     seconds = Counter(r.get("seconds", 0.0) > 0 for r in found)
     print(f"## {study}: {len(found)} data sets, {time.monotonic() - started:.0f} s now", end="")
     print(f", {sum(r.get('seconds', 0.0) for r in found):.0f} s of one core in all" if seconds[True] else "")
-    STUDIES[study][1](found)
+    how[1](found)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from qtomo.distribution import Outcomes
 from qtomo.observables.certificates.base import Certificate
 from qtomo.observables.certificates.energy import energy_witnesses
+from qtomo.observables.certificates.entanglement import entanglement
 from qtomo.observables.certificates.misfit import forbidden_share, misfit
 from qtomo.observables.certificates.occupation import occupation_witnesses
+from qtomo.observables.certificates.parent import parent_witnesses
+from qtomo.observables.certificates.shadow_overlap import overlap_witnesses
 from qtomo.observables.certificates.stabilisers import stabiliser_witnesses
 from qtomo.states.tfim import TFIM
 from qtomo.verification.context import Context
@@ -56,6 +59,21 @@ def by_stabilisers(given: Certifying) -> Iterable[Certificate]:
     return stabiliser_witnesses(asked) if asked is not None else ()
 
 
+def by_planned_settings(given: Certifying) -> Iterable[Certificate]:
+    """Fidelity with any target of few qubits, from settings that were planned for it."""
+    asked = fidelity_asked(given.context)
+    if asked is None or asked.records.design != "listed" or asked.aim.stabilisers is not None:
+        return  # those of a stabiliser state, as those of an Ising chain, are closer
+    if isinstance(asked.aim.system, TFIM):
+        return
+    for found in (
+        *parent_witnesses(asked.aim, asked.records, asked.level),
+        *overlap_witnesses(asked.aim.state, asked.records, asked.level),
+    ):
+        if found.informative:
+            yield found
+
+
 def by_misfit(given: Certifying) -> Iterable[Certificate]:
     """KL(data‖target) from below."""
     context, learned = given.context, given.learned
@@ -74,6 +92,7 @@ CERTIFICATES: tuple[Callable[[Certifying], Iterable[Certificate]], ...] = (
     by_stabilisers,
     by_energy,
     by_occupation,
+    by_planned_settings,
     by_misfit,
     by_forbidden_outcomes,
 )
@@ -81,4 +100,6 @@ CERTIFICATES: tuple[Callable[[Certifying], Iterable[Certificate]], ...] = (
 
 def certificates(given: Certifying) -> list[Certificate]:
     """What the records certify."""
-    return [found for certify in CERTIFICATES for found in certify(given)]
+    found = [one for certify in CERTIFICATES for one in certify(given)]
+    asked = fidelity_asked(given.context)
+    return found if asked is None else [*found, *entanglement(found, asked.aim.state, asked.aim.system)]

@@ -10,6 +10,8 @@ import numpy as np
 from qtomo.measurement.settings import SettingList
 from qtomo.observables.certificates.base import Certificate, CertificateKind
 from qtomo.observables.certificates.occupation import occupation_settings, occupation_witnesses
+from qtomo.observables.certificates.parent import parent_settings, parent_witnesses
+from qtomo.observables.certificates.shadow_overlap import overlap_settings, overlap_witnesses
 from qtomo.observables.fidelity.base import Aim, Asked, Settings
 from qtomo.states.tfim import TFIM
 
@@ -46,5 +48,27 @@ def _for_occupation(aim: Aim, shots: int, _generator: np.random.Generator) -> Se
     return None
 
 
-#: All of them, the one that needs fewest shots first.
-CERTIFIERS: tuple[Certifier, ...] = (Certifier(CertificateKind.OCCUPATION_AND_PARITY, _by_occupation, _for_occupation),)
+def _by_parent(asked: Asked) -> Iterable[Certificate]:
+    return parent_witnesses(asked.aim, asked.records, asked.level)
+
+
+def _for_parent(aim: Aim, shots: int, _generator: np.random.Generator) -> SettingList | None:
+    found = parent_settings(aim, shots)
+    return None if found is None else SettingList(*found)
+
+
+def _by_overlap(asked: Asked) -> Iterable[Certificate]:
+    return overlap_witnesses(asked.aim.state, asked.records, asked.level)
+
+
+def _for_overlap(aim: Aim, shots: int, _generator: np.random.Generator) -> SettingList | None:
+    found = overlap_settings(aim.state, shots)
+    return None if found is None else SettingList(*found)
+
+
+#: All of them, the closest first where several apply.
+CERTIFIERS: tuple[Certifier, ...] = (
+    Certifier(CertificateKind.OCCUPATION_AND_PARITY, _by_occupation, _for_occupation),
+    Certifier(CertificateKind.PARENT_HAMILTONIAN, _by_parent, _for_parent),
+    Certifier(CertificateKind.SHADOW_OVERLAP, _by_overlap, _for_overlap),
+)

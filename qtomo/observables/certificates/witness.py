@@ -27,11 +27,11 @@ _NORMAL, _BERRY_ESSEEN = 0.03, 0.56
 
 @dataclass(frozen=True, eq=False)
 class Witness:
-    """F >= 1 - loss + E sum of `terms`, for every state; the mean of the sum is 0 for the target and never more.
+    """F >= 1 - loss + E sum of `terms`, for every state, so that the mean of the sum is at most `loss`.
 
     Args:
         terms: what each independent shot adds.
-        loss: what cannot be measured, at its worst.
+        loss: how far the sum's mean is to be below 1; what cannot be measured, at its worst.
     """
 
     terms: IndependentTerms
@@ -66,7 +66,7 @@ def fidelity_bounds(
         assumptions: what the inequality rests on, beside the shots.
     """
     base = 1 - witness.loss
-    limit = base + sum_lower_limit(witness.terms, 0.0, level)
+    limit = base + sum_lower_limit(witness.terms, witness.loss, level)
     text = "the limit holds at any number of shots, for a sum of independent bounded terms"
     found = [_certificate(kind, witness, level, limit, "finite-sample", [*assumptions, *SHOTS_ASSUMED, text])]
     if witness.is_normal:
