@@ -12,22 +12,20 @@ is tight for. Data set number i has seed i; lines of JSON are appended, and read
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from functools import lru_cache
-from pathlib import Path
 
-import click
 import numpy as np
 from scipy import stats
-from verification import LEVEL, Result, brickwork, rate, run_study
+from verification import LEVEL, Result, Studies, brickwork, command, rate
 
 from qtomo.measurement.noise import parse_noise
 from qtomo.measurement.povm import PAULIS, POVM, named_povm
 from qtomo.measurement.settings import SettingList
 from qtomo.observables.certificates.base import CertificateKind
-from qtomo.observables.certificates.registry import CERTIFIERS, Certifier
+from qtomo.observables.certificates.planned import by_occupation, by_overlap, by_parent
 from qtomo.observables.fidelity.base import Aim, Asked
+from qtomo.observables.ways import WAYS
 from qtomo.records.records import Records
 from qtomo.seeds import stream
 from qtomo.states.born.distribution import BornDistribution
@@ -42,7 +40,7 @@ CHAINS = (
     *((1.0, 500_000, "planned"), (1.3, 30_000, "planned")) * 4,
     (1.0, 200_000, "random"), (1.0, 1_000_000, "random"), (1.3, 200_000, "random"),
 )  # fmt: skip
-WAYS = {one.kind.value: one for one in CERTIFIERS}
+SETTINGS = {one.key: one.settings for one in WAYS}
 PARENT, OVERLAP, OCCUPATION = (
     kind.value
     for kind in (
@@ -51,6 +49,8 @@ PARENT, OVERLAP, OCCUPATION = (
         CertificateKind.OCCUPATION_AND_PARITY,
     )
 )
+
+CERTIFY = {PARENT: by_parent, OVERLAP: by_overlap, OCCUPATION: by_occupation}
 
 #: Target, qubits, way, shots.
 ANY = (
@@ -78,7 +78,7 @@ def aim_of(name: str, n_sites: int, field: float = 1.0) -> Aim:
 @lru_cache(maxsize=64)
 def settings_of(name: str, n_sites: int, field: float, way: str, shots: int) -> SettingList:
     """What is planned."""
-    found = WAYS[way].settings(aim_of(name, n_sites, field), shots, stream(0, "settings"))
+    found = SETTINGS[way](aim_of(name, n_sites, field), shots, stream(0, "settings"))
     assert found is not None
     return found
 
@@ -101,9 +101,9 @@ def noisy(strength: float, n_sites: int) -> POVM:
     return parse_noise(named_povm("pauli6"), [f"depolarizing:{strength}"], n_sites)
 
 
-def certified(way: Certifier, aim: Aim, records: Records, fidelity: float) -> Result:
+def certified(way: str, aim: Aim, records: Records, fidelity: float) -> Result:
     """Bounds, and whether they are above."""
-    found = {one.guarantee: one.value for one in way.certify(Asked(records, aim, LEVEL))}
+    found = {one.guarantee: one.value for one in CERTIFY[way](Asked(records, aim, LEVEL))}
     return {"values": found, "above": {name: bool(value > fidelity + 1e-9) for name, value in found.items()}}
 
 
@@ -121,7 +121,7 @@ def chains(index: int) -> Result:
         settings = rng.integers(0, 3, (shots, 50), dtype=np.uint8)
         records = Records(born.sample_bits(settings, rng), settings=settings, design="random")
     fidelity = fidelity_of(aim.state, 0.001)
-    found = certified(WAYS[OCCUPATION], aim, records, fidelity)
+    found = certified(OCCUPATION, aim, records, fidelity)
     return {"field": field, "shots": shots, "design": design, "fidelity": fidelity, **found}
 
 
@@ -135,7 +135,7 @@ def any_target(index: int) -> Result:
     bits = BornDistribution(aim.state, noisy(strength, n)).sample_bits(listed.bases[number], rng)
     records = Records(bits, settings=listed.bases, setting_index=number, design="listed")
     fidelity = fidelity_of(aim.state, strength)
-    found = certified(WAYS[way], aim, records, fidelity)
+    found = certified(way, aim, records, fidelity)
     plan = {"target": name, "N": n, "way": way, "shots": shots, "settings": len(listed.bases)}
     return {**plan, "fidelity": fidelity, **found}
 
@@ -156,7 +156,7 @@ def coverage(index: int) -> Result:
     number = np.repeat(np.arange(len(listed.bases)), listed.shots)
     bits = BornDistribution(DensityMatrix(rho), named_povm("pauli6")).sample_bits(listed.bases[number], rng)
     records = Records(bits, settings=listed.bases, setting_index=number, design="listed")
-    found = certified(WAYS[way], aim, records, fidelity)
+    found = certified(way, aim, records, fidelity)
     return {"target": name, "N": n, "way": way, "shots": shots, "share": share, "fidelity": fidelity, **found}
 
 
@@ -181,23 +181,12 @@ def report(found: list[Result], axes: tuple[str, ...]) -> None:
                 )
 
 
-STUDIES = {
+STUDIES: Studies = {
     "chains": (chains, lambda found: report(found, ("field", "design", "shots"))),
     "any-target": (any_target, lambda found: report(found, ("target", "N", "way", "shots"))),
     "coverage": (coverage, lambda found: report(found, ("target", "N", "way", "shots"))),
 }
 
 
-@click.command()
-@click.argument("study", type=click.Choice(list(STUDIES)))
-@click.option("--sets", default=100, show_default=True, help="Data sets, numbers 0 to this.")
-@click.option("--workers", default=2, show_default=True)
-@click.option("--output", type=click.Path(path_type=Path), required=True, help="Lines of JSON, read again if there.")
-def main(study: str, sets: int, workers: int, output: Path) -> None:
-    """Run a study, or go on with it, and say what it found."""
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    run_study(STUDIES[study], study, sets, workers, output)
-
-
 if __name__ == "__main__":
-    main()
+    command(STUDIES)()

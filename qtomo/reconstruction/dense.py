@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.observables.paulis import Observable, exact_value
 from qtomo.reconstruction.bootstrap import bootstrap, reflected
 from qtomo.reconstruction.frequencies import Frequencies, listed
@@ -109,7 +109,7 @@ class Reconstruction(Result, format="qtomo-reconstruction", version=1):
             InputError: the result was read from its file, which does not hold the state.
         """
         if self.fitted_state is None:
-            raise InputError(f"{self.file}: {UNSAVED_STATE}")
+            raise InputError(Code.REQUIRED, f"{self.file}: {UNSAVED_STATE}")
         return self.fitted_state
 
     def to_qutip(self) -> qutip.Qobj:
@@ -185,7 +185,7 @@ def reconstruct_frequencies(
     unseen = frequencies.unseen()
     if not isinstance(method, MaximumLikelihood):
         frequencies.check_complete(name)
-    options.say("maximum likelihood")
+    options.progress.stage("maximum likelihood")
     fit = maximum_likelihood(frequencies)
     matrices = {MaximumLikelihood.name: fit.matrix}
     if not unseen:
@@ -256,7 +256,7 @@ class _Problem:
             return {quantity: exact(value, "exact distribution") for quantity, value in values.items()}
         if not determined:
             return {}
-        self.options.say(f"bootstrap of {self.options.resamples} data sets")
+        self.options.progress.stage(f"bootstrap of {self.options.resamples} data sets")
         found = self.intervals(values)
         if isinstance(self.target, DensityMatrix) and self.physical:
             found[FIDELITY] = self.fidelity_with_mixed(found[FIDELITY], self.target)

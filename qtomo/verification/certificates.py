@@ -11,8 +11,7 @@ from qtomo.observables.certificates.energy import energy_witnesses
 from qtomo.observables.certificates.entanglement import entanglement
 from qtomo.observables.certificates.misfit import forbidden_share, misfit
 from qtomo.observables.certificates.occupation import occupation_witnesses
-from qtomo.observables.certificates.parent import parent_witnesses
-from qtomo.observables.certificates.shadow_overlap import overlap_witnesses
+from qtomo.observables.certificates.planned import by_overlap, by_parent
 from qtomo.observables.certificates.stabilisers import stabiliser_witnesses
 from qtomo.states.tfim import TFIM
 from qtomo.verification.context import Context
@@ -62,16 +61,10 @@ def by_stabilisers(given: Certifying) -> Iterable[Certificate]:
 def by_planned_settings(given: Certifying) -> Iterable[Certificate]:
     """Fidelity with any target of few qubits, from settings that were planned for it."""
     asked = fidelity_asked(given.context)
-    if asked is None or asked.records.design != "listed" or asked.aim.stabilisers is not None:
-        return  # those of a stabiliser state, as those of an Ising chain, are closer
-    if isinstance(asked.aim.system, TFIM):
-        return
-    for found in (
-        *parent_witnesses(asked.aim, asked.records, asked.level),
-        *overlap_witnesses(asked.aim.state, asked.records, asked.level),
-    ):
-        if found.informative:
-            yield found
+    if asked is not None and asked.records.design == "listed":
+        for found in (*by_parent(asked), *by_overlap(asked)):
+            if found.informative:
+                yield found
 
 
 def by_misfit(given: Certifying) -> Iterable[Certificate]:

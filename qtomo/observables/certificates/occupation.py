@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.optimize import lsq_linear
 
 from qtomo.distribution import Outcomes
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.observables.certificates.base import Certificate, CertificateKind
 from qtomo.observables.certificates.witness import Witness, fidelity_bounds
 from qtomo.observables.duals import bit_values, dual_values
@@ -75,7 +75,9 @@ def occupation_witnesses(
     records = checked_records(records, "occupation_witnesses")
     n_sites = system.n_sites
     if records.n_sites != n_sites:
-        raise InputError(f"occupation_witnesses: records of {records.n_sites} qubits, expected {n_sites}")
+        raise InputError(
+            Code.MISMATCH, f"occupation_witnesses: records of {records.n_sites} qubits, expected {n_sites}"
+        )
     try:
         sources = [_Source(records, n_sites)]
     except InputError:  # a measurement from which no Pauli can be told
@@ -305,7 +307,7 @@ def occupation_settings(system: TFIM, total_shots: int) -> tuple[Outcomes, NDArr
         InputError: fewer shots.
     """
     if total_shots < _FEWEST_PARITIES:
-        raise InputError(f"total_shots is {total_shots}, expected at least {_FEWEST_PARITIES}")
+        raise InputError(Code.TOO_FEW, f"total_shots is {total_shots}, expected at least {_FEWEST_PARITIES}")
     n, strings = system.n_sites, system.free_fermions.correlations
     bases, deviations, distances = [np.zeros(n, np.uint8)], [_parity_deviation()], [0]
     for distance in range(1, n):
