@@ -8,8 +8,12 @@ from dataclasses import dataclass
 from qtomo.distribution import Outcomes
 from qtomo.observables.certificates.base import Certificate
 from qtomo.observables.certificates.energy import energy_witnesses
+from qtomo.observables.certificates.entanglement import entanglement
 from qtomo.observables.certificates.misfit import forbidden_share, misfit
+from qtomo.observables.certificates.occupation import occupation_witnesses
+from qtomo.observables.certificates.planned import by_overlap, by_parent
 from qtomo.observables.certificates.stabilisers import stabiliser_witnesses
+from qtomo.states.tfim import TFIM
 from qtomo.verification.context import Context
 from qtomo.verification.fidelity import fidelity_asked
 from qtomo.verification.learned import Learned
@@ -38,10 +42,29 @@ def by_energy(given: Certifying) -> Iterable[Certificate]:
     return energy_witnesses(given.context.hypothesis.system, records, given.context.options.level, given.parity_bits)
 
 
+def by_occupation(given: Certifying) -> Iterable[Certificate]:
+    """Fidelity with the ground state of an Ising chain, where there is a bound."""
+    system = given.context.hypothesis.system
+    if isinstance(system, TFIM) and system.n_sites > 1:
+        records = given.context.records.measured_by(given.context.hypothesis.povm)
+        for found in occupation_witnesses(system, records, given.context.options.level, given.parity_bits):
+            if found.informative:
+                yield found
+
+
 def by_stabilisers(given: Certifying) -> Iterable[Certificate]:
     """Fidelity with a stabiliser state."""
     asked = fidelity_asked(given.context)
     return stabiliser_witnesses(asked) if asked is not None else ()
+
+
+def by_planned_settings(given: Certifying) -> Iterable[Certificate]:
+    """Fidelity with any target of few qubits, from settings that were planned for it."""
+    asked = fidelity_asked(given.context)
+    if asked is not None and asked.records.design == "listed":
+        for found in (*by_parent(asked), *by_overlap(asked)):
+            if found.informative:
+                yield found
 
 
 def by_misfit(given: Certifying) -> Iterable[Certificate]:
@@ -61,6 +84,8 @@ def by_forbidden_outcomes(given: Certifying) -> Iterable[Certificate]:
 CERTIFICATES: tuple[Callable[[Certifying], Iterable[Certificate]], ...] = (
     by_stabilisers,
     by_energy,
+    by_occupation,
+    by_planned_settings,
     by_misfit,
     by_forbidden_outcomes,
 )
@@ -68,4 +93,6 @@ CERTIFICATES: tuple[Callable[[Certifying], Iterable[Certificate]], ...] = (
 
 def certificates(given: Certifying) -> list[Certificate]:
     """What the records certify."""
-    return [found for certify in CERTIFICATES for found in certify(given)]
+    found = [one for certify in CERTIFICATES for one in certify(given)]
+    asked = fidelity_asked(given.context)
+    return found if asked is None else [*found, *entanglement(found, asked.aim.state, asked.aim.system)]
