@@ -154,7 +154,7 @@ class Verification(Result, format="qtomo-verification", version=1):
             words.append(f"F = {found.estimate} ({how}: {found.name})")
         if bound is not None:
             value = math.floor(1000 * bound.value) / 1000
-            words.append(f"F ≥ {value:.3f} at {bound.level:.0%} ({GUARANTEES[bound.guarantee]}: {bound.name})")
+            words.append(f"F ≥ {value:.3f} at {self.level:.0%} ({GUARANTEES[bound.guarantee]}: {bound.name})")
         lost = self.budget.lost_to() if self.budget is not None else ""
         return [*words, f"Lost to, if errors are local: {lost}"] if lost else words
 
