@@ -7,13 +7,20 @@ from dataclasses import dataclass
 
 from qtomo.errors import InputError
 from qtomo.observables.paulis import Observable
+from qtomo.reconstruction.quantities import QuantityKind
 from qtomo.records.file.schema import Target
 from qtomo.states.state import State
 
-__all__ = ["UNSAVED_STATE", "Options", "Progress", "Say", "silent"]
+__all__ = ["BOUND_BY_VERIFY", "UNSAVED_STATE", "Options", "Progress", "Say", "silent"]
 
 #: Why a result that was read has no state.
 UNSAVED_STATE = "a result that was read from its JSON has no state, expected a state file (qtomo reconstruct --output)"
+
+#: Where settings do not determine the state.
+BOUND_BY_VERIFY = (
+    "A lower bound of the fidelity with a target needs fewer settings, for GHZ and cluster states two: qtomo verify "
+    "FILE --target NAME."
+)
 
 Say = Callable[[str], None]
 Progress = Callable[[int, int], None]
@@ -35,6 +42,7 @@ class Options:
         resamples: data sets of the bootstrap, or draws of a tensor network, at least 20.
         seed: of all that is drawn.
         observables: to estimate; what the method takes by default where None.
+        kinds: of the numbers that a density matrix is given with; all where None.
         say: called with a line about what is being done.
         progress: called as progress(done, total) over the resamples.
 
@@ -49,6 +57,7 @@ class Options:
     observables: Sequence[Observable] | None = None
     say: Say = silent
     progress: Progress = silent
+    kinds: frozenset[QuantityKind] | None = None
 
     def __post_init__(self) -> None:
         if not 0.5 <= self.level < 1 or self.resamples < _FEWEST_RESAMPLES:
