@@ -31,7 +31,7 @@ from qtomo.measurement.calibration import Calibration
 from qtomo.measurement.noise import parse_noise
 from qtomo.measurement.povm import POVM, named_povm
 from qtomo.measurement.readout import with_bit_confusion
-from qtomo.observables.certificates import energy_witnesses
+from qtomo.observables.certificates.energy import energy_witnesses
 from qtomo.records.records import Records
 from qtomo.seeds import stream
 from qtomo.states.born.distribution import BornDistribution

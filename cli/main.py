@@ -28,6 +28,7 @@ COMMANDS = {
     "compare": ("compare", "Compare runs side by side, or record files."),
     "reconstruct": ("reconstruct", "Reconstruct the state from records."),
     "verify": ("verify", "Test records against a target: was it prepared, and what is wrong?"),
+    "plan": ("plan", "Plan an experiment: which settings, how many shots?"),
     "report": ("report", "Write one HTML file of what is known."),
     "demo": ("demo", "Fifty qubits end to end: simulate, learn, judge."),
     "doctor": ("doctor", "Check the installation."),

@@ -63,5 +63,5 @@ def target_of(name: str | None, parameters: dict[str, Any], n_sites: int | None)
         if option not in known:
             raise InputError(f"{option_name(option)}: a {name} has no such parameter")
     if n_sites is None:
-        raise InputError("--plan: expected --qubits")
+        raise InputError(f"--target {name}: expected --qubits beside it")
     return build_system({"family": name, "n_sites": n_sites, **given})

@@ -54,5 +54,6 @@ from .verification.pipeline import labelling_note as labelling_note
 from .verification.pipeline import verify as verify
 from .verification.planning import plan as plan
 from .verification.result import Verification as Verification
+from .verification.settings_plan import plan_settings as plan_settings
 
 __version__: str

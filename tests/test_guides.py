@@ -86,11 +86,11 @@ def test_a_new_fault_is_named(copy):
 
 def test_a_new_certificate_is_shown(copy):
     kind, function = blocks("Add a certificate")
-    insert(copy / "observables" / "certificates.py", '    MISFIT = "misfit"', member(kind))
+    insert(copy / "observables" / "certificates" / "base.py", '    MISFIT = "misfit"', member(kind))
     path = copy / "verification" / "certificates.py"
     insert(path, "#: All of them, in the order", f"{function}\n\n")
     insert(path, "    by_misfit,\n", "    by_agreement,\n")
-    imports = "import math\nfrom qtomo.observables.certificates import CertificateKind\n"
+    imports = "import math\nfrom qtomo.observables.certificates.base import CertificateKind\n"
     insert(
         path,
         "@dataclass(frozen=True, eq=False)\n",

@@ -18,7 +18,8 @@ from qtomo.evaluation.reliability import Calibration, calibrate
 from qtomo.measurement.settings import Design
 from qtomo.models.base import Model
 from qtomo.models.baselines import KGram
-from qtomo.observables.certificates import Certificate, CertificateKind, energy_witnesses
+from qtomo.observables.certificates.base import Certificate, CertificateKind
+from qtomo.observables.certificates.energy import energy_witnesses
 from qtomo.records.records import Records
 from qtomo.results import Real, Result, Sha256
 from qtomo.statistics.estimate import Estimate

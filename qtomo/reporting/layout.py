@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from qtomo.observables.certificates import Certificate
+from qtomo.observables.certificates.base import Certificate
 from qtomo.reporting.style import svg
 from qtomo.table import Table
 

@@ -15,6 +15,7 @@ from qtomo.errors import InputError
 from qtomo.seeds import stream
 from qtomo.states.dmrg import Terms
 from qtomo.states.mps import MPS
+from qtomo.states.stabilisers import Stabilisers
 from qtomo.states.system import Qubits, System, system_fields
 from qtomo.states.tfim import TFIM
 from qtomo.states.xxz import XXZ
@@ -52,6 +53,12 @@ class GHZ(_Textbook):
         copy = np.zeros((2, 2, 2))
         copy[0, 0, 0] = copy[1, 1, 1] = 1
         return MPS([copy.sum(axis=0)[None], *[copy] * (self.n_sites - 2), copy.sum(axis=2)[:, :, None]])
+
+    def stabilisers(self) -> Stabilisers:
+        """X of all qubits, and Z of neighbours."""
+        n = self.n_sites
+        pairs = ["I" * i + "ZZ" + "I" * (n - i - 2) for i in range(n - 1)]
+        return Stabilisers.from_products(["X" * n, *pairs])
 
 
 @dataclass(frozen=True)
@@ -94,6 +101,12 @@ class Cluster(_Textbook):
         if self.n_sites == 1:
             return MPS.product([np.ones(2)])
         return MPS([tensor[:1], *[tensor] * (self.n_sites - 2), tensor.sum(axis=2)[:, :, None]])
+
+    def stabilisers(self) -> Stabilisers:
+        """X of a qubit with Z of its neighbours."""
+        n = self.n_sites
+        words = ("".join({0: "X", 1: "Z"}.get(abs(i - j), "I") for j in range(n)) for i in range(n))
+        return Stabilisers.from_products(list(words))
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import numpy as np
 
 from qtomo.distribution import Outcomes
 from qtomo.errors import InputError
+from qtomo.observables.fidelity.registry import fidelities
 from qtomo.records.facts import record_facts
 from qtomo.records.file.reader import RecordFile
 from qtomo.records.file.schema import Target, TargetLike
@@ -25,6 +26,7 @@ from qtomo.verification.diagnosis import Diagnosis, diagnose
 from qtomo.verification.faults import relabellings
 from qtomo.verification.faults.base import Fault, FaultKind
 from qtomo.verification.faults.local import LOCAL_KINDS
+from qtomo.verification.fidelity import disagreement, fidelity_asked
 from qtomo.verification.hypothesis import Hypothesis
 from qtomo.verification.learned import Learned, check_alternative, learned_ratios
 from qtomo.verification.readout import fitted_readout
@@ -176,10 +178,14 @@ def _verified(context: Context, parity_bits: Outcomes | None) -> Verification:
     context, tests, learned = tested(_bounded(context))
     rejecting = [test for test in tests if test.rejects(options.alpha)]
     diagnosis = diagnose(context, learned) if rejecting else None
+    options.say("fidelity")
+    asked = fidelity_asked(whole.under(context.hypothesis))
+    found = fidelities(asked) if asked is not None else []
     options.say("maps and bounds")
     mapped = _mapped(diagnosis)
     findings = Findings(context, whole, tests, diagnosis)
     verdict, headline, claims = answer(findings)
+    claims += disagreement(found)
     return Verification(
         file=context.records.name,
         target="",
@@ -194,6 +200,7 @@ def _verified(context: Context, parity_bits: Outcomes | None) -> Verification:
         explains=bool(diagnosis and diagnosis.explains),
         share=diagnosis.share if diagnosis else None,
         tests=tests,
+        fidelities=found,
         certificates=certificates(Certifying(context, learned, parity_bits)),
         map=Maps(
             mapped,

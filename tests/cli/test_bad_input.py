@@ -295,12 +295,14 @@ def test_states_that_are_none(refused, tmp_path):
 
 
 def test_targets_that_are_none(refused, copied, tmp_path):
-    assert "expected FILE, or --plan" in refused("verify")
+    assert "verify --plan is a command of its own now: qtomo plan" in refused("verify", "x.h5", "--plan")
     assert "--target cat: neither a file nor a state; known: tfim" in refused("verify", copied, "--target", "cat")
     assert "a ghz has no such parameter" in refused("verify", copied, "--target", "ghz", "--field", 1)
     assert "expected --target beside it" in refused("verify", copied, "--field", 1)
-    assert "--plan: expected --qubits" in refused("verify", "--plan", "--target", "tfim")
-    assert "unknown fault 'x'" in refused("verify", "--plan", "--target", "ghz", "--qubits", 3, "--fault", "x:1")
+    assert "--target tfim: expected --qubits" in refused("plan", "--target", "tfim")
+    assert "unknown fault 'x'" in refused("plan", "--target", "ghz", "--qubits", 3, "--fault", "x:1")
+    assert "--power goes without --certify" in refused("plan", "--certify", 0.9, "--power", 0.9)
+    assert "--expected goes with --certify" in refused("plan", "--target", "ghz", "--expected", 0.9)
     path = write_records(tmp_path / "a.h5", [np.zeros((99, 2), np.uint8)], 2, named_povm("sic"))
     assert "names no target" in refused("verify", path)
 

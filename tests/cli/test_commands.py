@@ -273,7 +273,7 @@ def test_verify_has_an_error_rate_and_a_level(qtomo, tmp_path):
 
 
 def test_verify_plans(qtomo):
-    plan = ("verify", "--plan", "--target", "tfim", "--qubits", 4, "--fault", "depolarizing:0.05", "--json")
+    plan = ("plan", "--target", "tfim", "--qubits", 4, "--fault", "depolarizing:0.05", "--json")
     assert json.loads(qtomo(*plan).output)["records_needed"]["depolarizing:0.05"]["sic"]["value"] > 100
 
 

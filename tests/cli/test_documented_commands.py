@@ -63,7 +63,7 @@ SMALLER = [
 ]
 
 #: Seconds each, of commands that another line of the same kind runs too: in `make test-all`.
-SLOW = re.compile(r"qtomo (demo|report gru.*|compare (gan|gru)|verify --plan .*field|reconstruct (ghz|records|tfim)).*")
+SLOW = re.compile(r"qtomo (demo|report gru.*|compare (gan|gru)|plan .*field|reconstruct (ghz|records|tfim)).*")
 
 #: What no option sets: exact records that the data are compared with.
 FEWER_EXACT_RECORDS = {

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from qtomo import InputError, Records
-from qtomo.observables.certificates import CertificateKind, energy_witnesses, forbidden_share, misfit
+from qtomo.observables.certificates.base import CertificateKind
+from qtomo.observables.certificates.energy import energy_witnesses
+from qtomo.observables.certificates.misfit import forbidden_share, misfit
 from qtomo.states.born.distribution import BornDistribution
 from qtomo.states.density import DensityMatrix
 from qtomo.states.library import GHZ

@@ -217,7 +217,7 @@ def test_other_versions_say_what_to_do(results, tmp_path):
     document = results["qtomo-plan"].to_dict()
     for version, advice in (
         (2, "update qtomo"),
-        (0, "run qtomo verify --plan again"),
+        (0, "run qtomo plan again"),
         ("1", "expected a whole number"),
     ):
         (tmp_path / "a.json").write_text(json.dumps({**document, "format_version": version}))

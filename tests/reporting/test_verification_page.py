@@ -143,7 +143,7 @@ def test_hostile_texts_stay_text(verified, tmp_path):
             r"sites\[0\].value: found nan, expected a numb",
         ),
         (lambda found: found["certificates"][0].update(records_needed=1.5), "found 1.5, expected a valid integer"),
-        (lambda found: found.update(format="qtomo-plan"), "power: missing; damaged: run qtomo verify --plan again"),
+        (lambda found: found.update(format="qtomo-plan"), "power: missing; damaged: run qtomo plan again"),
         (
             lambda found: found["tests"][0].update(kind="x"),
             r"tests\[0\].kind: found 'x', expected 'forbidden-outcomes', ",

@@ -89,6 +89,7 @@ def _highest(surface: Surface, pair: _Pair) -> tuple[tuple[float, float], float]
     """Where a surface is highest within the bounds, and how high: the best of a coarse grid, then a simplex from it."""
     values = {strengths: surface(*strengths) for strengths in itertools.product(*(one.coarse for one in pair))}
     start = max(values, key=lambda strengths: values[strengths])
+    first, second = start
     found = optimize.minimize(
         lambda t: -max(surface(float(t[0]), float(t[1])), -1e300),
         start,
@@ -98,7 +99,7 @@ def _highest(surface: Surface, pair: _Pair) -> tuple[tuple[float, float], float]
     )
     if -found.fun > values[start]:
         return (float(found.x[0]), float(found.x[1])), -float(found.fun)
-    return start, values[start]
+    return (first, second), values[start]
 
 
 def _of_a_qubit(context: Context, pair: _Pair, site: int) -> Surface:

@@ -1,15 +1,12 @@
-"""What records certify: bounds on fidelity and on misfit, each with its assumptions and with what it guarantees.
-
-A classical fidelity certifies nothing. The energy does, where the target is the only ground state of a known
-Hamiltonian: a state orthogonal to it costs at least the gap.
+"""Fidelity with a ground state by its energy, where it is the only ground state of a known Hamiltonian: a state
+orthogonal to it costs at least the gap.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,75 +14,24 @@ from scipy import stats
 
 from qtomo.distribution import LOST, Outcomes
 from qtomo.errors import InputError
+from qtomo.observables.certificates.base import GUARANTEES, Certificate, CertificateKind
 from qtomo.observables.duals import bit_values, dual_values
 from qtomo.observables.estimates import estimate_observables
 from qtomo.observables.paulis import Observable
 from qtomo.records.records import Records, checked_records
-from qtomo.results import Probability, Real, plain, stating
 from qtomo.seeds import stream
 from qtomo.states.dmrg import Terms
 from qtomo.states.library import System
 from qtomo.states.tfim import TFIM
 from qtomo.statistics.bounds import mean_upper_limit, proportion_lower_limit
 from qtomo.statistics.estimate import Guarantee
-from qtomo.worded import Worded
 
-__all__ = ["Certificate", "CertificateKind", "energy_witnesses", "forbidden_share", "misfit"]
+__all__ = ["energy_witnesses"]
 
 Reals = NDArray[np.float64]
 
 #: Records, and shots that tell a term, from which a normal limit of an energy is relied on.
 _ASYMPTOTIC, _ASYMPTOTIC_TERM = 10_000, 300
-_ASYMPTOTIC_MISFIT = 1_000
-
-
-class CertificateKind(Worded):
-    """What is bounded, and by what."""
-
-    ENERGY = "fidelity-by-energy", "fidelity with the ground state, by its energy"
-    ENERGY_AND_PARITY = "fidelity-by-energy-and-parity", "fidelity with the ground state, by its energy and parity"
-    CLASSICAL_FIDELITY = (
-        "fidelity-by-classical-fidelity",
-        "fidelity of the target with any state of the model's distribution, from above",
-    )
-    MISFIT = "misfit", "misfit KL(data‖target), from below"
-    FORBIDDEN = "forbidden-share", "share of outcomes that the target forbids, from below"
-
-
-@dataclass(frozen=True)
-class Certificate:
-    """A bound that holds with some confidence under stated assumptions.
-
-    Args:
-        kind: what is bounded, and by what.
-        value: the bound; -inf where there is none.
-        level: confidence.
-        says: what it says, in a sentence.
-        assumptions: what it rests on.
-        guarantee: whether it holds at any number of records, or for many.
-        informative: whether it says more than what holds for every state.
-        records_needed: about how many records of this kind would make it say something, if it does not.
-    """
-
-    kind: CertificateKind
-    value: Real
-    level: Probability
-    says: str
-    assumptions: list[str]
-    guarantee: Guarantee = "asymptotic"
-    informative: bool = True
-    records_needed: int | None = None
-
-    _stated = stating("name")
-
-    @property
-    def name(self) -> str:
-        """What is bounded, in words."""
-        return self.kind.words
-
-    def to_dict(self) -> dict[str, Any]:
-        """All fields, as plain values for JSON."""
-        return plain(self)
 
 
 def energy_witnesses(
@@ -266,7 +212,7 @@ def _witness(system: TFIM, energy: _Energy, level: float, parity_bits: Outcomes 
         reach = (scale - above) / float(stats.norm.ppf(level))
         needed = max(math.ceil(energy.n_records * (energy.error / reach) ** 2), energy.n_records + 1)
     says = (
-        f"F ≥ {value:.4f} at {level:.0%} ({_GUARANTEES[energy.guarantee]})"
+        f"F ≥ {value:.4f} at {level:.0%} ({GUARANTEES[energy.guarantee]})"
         if value > 0
         else f"no bound: too few shots (about {needed:,} needed)"
         if needed
@@ -277,59 +223,8 @@ def _witness(system: TFIM, energy: _Energy, level: float, parity_bits: Outcomes 
     return Certificate(kind, value, level, says, assumptions, energy.guarantee, value > 0, needed)
 
 
-_GUARANTEES = {"finite-sample": "guaranteed", "asymptotic": "asymptotic", "model": "of a model"}
-
-
 def _parity(bits: Outcomes, system: TFIM) -> tuple[int, int]:
     """Shots with the ground state's parity prod X, of those that lost no qubit."""
     whole = bits[(bits != LOST).all(axis=1)]
     wanted = int(np.count_nonzero(system.fields < 0)) % 2
     return int(np.count_nonzero(whole.sum(axis=1, dtype=np.int64) % 2 == wanted)), len(whole)
-
-
-def misfit(log_ratios: Mapping[str, Sequence[Reals]], n_forbidden: int, level: float = 0.95) -> Certificate:
-    """KL(data‖target) >= E_data[ln q/P], for q learned from other records; infinite where a forbidden one was seen.
-
-    Args:
-        log_ratios: by alternative, ln q/P of records that it has not seen, in nats, of each half.
-        n_forbidden: records that the target forbids.
-        level: confidence, one-sided, of the best of the alternatives (Bonferroni).
-    """
-    kind = CertificateKind.MISFIT
-    assumptions = ["shots are independent and identically distributed"]
-    if n_forbidden:
-        says = f"infinite: {n_forbidden:,} records that the target forbids"
-        return Certificate(kind, math.inf, level, says, assumptions, "finite-sample")
-    share = (1 - level) / max(1, 2 * len(log_ratios))
-    best, value, n = "", -math.inf, 0
-    for name, halves in log_ratios.items():
-        for ratio in halves:
-            if len(ratio) < _ASYMPTOTIC_MISFIT or not np.isfinite(ratio).all():
-                continue
-            reach = float(stats.t.ppf(1 - share, len(ratio) - 1)) * float(ratio.std(ddof=1)) / math.sqrt(len(ratio))
-            if float(ratio.mean()) - reach > value:
-                best, value, n = name, float(ratio.mean()) - reach, len(ratio)
-    if not n:
-        fewest = 2 * _ASYMPTOTIC_MISFIT
-        says = f"no bound: too few shots (about {fewest:,} needed)"
-        return Certificate(kind, -math.inf, level, says, assumptions, "asymptotic", False, fewest)
-    assumptions.append(f"the mean of ln q/P is normal, from {n:,} records that the alternative has not seen")
-    if value > 0:
-        says = f"KL(data‖target) ≥ {value:.3g} nats per record at {level:.0%} (asymptotic; seen by {best})"
-        return Certificate(kind, value, level, says, assumptions)
-    says = "no misfit detected (this is not an upper bound)"
-    return Certificate(kind, value, level, says, assumptions, "asymptotic", False)
-
-
-def forbidden_share(n_forbidden: int, n_records: int, level: float = 0.95) -> Certificate:
-    """How often outcomes come that the target forbids: at least this share (Clopper and Pearson 1934)."""
-    low = proportion_lower_limit(n_forbidden, n_records, level)
-    says = f"at least {low:.4g} of the shots at {level:.0%} (guaranteed; {n_forbidden:,} of {n_records:,} seen)"
-    return Certificate(
-        CertificateKind.FORBIDDEN,
-        low,
-        level,
-        says,
-        ["shots are independent and identically distributed"],
-        "finite-sample",
-    )

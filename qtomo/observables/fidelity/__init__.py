@@ -1,0 +1,1 @@
+"""Fidelity with a pure target, estimated without a model of the errors."""
