@@ -38,7 +38,7 @@ SHOTS = (300, 1000, 5000)
 DESIGNS = ("random", "listed")
 STATES = ("ghz", "random")
 
-RESAMPLES = 100
+RESAMPLES = 20
 _TWO = frozenset({QuantityKind.FIDELITY, QuantityKind.PURITY})
 _SLACK = 1e-9
 

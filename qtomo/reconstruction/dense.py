@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from qtomo.errors import InputError
 from qtomo.observables.paulis import Observable, exact_value
 from qtomo.reconstruction.bootstrap import bootstrap, reflected
-from qtomo.reconstruction.calibrated import LARGEST_CALIBRATED, calibrated_interval
+from qtomo.reconstruction.calibrated import LARGEST_CALIBRATED, calibrated_interval, entropy_range
 from qtomo.reconstruction.frequencies import Frequencies, listed
 from qtomo.reconstruction.functionals import functionals
 from qtomo.reconstruction.maximum_likelihood import Fit, log_likelihood, maximum_likelihood, maximum_likelihood_each
@@ -24,7 +24,14 @@ from qtomo.reconstruction.methods import (
     ProjectedLeastSquares,
 )
 from qtomo.reconstruction.options import BOUND_BY_VERIFY, UNSAVED_STATE, Options
-from qtomo.reconstruction.quantities import FIDELITY, Quantity, QuantityKind, dense_quantities
+from qtomo.reconstruction.quantities import (
+    FIDELITY,
+    Quantity,
+    QuantityKind,
+    dense_quantities,
+    entropy_quantity,
+    purity_quantity,
+)
 from qtomo.reconstruction.shadows import direct_estimates, direct_expectation
 from qtomo.records.records import Records
 from qtomo.results import Real, Result, Unsaved
@@ -45,7 +52,7 @@ Matrix = NDArray[np.complex128]
 Numbers = dict[Quantity, Estimate]
 
 _QUICK = 2e-3  # gap of a bootstrap refit in nats per dimension of the state, far less than its records scatter
-_QUICKER = 0.1  # of fits to data sets of a tested value: it moves them by less than a tenth of their scatter
+_TESTS = "interval by tests of every value on simulated data sets"
 _SHOWN = 6  # eigenvalues at each end in a table
 
 _DIRECT = Quantity(QuantityKind.DIRECT_FIDELITY, f"{FIDELITY.name}, direct", 0.0, 1.0)
@@ -262,7 +269,8 @@ class _Problem:
         if not determined:
             return {}
         self.options.say(f"bootstrap of {self.options.resamples} data sets")
-        found = self.intervals(values)
+        found, ends = self.intervals(values), self.calibrated_ends(values)
+        found |= {quantity: _with_ends(found[quantity], quantity, *pair) for quantity, pair in ends.items()}
         if isinstance(self.target, DensityMatrix) and self.physical and FIDELITY in found:
             found[FIDELITY] = self.fidelity_with_mixed(found[FIDELITY], self.target)
         if isinstance(self.target, MPS):
@@ -270,6 +278,8 @@ class _Problem:
             projector = np.asarray(np.outer(ket, ket.conj()), np.complex128)
             direct = direct_expectation(self.frequencies, projector, self.options.level)
             found[_DIRECT] = direct.within(_DIRECT.low, _DIRECT.high)
+            if FIDELITY in ends:
+                found[_DIRECT] = _with_ends(found[_DIRECT], _DIRECT, *ends[FIDELITY])
         return found
 
     def intervals(self, values: dict[Quantity, float]) -> Numbers:
@@ -278,7 +288,7 @@ class _Problem:
         resampled = bootstrap(self.frequencies, self.likeliest.matrix, self.refits, self.options)
         n = self.frequencies.n_records
         what = f"{self.method.title}, basic parametric bootstrap of {self.options.resamples}"
-        found = {
+        return {
             quantity: reflected(
                 value,
                 resampled[quantity],
@@ -290,50 +300,36 @@ class _Problem:
             )
             for quantity, value in values.items()
         }
-        return {**found, **self.calibrated(found, resampled)}
 
-    def calibrated(self, found: Numbers, resampled: dict[Quantity, NDArray[np.float64]]) -> Numbers:
-        """Those estimates whose intervals are calibrated, with their intervals."""
-        n_sites = self.frequencies.n_sites
-        if n_sites > LARGEST_CALIBRATED or isinstance(self.method, LinearInversion):
+    def calibrated_ends(self, values: dict[Quantity, float]) -> dict[Quantity, tuple[float, float]]:
+        """Ends of the calibrated intervals, of those quantities that have one."""
+        n_sites, ends = self.frequencies.n_sites, {}
+        if not self.physical or n_sites > LARGEST_CALIBRATED:
             return {}
-        intervals: Numbers = {}
-        for functional in functionals(n_sites, self.target):
-            quantity = functional.quantity
-            if quantity not in found:
-                continue
-            self.options.say(f"calibrated interval of the {quantity.name}")
-            low, high = calibrated_interval(
-                functional,
-                found[quantity].value,
-                self.frequencies,
-                self.likeliest.matrix,
-                lambda drawn, starts: self.fits(drawn, starts, _QUICKER),
-                drawn=resampled[quantity],
-                level=self.options.level,
-                seed=self.options.seed,
-            )
-            # A biased fit may lie outside: the interval is widened to it, and covers the more.
-            value = found[quantity].value
-            intervals[quantity] = replace(
-                found[quantity],
-                low=min(low, value),
-                high=max(high, value),
-                method=f"{self.method.title}, interval by tests of other values on simulated data sets",
-            )
-        return intervals
+        for functional in functionals(self.frequencies, self.target):
+            if functional.quantity in values:
+                self.options.say(f"interval of the {functional.quantity.name}")
+                ends[functional.quantity] = calibrated_interval(
+                    functional,
+                    self.frequencies,
+                    self.likeliest.matrix,
+                    level=self.options.level,
+                    seed=self.options.seed,
+                )
+        if purity_quantity(n_sites) in ends and entropy_quantity(n_sites) in values:
+            ends[entropy_quantity(n_sites)] = entropy_range(*ends[purity_quantity(n_sites)], n_sites)
+        return ends
 
     def refits(self, drawn: Sequence[Frequencies]) -> list[dict[Quantity, float]]:
         """The quantities of other data sets by the same method."""
-        return [self.values(matrix) for matrix in self.fits(drawn, self.likeliest.matrix, _QUICK)]
-
-    def fits(self, drawn: Sequence[Frequencies], start: Matrix, gap: float) -> Matrix:
-        """The states of other data sets by the same method, to a gap in nats per dimension."""
         if isinstance(self.method, MaximumLikelihood):
-            found = maximum_likelihood_each(drawn, start, gap * 2**self.frequencies.n_sites)
-            return np.stack([fit.matrix for fit in found])
-        matrices = np.stack([frequencies.linear_inversion() for frequencies in drawn])
-        return nearest_state(matrices) if isinstance(self.method, ProjectedLeastSquares) else matrices
+            start, gap = self.likeliest.matrix, _QUICK * 2**self.frequencies.n_sites
+            matrices = [fit.matrix for fit in maximum_likelihood_each(drawn, start, gap)]
+        else:
+            matrices = [frequencies.linear_inversion() for frequencies in drawn]
+            if isinstance(self.method, ProjectedLeastSquares):
+                matrices = [nearest_state(matrix) for matrix in matrices]
+        return [self.values(matrix) for matrix in matrices]
 
     def fidelity_with_mixed(self, found: Estimate, target: DensityMatrix) -> Estimate:
         """Its interval, to 1 where fits to records of the target itself are as far from it as this one."""
@@ -343,6 +339,15 @@ class _Problem:
         return replace(
             found, high=1.0, method=f"{found.method}; includes 1, as fits to records of the target are as far from it"
         )
+
+
+def _with_ends(found: Estimate, quantity: Quantity, low: float, high: float) -> Estimate:
+    """The estimate with an interval by tests; a biased value may lie outside, and the interval is widened to it."""
+    value = found.value
+    widened = replace(
+        found, low=min(low, value), high=max(high, value), method=f"{found.method.split(',')[0]}, {_TESTS}"
+    )
+    return widened.within(quantity.low, quantity.high)
 
 
 def _by_source(problem: _Problem, numbers: Numbers) -> dict[str, dict[str, Estimate]]:

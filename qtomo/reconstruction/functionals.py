@@ -1,4 +1,4 @@
-"""Quantities of a state with their gradients: what the likeliest state of a given fidelity, say, is found by."""
+"""Quantities of a state with what their intervals are made of: a gradient, and an estimate without bias."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from qtomo.reconstruction.quantities import FIDELITY, Quantity, entropy_quantity, negativity_quantity, purity_quantity
+from qtomo.reconstruction.frequencies import Frequencies
+from qtomo.reconstruction.quantities import FIDELITY, Quantity, purity_quantity
 from qtomo.states.density import DensityMatrix
 from qtomo.states.mps import MPS
+from qtomo.states.pauli import along_sites, to_paulis
 
 __all__ = ["Functional", "functionals"]
 
 Matrix = NDArray[np.complex128]
 Reals = NDArray[np.float64]
-
-_SMALLEST = 1e-4  # eigenvalue, below which the gradient of the entropy rises no more
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,28 +28,31 @@ class Functional:
         quantity: which.
         value: of states (batch, 2**N, 2**N): (batch,).
         slope: Hermitian G (batch, 2**N, 2**N), so that the value changes by Tr(G d rho) to first order.
+        statistic: its estimate without bias from tables of counts (batch, ...), of as many records in each setting as
+            the records that the functional was made for: (batch,).
     """
 
     quantity: Quantity
     value: Callable[[Matrix], Reals]
     slope: Callable[[Matrix], Matrix]
+    statistic: Callable[[Reals], Reals]
 
 
-def functionals(n_sites: int, target: MPS | DensityMatrix | None = None) -> list[Functional]:
-    """Purity, von Neumann entropy, negativity from two qubits on, and the fidelity with a pure target."""
+def functionals(frequencies: Frequencies, target: MPS | DensityMatrix | None = None) -> list[Functional]:
+    """The purity, and the fidelity with a pure target.
+
+    Raises:
+        InputError: records that do not determine the state.
+    """
+    frequencies.check_complete()
     found = [
-        Functional(purity_quantity(n_sites), lambda states: _inner(states, states), lambda states: 2 * states),
-        Functional(entropy_quantity(n_sites), _entropy, _entropy_slope),
-    ]
-    if n_sites > 1:
-        half = n_sites // 2
-        found.append(
-            Functional(
-                negativity_quantity(n_sites),
-                lambda states: _negativity(states, half),
-                lambda states: _negativity_slope(states, half),
-            )
+        Functional(
+            purity_quantity(frequencies.n_sites),
+            lambda states: _inner(states, states),
+            lambda states: 2 * states,
+            _purity_statistic(frequencies),
         )
+    ]
     if isinstance(target, MPS):
         ket = target.to_statevector()
         projector = np.asarray(np.outer(ket, ket.conj()), np.complex128)
@@ -58,41 +61,34 @@ def functionals(n_sites: int, target: MPS | DensityMatrix | None = None) -> list
                 FIDELITY,
                 lambda states: _inner(projector[None], states),
                 lambda states: np.broadcast_to(projector, states.shape),
+                _linear_statistic(frequencies, projector),
             )
         )
     return found
 
 
+def _linear_statistic(frequencies: Frequencies, operator: Matrix) -> Callable[[Reals], Reals]:
+    """Tr(O rho) of the linear inversion."""
+    values, _, _, numbers = frequencies.pauli_sums()
+    weights = to_paulis(operator) / 2**frequencies.n_sites / numbers
+    table = along_sites(weights, [value.T for value in values]).ravel()
+    return lambda counts: counts.reshape(len(counts), -1) @ table
+
+
+def _purity_statistic(frequencies: Frequencies) -> Callable[[Reals], Reals]:
+    """2**-N sum_P of <P>^2, each from the pairs of different records that measure P: a U-statistic."""
+    values, _, _, numbers = frequencies.pauli_sums()
+    squares = [value**2 for value in values]
+    pairs = np.maximum(numbers * (numbers - 1), 1.0).ravel()  # one record has no pair, and counts as zero
+
+    def purity(counts: Reals) -> Reals:
+        sums, own = (along_sites(counts, tables).reshape(len(counts), -1) for tables in (values, squares))
+        means = (sums**2 - own) / pairs
+        means[:, 0] = 1.0
+        return np.asarray(means.sum(axis=1) / 2**frequencies.n_sites)
+
+    return purity
+
+
 def _inner(one: Matrix, other: Matrix) -> Reals:
     return np.asarray((one.conj() * other).sum(axis=(1, 2)).real)
-
-
-def _entropy(states: Matrix) -> Reals:
-    values = np.linalg.eigvalsh(states)
-    logs = np.log(values, out=np.zeros_like(values), where=values > 0)
-    return np.asarray(-(values * logs).sum(axis=1))
-
-
-def _entropy_slope(states: Matrix) -> Matrix:
-    values, vectors = np.linalg.eigh(states)
-    return _with_eigenvalues(vectors, -1 - np.log(values.clip(_SMALLEST)))
-
-
-def _negativity(states: Matrix, n_left: int) -> Reals:
-    values = np.linalg.eigvalsh(_transposed(states, n_left))
-    return np.asarray(-values.clip(max=0).sum(axis=1))
-
-
-def _negativity_slope(states: Matrix, n_left: int) -> Matrix:
-    values, vectors = np.linalg.eigh(_transposed(states, n_left))
-    return -_transposed(_with_eigenvalues(vectors, (values < 0).astype(np.float64)), n_left)
-
-
-def _transposed(states: Matrix, n_left: int) -> Matrix:
-    left, right = 2**n_left, states.shape[-1] // 2**n_left
-    pairs = states.reshape(-1, left, right, left, right).transpose(0, 3, 2, 1, 4)
-    return np.ascontiguousarray(pairs).reshape(states.shape)
-
-
-def _with_eigenvalues(vectors: Matrix, values: Reals) -> Matrix:
-    return np.asarray((vectors * values[:, None, :]) @ vectors.conj().swapaxes(-1, -2))
