@@ -117,7 +117,9 @@ def _end(tested: Sequence[_Tested], value: float, tail: float, outward: int, rea
     ordered = sorted(tested, key=lambda one: outward * one.number)
     hits = np.array([((value - one.drawn) * outward >= 0).sum() for one in ordered])
     draws = np.array([len(one.drawn) for one in ordered])
-    first = max([0, *np.flatnonzero(hits > _INNER * draws)])
+    first = 1 + max([-1, *np.flatnonzero(hits > _INNER * draws)])
+    if first and (first == len(hits) or hits[first] <= tail * draws[first]):
+        first -= 1  # the end lies between it and the next
     numbers = np.array([outward * one.number for one in ordered])[first:]
     at, slope = _logistic((numbers - numbers[0]) / reach, hits[first:], draws[first:])
     if slope >= 0:
