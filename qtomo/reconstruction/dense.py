@@ -412,6 +412,19 @@ def _interval_claims(frequencies: Frequencies, numbers: dict[str, Estimate]) -> 
     return [
         *claims,
         "Intervals take the file's POVM as exact: a readout error that is not part of it is not covered.",
-        "Intervals of the entropy, the negativity and the fidelity with a mixed target cover less often than stated "
-        "where eigenvalues are too small for this number of records to resolve.",
+        *_doubts(frequencies),
+    ]
+
+
+def _doubts(frequencies: Frequencies) -> list[str]:
+    """Which intervals are not calibrated."""
+    unresolved = "where eigenvalues are too small for this number of records to resolve."
+    if frequencies.n_sites > LARGEST_CALIBRATED:
+        return [
+            "Intervals are of the bootstrap: near pure states those of fidelity and purity, and anywhere those of the "
+            f"entropy, the negativity and the fidelity with a mixed target, cover less often than stated {unresolved}"
+        ]
+    return [
+        "The interval of the entropy holds every entropy that a state of such a purity can have. Intervals of the "
+        f"negativity and of the fidelity with a mixed target cover less often than stated {unresolved}"
     ]
