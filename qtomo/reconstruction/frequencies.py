@@ -214,8 +214,8 @@ class Frequencies:
             for block, total in zip(blocks, totals, strict=True):
                 weights = probabilities[block].clip(0)
                 drawn = generator.multinomial(total, (weights / weights.sum()).ravel(), size)
-                cells: tuple[Any, ...] = (slice(None), *block)
-                counts[cells] = drawn.reshape(size, *weights.shape)
+                place: tuple[Any, ...] = (slice(None), *block)
+                counts[place] = drawn.reshape(size, *weights.shape)
             return counts
 
         return draw
