@@ -17,7 +17,7 @@ import itertools
 import time
 
 import numpy as np
-from studies import Result, by, command, rate
+from verification import Result, Studies, by, command, rate
 
 from qtomo.measurement.povm import named_povm
 from qtomo.reconstruction.dense import reconstruct_dense
@@ -110,13 +110,12 @@ def report(found: list[Result]) -> None:
         by([r for r in found if name in r], ("N", "noise", "n", "design", "state"), line)
 
 
-main = command(
-    {
-        "mle": (functools.partial(coverage, method="mle", kinds=_TWO), report),
-        "pls": (functools.partial(coverage, method="pls", kinds=_TWO), report),
-        "all": (functools.partial(coverage, method="mle", kinds=None), report),
-    }
-)
+STUDIES: Studies = {
+    "mle": (functools.partial(coverage, method="mle", kinds=_TWO), report),
+    "pls": (functools.partial(coverage, method="pls", kinds=_TWO), report),
+    "all": (functools.partial(coverage, method="mle", kinds=None), report),
+}
+
 
 if __name__ == "__main__":
-    main()
+    command(STUDIES)()

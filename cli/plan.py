@@ -8,10 +8,10 @@ from typing import Any
 import rich_click as click
 
 import qtomo
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.files import check_absent
 
-from .common import json_option, print_json, say, seed_option
+from .common import json_option, print_json, seed_option, shown_progress
 from .target import target_of, target_options
 
 __all__ = ["command"]
@@ -61,20 +61,22 @@ def command(
     for name, value in (seeing if certify is not None else fidelity).items():
         if value is not None:
             beside = "without" if certify is not None else "with"
-            raise InputError(f"--{name.lstrip('-')} goes {beside} --certify")
+            raise InputError(Code.CONFLICT, f"--{name.lstrip('-')} goes {beside} --certify")
     if output is not None:
         check_absent(output, overwrite)
     meant = target_of(target, options, qubits)
     if meant is None:
-        raise InputError("expected --target, with --qubits where it is a name")
+        raise InputError(Code.REQUIRED, "expected --target, with --qubits where it is a name")
     if certify is None:
-        planned: qtomo.results.Result = qtomo.plan(
-            meant, faults, alpha=_or(alpha, 0.01), power=_or(power, 0.95), seed=seed, say=say
-        )
+        with shown_progress() as progress:
+            planned: qtomo.results.Result = qtomo.plan(
+                meant, faults, alpha=_or(alpha, 0.01), power=_or(power, 0.95), seed=seed, progress=progress
+            )
     else:
-        planned = listed = qtomo.plan_settings(
-            meant, certify, _or(expected, 0.97), level=_or(level, 0.95), seed=seed, say=say
-        )
+        with shown_progress() as progress:
+            planned = listed = qtomo.plan_settings(
+                meant, certify, _or(expected, 0.97), level=_or(level, 0.95), seed=seed, progress=progress
+            )
         if output is not None:
             listed.save_settings(output, overwrite=overwrite)
     if as_json:

@@ -8,7 +8,7 @@ from typing import Any
 
 import rich_click as click
 
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.files import check_absent
 from qtomo.reconstruction.door import reconstruct
 from qtomo.reconstruction.methods import METHODS, Method, TensorNetworkMethod
@@ -21,10 +21,9 @@ from .common import (
     level_option,
     overwrite_option,
     print_json,
-    progress_bar,
     records_option,
-    say,
     seed_option,
+    shown_progress,
 )
 from .target import target_of, target_options
 
@@ -73,7 +72,7 @@ def command(
     chosen = _method(method, bond_dim)
     meant = target_of(target, parameters, _n_sites(source, records_file) if target is not None else None)
     started = time.monotonic()
-    with progress_bar("bootstrap") as update:
+    with shown_progress() as progress:
         found = reconstruct(
             source,
             chosen,
@@ -82,8 +81,7 @@ def command(
             resamples=resamples,
             seed=seed,
             records=records_file,
-            say=say,
-            progress=update,
+            progress=progress,
         )
     if output is not None:
         write_state(output, found.state, overwrite)
@@ -101,7 +99,9 @@ def _method(name: str, bond_dim: int | None) -> Method:
     if issubclass(kind, TensorNetworkMethod):
         return kind(bond_dim)
     networks = [name for name, other in METHODS.items() if issubclass(other, TensorNetworkMethod)]
-    raise InputError(f"--bond: a tensor network has one, expected --method {' or '.join(networks)} beside it")
+    raise InputError(
+        Code.REQUIRED, f"--bond: a tensor network has one, expected --method {' or '.join(networks)} beside it"
+    )
 
 
 def _n_sites(source: str, records_file: str | None) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 import qtomo
-from qtomo.errors import InputError, ProcessLost
+from qtomo.errors import Code, InputError, ProcessLost
 from qtomo.models.registry import FAMILIES
 from qtomo.parallel import world
 from qtomo.training.presets import PRESETS
 from qtomo.training.sweep.folder import is_sweep
 
 if TYPE_CHECKING:
-    from qtomo.training.checkpoint import Progress
-    from qtomo.training.sweep.trials import Sweep, Trial
+    from qtomo.training.sweep.trials import Sweep
 
-from .common import json_option, overwrite_option, print_json, progress_bar, records_option
+from .common import json_option, overwrite_option, print_json, records_option, shown_progress
 
 __all__ = ["command", "run_training"]
 
@@ -70,15 +69,17 @@ def command(
     given = {name: value for name, value in shortcuts.items() if value is not None}
     if resumed is not None:
         if records or output or family or preset or config or assignments or given or plan or overwrite:
-            raise InputError("--resume goes on with a run's own settings: give it alone, or with --records")
+            raise InputError(
+                Code.CONFLICT, "--resume goes on with a run's own settings: give it alone, or with --records"
+            )
         if is_sweep(resumed):
             _print_sweep(_run_sweep(resumed, None, None, {}, records_file=records_file), as_json)
             return
         run = run_training(resumed, None, {}, records_file=records_file)
     elif records is None or output is None:
-        raise InputError("expected RECORDS and --output RUN, or --resume RUN")
+        raise InputError(Code.REQUIRED, "expected RECORDS and --output RUN, or --resume RUN")
     elif family is not None and preset is not None:
-        raise InputError("expected --model FAMILY or --preset NAME, not both")
+        raise InputError(Code.CONFLICT, "expected --model FAMILY or --preset NAME, not both")
     else:
         from qtomo.training.config import read_settings
 
@@ -105,16 +106,10 @@ def run_training(
     records_file: str | None = None,
 ) -> qtomo.Run:
     """Train with a progress bar, from the start on `records`, or from the checkpoint where None."""
-    with progress_bar("training") as update:
-
-        def report(progress: Progress, total: int) -> None:
-            loss = progress.loss_sum / max(1, progress.batches)
-            update(progress.step, total, f"steps, loss {loss:.3f}")
-
-        with _say_how_to_go_on(folder):
-            if records is None:
-                return qtomo.resume(folder, records=records_file, report=report)
-            return qtomo.train(records, folder, settings, overwrite=overwrite, report=report)
+    with shown_progress() as progress, _say_how_to_go_on(folder):
+        if records is None:
+            return qtomo.resume(folder, records=records_file, progress=progress)
+        return qtomo.train(records, folder, settings, overwrite=overwrite, progress=progress)
 
 
 def _run_sweep(
@@ -126,20 +121,10 @@ def _run_sweep(
     records_file: str | None = None,
 ) -> Sweep:
     """Sweep with a progress bar, from the start on `records` by the file `plan`, or on with a folder where None."""
-    with progress_bar("sweep") as update:
-
-        def report(done: Sequence[Trial], n_trials: int, progress: Progress, total: int) -> None:
-            losses = [trial.loss for trial in done if trial.loss is not None]
-            best = f", lowest loss {min(losses):.3f}" if losses else ""
-            update(len(done), n_trials, f"trials, step {progress.step:,} of {total:,} of the next{best}")
-
-        with _say_how_to_go_on(folder):
-            if records is None or plan is None:
-                found = qtomo.resume_sweep(folder, records=records_file, report=report)
-            else:
-                found = qtomo.sweep(records, folder, plan, settings, overwrite=overwrite, report=report)
-        update(len(found.trials), len(found.trials), "trials")
-    return found
+    with shown_progress() as progress, _say_how_to_go_on(folder):
+        if records is None or plan is None:
+            return qtomo.resume_sweep(folder, records=records_file, progress=progress)
+        return qtomo.sweep(records, folder, plan, settings, overwrite=overwrite, progress=progress)
 
 
 def _print_sweep(found: Sweep, as_json: bool) -> None:

@@ -10,12 +10,12 @@ from typing import Any
 import rich_click as click
 
 import qtomo
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.files import check_absent
 from qtomo.records.file.reader import RecordFile
 from qtomo.reporting.style import figure_kind
 
-from .common import command_line, device_option, json_option, print_json, progress_bar, say, seed_option
+from .common import command_line, device_option, json_option, print_json, seed_option, shown_progress
 from .target import target_of, target_options
 
 __all__ = ["command"]
@@ -23,7 +23,7 @@ __all__ = ["command"]
 REJECTED = 1
 
 #: Options that are those of `qtomo.verify`; what is left are parameters of the target.
-_ASKED = ("alpha", "level", "alternative", "resolution", "parity_run", "seed", "device")
+_ASKED = ("alpha", "level", "alternative", "resolution", "parity_run", "seed", "device", "budget")
 
 
 def _renamed(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
@@ -31,14 +31,14 @@ def _renamed(name: str) -> Callable[[click.Context, click.Parameter, Any], None]
 
     def refuse(_context: click.Context, parameter: click.Parameter, value: Any) -> None:
         if value is not None:
-            raise InputError(f"{parameter.opts[0]} is called {name} now")
+            raise InputError(Code.UNKNOWN, f"{parameter.opts[0]} is called {name} now")
 
     return refuse
 
 
 def _moved(_context: click.Context, _parameter: click.Parameter, value: bool) -> None:
     if value:
-        raise InputError("verify --plan is a command of its own now: qtomo plan")
+        raise InputError(Code.UNKNOWN, "verify --plan is a command of its own now: qtomo plan")
 
 
 @click.command("verify")
@@ -58,6 +58,7 @@ def _moved(_context: click.Context, _parameter: click.Parameter, value: bool) ->
 @click.option("--figure", type=click.Path(path_type=Path), help="Map of the fault (.png, .pdf or .svg).")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="JSON file.  [default: NAME.verification.json]")
 @click.option("--all", "everything", is_flag=True, help="Show all tests, not only those that reject.")
+@click.option("--budget/--no-budget", default=None, help="Fit all local errors of all qubits.  [default: where quick]")
 @click.option("--plan", is_flag=True, hidden=True, expose_value=False, callback=_moved)
 @device_option
 @seed_option
@@ -86,15 +87,14 @@ def command(
     asked = {name: options.pop(name) for name in _ASKED}
     meant = target_of(target, options, _n_sites(file))
     started = time.monotonic()
-    with progress_bar("scoring") as update:
+    with shown_progress() as progress:
         found = qtomo.verify(
             file,
             meant,
             **asked,
             output=output,
             command=command_line(),
-            say=say,
-            progress=update,
+            progress=progress,
         )
     if figure is not None:
         from qtomo.reporting.figures import fault_map, save_figure

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 
 __all__ = ["Config", "near_miss"]
 
@@ -27,13 +27,15 @@ class Config(BaseModel):
         """
         for name in values:
             if name not in cls.model_fields:
-                raise InputError(f"{place}: unknown option '{name}'{near_miss(name, list(cls.model_fields))}")
+                raise InputError(
+                    Code.UNKNOWN, f"{place}: unknown option '{name}'{near_miss(name, list(cls.model_fields))}"
+                )
         try:
             return cls.model_validate(values)
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
-            raise InputError(f"{place}: {where} = {first['input']!r}: {_lower(first['msg'])}") from None
+            raise InputError(Code.VALUE, f"{place}: {where} = {first['input']!r}: {_lower(first['msg'])}") from None
 
 
 def near_miss(name: str, known: list[str]) -> str:

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 
-__all__ = ["atomic_folder", "atomic_output", "check_absent", "disk_errors", "write_atomic"]
+__all__ = ["atomic_folder", "atomic_output", "check_absent", "disk_errors", "read_text", "write_atomic"]
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -24,11 +24,11 @@ def check_absent(path: str | os.PathLike[str], overwrite: bool) -> Path:
     """
     path = Path(path)
     if path.is_dir():
-        raise InputError(f"{path}: is a directory, expected the name of a file")
+        raise InputError(Code.KIND, f"{path}: is a directory, expected the name of a file")
     if path.exists() and not overwrite:
-        raise InputError(f"{path}: exists already; give --overwrite (overwrite=True) to replace it")
+        raise InputError(Code.EXISTS, f"{path}: exists already; give --overwrite (overwrite=True) to replace it")
     if not path.absolute().parent.is_dir():
-        raise InputError(f"{path}: its folder does not exist")
+        raise InputError(Code.ABSENT, f"{path}: its folder does not exist")
     return path
 
 
@@ -39,9 +39,9 @@ def disk_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in _FULL:
-            raise InputError(f"{path}: cannot be written, no space left on the disk") from error
+            raise InputError(Code.ENVIRONMENT, f"{path}: cannot be written, no space left on the disk") from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise InputError(f"{path}: cannot be written, permission denied") from error
+            raise InputError(Code.ENVIRONMENT, f"{path}: cannot be written, permission denied") from error
         raise
 
 
@@ -80,11 +80,13 @@ def atomic_folder(path: Path, kind: str, marker: str, overwrite: bool) -> Iterat
     if path.exists():
         empty = path.is_dir() and not any(path.iterdir())
         if not empty and not (path / marker).is_file():
-            raise InputError(f"{path}: exists and is not a {kind} (no {marker}); choose another name")
+            raise InputError(Code.EXISTS, f"{path}: exists and is not a {kind} (no {marker}); choose another name")
         if not empty and not overwrite:
-            raise InputError(f"{path}: exists already; go on with --resume, or replace it with --overwrite")
+            raise InputError(
+                Code.EXISTS, f"{path}: exists already; go on with --resume, or replace it with --overwrite"
+            )
     if not path.absolute().parent.is_dir():
-        raise InputError(f"{path}: its folder does not exist")
+        raise InputError(Code.ABSENT, f"{path}: its folder does not exist")
     partial = path.with_name(f".{path.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     try:
@@ -103,6 +105,29 @@ def write_atomic(path: Path, content: bytes | str) -> None:
     """Replace the file at once by this content, text as UTF-8."""
     with atomic_output(path) as partial:
         partial.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def read_text(path: str | os.PathLike[str], most: int) -> str:
+    """The text of a file of at most `most` bytes, in UTF-8.
+
+    Raises:
+        InputError: no such file, a larger one, or one that is no text.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(
+            Code.ABSENT, f"{path}: {'a directory' if path.is_dir() else 'no such file'}, expected a text file"
+        )
+    try:
+        with open(path, "rb") as file:
+            content = file.read(most + 1)
+        if len(content) > most:
+            raise InputError(Code.TOO_LARGE, f"{path}: larger than {most:,} bytes, expected less")
+        return content.decode()
+    except OSError as error:
+        raise InputError(Code.ENVIRONMENT, f"{path}: cannot be read, {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise InputError(Code.KIND, f"{path}: no text in UTF-8") from None
 
 
 def _sync_folder(folder: Path) -> None:

@@ -12,7 +12,7 @@ from datetime import timedelta
 from types import ModuleType
 from typing import TYPE_CHECKING, TypeVar
 
-from qtomo.errors import InputError, ProcessLost
+from qtomo.errors import Code, InputError, ProcessLost
 
 if TYPE_CHECKING:
     import torch
@@ -36,9 +36,9 @@ def pick_device(name: str, option: str = "device") -> torch.device:
     import torch
 
     if name not in ("auto", "cpu", "cuda"):
-        raise InputError(f"{option} = '{name}', expected auto, cpu or cuda")
+        raise InputError(Code.UNKNOWN, f"{option} = '{name}', expected auto, cpu or cuda")
     if name == "cuda" and not torch.cuda.is_available():
-        raise InputError(f"{option} = 'cuda': no CUDA device on this machine")
+        raise InputError(Code.ENVIRONMENT, f"{option} = 'cuda': no CUDA device on this machine")
     if name == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
     workers = world()
@@ -46,8 +46,9 @@ def pick_device(name: str, option: str = "device") -> torch.device:
         return torch.device("cuda")
     if workers.local_rank >= torch.cuda.device_count():
         raise InputError(
+            Code.ENVIRONMENT,
             f"{option} = '{name}': process {workers.local_rank} of this machine has no GPU, there are "
-            f"{torch.cuda.device_count()}; start as many processes as GPUs (torchrun --nproc-per-node)"
+            f"{torch.cuda.device_count()}; start as many processes as GPUs (torchrun --nproc-per-node)",
         )
     return torch.device("cuda", workers.local_rank)
 
@@ -142,7 +143,9 @@ class World:
                 atexit.register(torch.distributed.destroy_process_group)
             yield torch.distributed
         except ValueError as error:
-            raise InputError(f"processes cannot be joined ({error}); start them with torchrun") from None
+            raise InputError(
+                Code.ENVIRONMENT, f"processes cannot be joined ({error}); start them with torchrun"
+            ) from None
         except RuntimeError as error:
             raise ProcessLost(f"another of the {self.size} processes has stopped") from error
 
@@ -161,7 +164,11 @@ def world() -> World:
     try:
         found = World(*(int(os.environ.get(name, default)) for name, default in names))
     except ValueError:
-        raise InputError("environment variables RANK, WORLD_SIZE and LOCAL_RANK are no whole numbers") from None
+        raise InputError(
+            Code.ENVIRONMENT, "environment variables RANK, WORLD_SIZE and LOCAL_RANK are no whole numbers"
+        ) from None
     if not 0 <= found.rank < found.size:
-        raise InputError(f"environment variables RANK={found.rank} and WORLD_SIZE={found.size} do not fit together")
+        raise InputError(
+            Code.ENVIRONMENT, f"environment variables RANK={found.rank} and WORLD_SIZE={found.size} do not fit together"
+        )
     return found

@@ -36,7 +36,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, core_schema
 
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.files import check_absent, write_atomic
 from qtomo.table import Table, as_text
 from qtomo.version import __version__
@@ -237,7 +237,7 @@ class Result(ABC):
         """
         found = read_result(path)
         if not isinstance(found, cls):
-            raise InputError(f"{path}: format '{found.format}', expected '{cls.format}'")
+            raise InputError(Code.KIND, f"{path}: format '{found.format}', expected '{cls.format}'")
         return found
 
     def __str__(self) -> str:
@@ -277,19 +277,22 @@ def read_result(path: str | os.PathLike[str]) -> Result:
     if version != kind.format_version:
         advice = "update qtomo" if version > kind.format_version else f"run {KINDS[name].command} again"
         raise InputError(
-            f"{path}: {name} in format_version {version}, qtomo {__version__} reads {kind.format_version}: {advice}"
+            Code.VERSION,
+            f"{path}: {name} in format_version {version}, qtomo {__version__} reads {kind.format_version}: {advice}",
         )
     again = f"damaged: run {KINDS[name].command} again"
     for place, number in _numbers(document, ()):
-        raise InputError(f"{path}, {_place(place)}: found {_shown(number)}, expected a number of JSON; {again}")
+        raise InputError(
+            Code.DAMAGED, f"{path}, {_place(place)}: found {_shown(number)}, expected a number of JSON; {again}"
+        )
     try:
         (found,) = _adapter(kind).validate_json(b"[" + content + b"]")
     except ValidationError as error:
-        raise InputError(f"{path}, {_said(error.errors(include_url=False)[0])}; {again}") from None
+        raise InputError(Code.DAMAGED, f"{path}, {_said(error.errors(include_url=False)[0])}; {again}") from None
     except RecursionError:
-        raise InputError(f"{path}: nested too deeply; {again}") from None
+        raise InputError(Code.DAMAGED, f"{path}: nested too deeply; {again}") from None
     for place in _missing(found.to_dict(), document, ()):
-        raise InputError(f"{path}, {_place(place)}: missing; {again}")
+        raise InputError(Code.DAMAGED, f"{path}, {_place(place)}: missing; {again}")
     assert isinstance(found, kind)
     return found
 
@@ -297,14 +300,16 @@ def read_result(path: str | os.PathLike[str]) -> Result:
 def _content(path: Path) -> bytes:
     """The bytes of a regular file of bounded size."""
     if not path.is_file():
-        raise InputError(f"{path}: no such file")
+        raise InputError(Code.ABSENT, f"{path}: no such file")
     try:
         with open(path, "rb") as file:
             content = file.read(_LARGEST_FILE + 1)
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+        raise InputError(Code.ENVIRONMENT, f"{path}: cannot be read ({error.strerror})") from None
     if len(content) > _LARGEST_FILE:
-        raise InputError(f"{path}: larger than {_LARGEST_FILE // 2**20} MiB, expected a JSON file that qtomo wrote")
+        raise InputError(
+            Code.TOO_LARGE, f"{path}: larger than {_LARGEST_FILE // 2**20} MiB, expected a JSON file that qtomo wrote"
+        )
     return content
 
 
@@ -312,9 +317,9 @@ def _parsed(path: Path, content: bytes) -> dict[str, Any]:
     try:
         document = json.loads(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not readable as JSON ({error})") from None
+        raise InputError(Code.DAMAGED, f"{path}: not readable as JSON ({error})") from None
     if not isinstance(document, dict):
-        raise InputError(f"{path}: found {_shown(document)}, expected an object that qtomo wrote")
+        raise InputError(Code.KIND, f"{path}: found {_shown(document)}, expected an object that qtomo wrote")
     return document
 
 
@@ -328,12 +333,13 @@ def _format(path: Path, document: Mapping[str, Any]) -> str:
         for kind in KINDS.values():
             if kind.mark in document and name in (None, *KINDS):
                 raise InputError(
-                    f"{path}: written by an early qtomo 0.1.0, without a format_version: run {kind.command} again"
+                    Code.VERSION,
+                    f"{path}: written by an early qtomo 0.1.0, without a format_version: run {kind.command} again",
                 )
     if isinstance(name, str) and name in KINDS:
-        raise InputError(f"{path}, format_version: found {_shown(version)}, expected a whole number")
+        raise InputError(Code.DAMAGED, f"{path}, format_version: found {_shown(version)}, expected a whole number")
     what = f"format {_shown(name)}" if "format" in document else "JSON without a format"
-    raise InputError(f"{path}: {what}: of no kind that qtomo writes, expected one of {', '.join(KINDS)}")
+    raise InputError(Code.KIND, f"{path}: {what}: of no kind that qtomo writes, expected one of {', '.join(KINDS)}")
 
 
 def _numbers(value: object, place: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], object]]:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from qtomo.errors import Code
+
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted([*(ROOT / "qtomo").rglob("*.py"), *(ROOT / "cli").rglob("*.py")])
 LONGEST = 60
@@ -96,3 +98,27 @@ def test_it_starts_without_torch(words):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60)
     assert done.returncode == 0, done.stderr.decode()
+
+
+def codes(tree):
+    """Of each error of what a user gave: the text of its first argument, and the members of `Code` in it."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and name_of(node) in ("InputError", "Diverged"):
+            first = node.args[0] if node.args else node
+            yield ast.unparse(first), re.findall(r"\bCode\.([A-Z_]+)", ast.unparse(first))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_each_error_of_input_has_a_code(path):
+    found = list(codes(ast.parse(path.read_text(encoding="utf-8"))))
+    assert not [first for first, members in found if not members and first not in ("code", "error.code")]
+
+
+def test_the_check_of_codes_finds_one_that_is_missing():
+    assert list(codes(ast.parse("raise InputError(f'{path}: no Code')"))) == [("f'{path}: no Code'", [])]
+    assert list(codes(ast.parse("raise Diverged(Code.DIVERGED, 'x')"))) == [("Code.DIVERGED", ["DIVERGED"])]
+
+
+def test_each_code_is_used():
+    text = "".join(path.read_text(encoding="utf-8") for path in SOURCES)
+    assert {code.name for code in Code} == set(re.findall(r"\bCode\.([A-Z_]+), ", text.replace("\n", " ")))

@@ -1,9 +1,10 @@
 """One door for runs and for record files."""
 
 import numpy as np
-import pytest
 
-from qtomo import Comparison, FileComparison, InputError, Records, compare
+from qtomo import Comparison, FileComparison, Records, compare
+from qtomo.errors import Code
+from tests.refusing import refused
 
 
 def records(seed):
@@ -20,10 +21,10 @@ def test_record_files_and_records_are_compared_as_records(small_records):
 
 
 def test_a_run_among_record_files_is_refused(small_run, small_records):
-    with pytest.raises(InputError, match="not a record file as"):
+    with refused(Code.KIND):
         compare([small_records, small_run.folder.path])
 
 
 def test_an_option_that_there_is_not_is_refused_with_the_nearest(small_run):
-    with pytest.raises(InputError, match=r"no option 'sample'.*samples"):
+    with refused(Code.UNKNOWN, r"no option 'sample'.*samples"):
         compare([small_run], sample=100)

@@ -18,7 +18,7 @@ from qtomo.adversarial.penalties import find_penalty, input_gradients
 from qtomo.adversarial.toys import Sampler
 from qtomo.adversarial.wasserstein import DualEstimate, dual_estimate, exact_w1
 from qtomo.config import Config
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.seeds import stream, torch_generator
 
 __all__ = [
@@ -140,7 +140,9 @@ def train_critic(real: Sampler, fake: Sampler, settings: Mapping[str, Any], seed
         try:
             critic_update(critic, optimizer, loss, penalty, *batches, generator=random)
         except NonFiniteError:
-            raise InputError(f"critic: loss or gradient not finite at step {step + 1}; lower the rate") from None
+            raise InputError(
+                Code.DIVERGED, f"critic: loss or gradient not finite at step {step + 1}; lower the rate"
+            ) from None
     return critic.eval()
 
 

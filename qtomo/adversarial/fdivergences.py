@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from qtomo.config import near_miss
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 
 __all__ = [
     "DIVERGENCES",
@@ -91,9 +91,11 @@ def divergence(name: str) -> Divergence:
     if base in PARAMETRIC_DIVERGENCES:
         return PARAMETRIC_DIVERGENCES[base](_number(base, argument))
     if base not in DIVERGENCES:
-        raise InputError(f"unknown f-divergence '{name}'{near_miss(base, [*DIVERGENCES, *PARAMETRIC_DIVERGENCES])}")
+        raise InputError(
+            Code.UNKNOWN, f"unknown f-divergence '{name}'{near_miss(base, [*DIVERGENCES, *PARAMETRIC_DIVERGENCES])}"
+        )
     if argument is not None:
-        raise InputError(f"f-divergence '{name}': {base} takes no parameter")
+        raise InputError(Code.SYNTAX, f"f-divergence '{name}': {base} takes no parameter")
     return DIVERGENCES[base]
 
 
@@ -164,7 +166,7 @@ def _number(base: str, argument: str | None) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise InputError(f"f-divergence '{base}' needs a number, as in '{base}(0.3)'; got {argument!r}")
+        raise InputError(Code.SYNTAX, f"f-divergence '{base}' needs a number, as in '{base}(0.3)'; got {argument!r}")
     return value
 
 
@@ -322,7 +324,9 @@ _FIXED = (
 def _weighted_jensen_shannon(pi: float) -> Divergence:
     """pi KL(P||M) + (1 - pi) KL(Q||M) with M = pi P + (1 - pi) Q."""
     if not 0 < pi < 1:
-        raise InputError(f"weighted_jensen_shannon({pi:g}): expected a weight of P strictly between 0 and 1")
+        raise InputError(
+            Code.VALUE, f"weighted_jensen_shannon({pi:g}): expected a weight of P strictly between 0 and 1"
+        )
     log_pi, log_rest = math.log(pi), math.log1p(-pi)
 
     def mixture_log_ratio(v: Tensor) -> Tensor:
@@ -346,7 +350,9 @@ def _alpha(alpha: float) -> Divergence:
     """The family that runs from reverse KL at alpha -> 0 to KL at alpha -> 1 (Amari)."""
     if alpha in (0, 1):
         limit = "kl" if alpha == 1 else "reverse_kl"
-        raise InputError(f"alpha({alpha:g}): the limit of the family at {alpha:g} has a name of its own, '{limit}'")
+        raise InputError(
+            Code.VALUE, f"alpha({alpha:g}): the limit of the family at {alpha:g} has a name of its own, '{limit}'"
+        )
     above = alpha > 1
     end = math.inf if above else 1 / (1 - alpha)
     exponent = alpha / (alpha - 1)

@@ -17,7 +17,7 @@ from scipy import optimize
 from torch import Tensor, nn
 
 from qtomo.adversarial.fdivergences import CriticForm, Divergence, bound_with_error, exact_divergence, variational_bound
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.seeds import stream, torch_generator
 
 __all__ = [
@@ -148,7 +148,8 @@ def direct_fit(divergence: Divergence, starts: Sequence[tuple[float, float]] = S
             runs.append(optimize.minimize(objective, start, method="Nelder-Mead", options=options))
     if not runs:
         raise InputError(
-            f"{divergence} is infinite at every start {list(starts)}, expected a wider Gaussian among them"
+            Code.DIVERGED,
+            f"{divergence} is infinite at every start {list(starts)}, expected a wider Gaussian among them",
         )
     best = min(runs, key=lambda run: float(run.fun))
     return DirectFit(float(best.fun), float(best.x[0]), math.exp(best.x[1]))

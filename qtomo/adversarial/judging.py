@@ -11,7 +11,7 @@ from scipy import spatial, stats
 from torch import Tensor
 
 from qtomo.adversarial.toys import Toy
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 
 __all__ = ["FAIR_SHARE", "ModeCoverage", "TwoSample", "mode_coverage", "two_sample"]
 
@@ -52,7 +52,7 @@ def mode_coverage(samples: Tensor, toy: Toy) -> ModeCoverage:
         InputError: the toy is no mixture with known modes.
     """
     if toy.modes is None or toy.scales is None or toy.weights is None:
-        raise InputError("mode coverage: the distribution has no modes; take a mixture of Gaussians")
+        raise InputError(Code.UNSUPPORTED, "mode coverage: the distribution has no modes; take a mixture of Gaussians")
     n = len(samples)
     distances, nearest = (torch.cdist(samples, toy.modes) / toy.scales).min(dim=1)
     counts = torch.bincount(nearest[distances <= 3], minlength=len(toy.modes)).numpy()

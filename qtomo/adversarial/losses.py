@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from qtomo.adversarial.fdivergences import DIVERGENCES, PARAMETRIC_DIVERGENCES, Divergence, variational_bound
 from qtomo.adversarial.fdivergences import divergence as find_divergence
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 
 __all__ = ["LOSSES", "AdversarialLoss", "divergence_loss", "find_loss"]
 
@@ -75,4 +75,4 @@ def find_loss(name: str) -> AdversarialLoss:
     if base in DIVERGENCES or base in PARAMETRIC_DIVERGENCES:
         return divergence_loss(find_divergence(name))
     known = [*LOSSES, *DIVERGENCES, *(f"{family}(…)" for family in PARAMETRIC_DIVERGENCES)]
-    raise InputError(f"loss: unknown loss '{name}'; known: {', '.join(known)}")
+    raise InputError(Code.UNKNOWN, f"loss: unknown loss '{name}'; known: {', '.join(known)}")

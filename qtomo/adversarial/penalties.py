@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 
 __all__ = [
     "PENALTIES",
@@ -156,8 +156,8 @@ def find_penalty(name: str, strength: float) -> Penalty:
         InputError: there is none (the message lists the known ones), or the strength is not positive.
     """
     if name not in PENALTIES:
-        raise InputError(f"penalty: unknown penalty '{name}'; known: {', '.join(PENALTIES)}")
+        raise InputError(Code.UNKNOWN, f"penalty: unknown penalty '{name}'; known: {', '.join(PENALTIES)}")
     if not strength > 0:
         what = "a bound of 0 makes every weight 0" if name == "clipping" else "take penalty 'none' to have none"
-        raise InputError(f"strength = {strength:g}: must be positive for penalty '{name}'; {what}")
+        raise InputError(Code.VALUE, f"strength = {strength:g}: must be positive for penalty '{name}'; {what}")
     return PENALTIES[name](strength)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 
 __all__ = [
     "TOYS",
@@ -64,9 +64,11 @@ def mixture_1d(means: Sequence[float], scales: Sequence[float], weights: Sequenc
             not 1.
     """
     if not len(means) == len(scales) == len(weights) > 0:
-        raise InputError(f"mixture: {len(means)} means, {len(scales)} scales and {len(weights)} weights; equally many")
+        raise InputError(
+            Code.MISMATCH, f"mixture: {len(means)} means, {len(scales)} scales and {len(weights)} weights; equally many"
+        )
     if min(*scales, *weights) <= 0 or not math.isclose(sum(weights), 1, abs_tol=1e-6):
-        raise InputError("mixture: scales and weights must be positive and the weights sum to 1")
+        raise InputError(Code.VALUE, "mixture: scales and weights must be positive and the weights sum to 1")
     return gaussian_mixture(torch.tensor(means)[:, None], torch.tensor(scales), torch.tensor(weights))
 
 
@@ -129,5 +131,5 @@ def find_toy(name: str) -> Toy:
         InputError: there is none; the message lists the known ones.
     """
     if name not in TOYS:
-        raise InputError(f"toy: unknown distribution '{name}'; known: {', '.join(TOYS)}")
+        raise InputError(Code.UNKNOWN, f"toy: unknown distribution '{name}'; known: {', '.join(TOYS)}")
     return TOYS[name]()

@@ -11,7 +11,7 @@ from scipy import optimize, spatial, special, stats
 from torch import Tensor, nn
 
 from qtomo.adversarial.penalties import slopes_between
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 
 __all__ = ["DualEstimate", "PointMasses", "dual_estimate", "exact_w1", "point_masses"]
 
@@ -28,12 +28,14 @@ def exact_w1(real: Tensor, fake: Tensor) -> float:
         InputError: the dimensions differ or, in more than one, the numbers of samples.
     """
     if real.shape[1] != fake.shape[1]:
-        raise InputError(f"W1: samples of {real.shape[1]} and of {fake.shape[1]} dimensions")
+        raise InputError(Code.MISMATCH, f"W1: samples of {real.shape[1]} and of {fake.shape[1]} dimensions")
     x, y = real.double().numpy(), fake.double().numpy()
     if x.shape[1] == 1:
         return float(stats.wasserstein_distance(x[:, 0], y[:, 0]))
     if len(x) != len(y):
-        raise InputError(f"W1: {len(x)} and {len(y)} samples; in more than one dimension take equally many")
+        raise InputError(
+            Code.MISMATCH, f"W1: {len(x)} and {len(y)} samples; in more than one dimension take equally many"
+        )
     costs = spatial.distance.cdist(x, y)
     return float(costs[optimize.linear_sum_assignment(costs)].mean())
 

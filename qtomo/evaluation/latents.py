@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from qtomo.distribution import Outcomes
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.measurement.povm import POVM
 from qtomo.models.vae.vae import VAE
 from qtomo.observables.estimates import record_values
@@ -106,7 +106,9 @@ def bounds_by_samples(
     """
     largest = max(samples, default=0)
     if largest < 1 or any(k < 1 or largest % k for k in samples):
-        raise InputError(f"numbers of importance samples are {list(samples)}, expected divisors of the largest")
+        raise InputError(
+            Code.VALUE, f"numbers of importance samples are {list(samples)}, expected divisors of the largest"
+        )
     weights = model.by_record(outcomes, lambda rows: model.log_weights(rows, largest))
     bounds = {}
     for k in samples:
@@ -165,4 +167,4 @@ def correlations(x: Values, y: Values, level: float = 0.95) -> list[list[Estimat
 
 def _check_enough(outcomes: Outcomes) -> None:
     if len(outcomes) < 2:
-        raise InputError(f"{len(outcomes)} records, expected at least 2")
+        raise InputError(Code.TOO_FEW, f"{len(outcomes)} records, expected at least 2")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.seeds import stream
 from qtomo.statistics.estimate import Estimate
 
@@ -78,11 +78,12 @@ def read_out(
     for rows, values in ((x, y), (x_new, y_new)):
         if rows.ndim != 2 or values.shape != (len(rows),) or len(rows) < 3 or rows.shape[1] != x.shape[1]:
             raise InputError(
+                Code.SHAPE,
                 f"features {rows.shape} of a parameter {values.shape}, expected (states, {x.shape[-1]}) and (states,) "
-                "with 3 states or more"
+                "with 3 states or more",
             )
         if np.ptp(values) == 0:
-            raise InputError(f"the parameter is {values[0]} in all states, expected different ones")
+            raise InputError(Code.VALUE, f"the parameter is {values[0]} in all states, expected different ones")
     centre, spread = x.mean(axis=0), x.std(axis=0)
     spread[spread == 0] = 1.0
     x, x_new = ((rows - centre) / spread for rows in (x, x_new))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtomo.distribution import LOST, Outcomes
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 
 __all__ = ["Calibration"]
 
@@ -35,12 +35,16 @@ class Calibration:
 
     def __post_init__(self) -> None:
         if self.wrong.ndim != 2 or self.wrong.shape[1] != 2 or self.wrong.shape != self.shots.shape:
-            raise InputError(f"calibration counts of shapes {self.wrong.shape} and {self.shots.shape}, expected (N, 2)")
+            raise InputError(
+                Code.SHAPE, f"calibration counts of shapes {self.wrong.shape} and {self.shots.shape}, expected (N, 2)"
+            )
         if self.shots.min() < 1:
             site, state = np.argwhere(self.shots < 1)[0]
-            raise InputError(f"calibration of site {site}: no shot of |{state}>")
+            raise InputError(Code.UNMEASURED, f"calibration of site {site}: no shot of |{state}>")
         if self.wrong.min() < 0 or (self.wrong > self.shots).any():
-            raise InputError("calibration counts: more shots read wrongly than there are, or a negative number")
+            raise InputError(
+                Code.VALUE, "calibration counts: more shots read wrongly than there are, or a negative number"
+            )
 
     @classmethod
     def of_bits(cls, zeros: Outcomes, ones: Outcomes) -> Calibration:
@@ -56,7 +60,7 @@ class Calibration:
         wrong = [((bits != state) & (bits != LOST)).sum(axis=0) for state, bits in enumerate((zeros, ones))]
         read = [(bits != LOST).sum(axis=0) for bits in (zeros, ones)]
         if wrong[0].shape != wrong[1].shape:
-            raise InputError(f"calibration shots of {len(wrong[0])} and of {len(wrong[1])} qubits")
+            raise InputError(Code.MISMATCH, f"calibration shots of {len(wrong[0])} and of {len(wrong[1])} qubits")
         return cls(np.stack(wrong, axis=1), np.stack(read, axis=1))
 
     @property

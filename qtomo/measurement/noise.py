@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qtomo.config import near_miss
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.measurement.povm import PAULIS, POVM
 from qtomo.measurement.readout import with_readout_error
 
@@ -87,10 +87,12 @@ def noisy(povm: POVM, kraus: ArrayLike, n_sites: int, sites: Sequence[int] | Non
     """
     operators = np.asarray(kraus, dtype=np.complex128)
     if operators.ndim != 3 or operators.shape[1:] != (2, 2) or not np.isfinite(operators).all():
-        raise InputError(f"Kraus operators have shape {operators.shape}, expected finite (operators, 2, 2)")
+        raise InputError(Code.SHAPE, f"Kraus operators have shape {operators.shape}, expected finite (operators, 2, 2)")
     excess = np.abs(np.einsum("kji,kjl->il", operators.conj(), operators) - np.eye(2)).max()
     if excess > _TOLERANCE:
-        raise InputError(f"Kraus operators do not preserve the trace: the sum of K†K is off 1 by {excess:.3g}")
+        raise InputError(
+            Code.UNPHYSICAL, f"Kraus operators do not preserve the trace: the sum of K†K is off 1 by {excess:.3g}"
+        )
 
     def pulled_back(elements: NDArray[np.complex128]) -> NDArray[np.complex128]:
         moved: NDArray[np.complex128] = np.einsum("kji,...ajl,klm->...aim", operators.conj(), elements, operators)
@@ -120,14 +122,16 @@ def _with_noise(povm: POVM, text: str, n_sites: int) -> POVM:
     name, _, strength = head.partition(":")
     known = [*NOISES, _READOUT]
     if name not in known:
-        raise InputError(f"noise '{text}': unknown channel '{name}'{near_miss(name, known)}")
+        raise InputError(Code.UNKNOWN, f"noise '{text}': unknown channel '{name}'{near_miss(name, known)}")
     try:
         probabilities = [float(part) for part in strength.split("/")]
         sites = [int(place) for place in places.split(",")] if at else None
     except ValueError:
-        raise InputError(f"noise '{text}': expected NAME:PROBABILITY or NAME:PROBABILITY@SITE,SITE") from None
+        raise InputError(
+            Code.SYNTAX, f"noise '{text}': expected NAME:PROBABILITY or NAME:PROBABILITY@SITE,SITE"
+        ) from None
     if len(probabilities) > (2 if name == _READOUT else 1):
-        raise InputError(f"noise '{text}': {len(probabilities)} probabilities are too many")
+        raise InputError(Code.SYNTAX, f"noise '{text}': {len(probabilities)} probabilities are too many")
     if name == _READOUT:
         return with_readout_error(povm, probabilities[0], probabilities[-1], n_sites, sites)
     return noisy(povm, NOISES[name](probabilities[0]), n_sites, sites)
@@ -135,5 +139,5 @@ def _with_noise(povm: POVM, text: str, n_sites: int) -> POVM:
 
 def _probability(value: float, name: str) -> float:
     if not 0 <= value <= 1:
-        raise InputError(f"{name}: probability is {value}, expected 0 to 1")
+        raise InputError(Code.VALUE, f"{name}: probability is {value}, expected 0 to 1")
     return value

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 
 __all__ = ["BASES", "NAMED_POVMS", "PAULIS", "POVM", "are_bases", "named_povm", "parse_axes"]
 
@@ -77,7 +77,9 @@ class POVM:
         if self.n_sites is None:
             return np.broadcast_to(self.elements, (n_sites, *self.elements.shape))
         if self.n_sites != n_sites:
-            raise InputError(f"POVM '{self.name}' is given for {self.n_sites} sites, asked for {n_sites}")
+            raise InputError(
+                Code.MISMATCH, f"POVM '{self.name}' is given for {self.n_sites} sites, asked for {n_sites}"
+            )
         return self.elements
 
     @property
@@ -104,7 +106,9 @@ class POVM:
         """
         rotation = np.asarray(axes, dtype=np.float64)
         if rotation.shape != (3, 3) or not np.abs(rotation @ rotation.T - np.eye(3)).max() < _TOLERANCE:
-            raise InputError(f"axes {np.round(rotation, 6).tolist()} are not three orthonormal vectors")
+            raise InputError(
+                Code.UNPHYSICAL, f"axes {np.round(rotation, 6).tolist()} are not three orthonormal vectors"
+            )
         paulis = np.stack([PAULIS[p] for p in BASES])
 
         def turn(elements: NDArray[np.complex128]) -> NDArray[np.complex128]:
@@ -131,10 +135,10 @@ class POVM:
             return POVM(change(self.elements), self.name)
         n_sites = n_sites if n_sites is not None else self.n_sites
         if n_sites is None:
-            raise InputError("the number of qubits is needed to change the measurement of some of them")
+            raise InputError(Code.REQUIRED, "the number of qubits is needed to change the measurement of some of them")
         outside = [site for site in sites if not 0 <= site < n_sites]
         if outside:
-            raise InputError(f"site {outside[0]} is outside a chain of {n_sites} qubits")
+            raise InputError(Code.VALUE, f"site {outside[0]} is outside a chain of {n_sites} qubits")
         elements = self.site_elements(n_sites).copy()
         chosen = sorted(set(sites))
         elements[chosen] = change(elements[chosen])
@@ -150,7 +154,7 @@ class POVM:
             InputError: the POVM is not informationally complete.
         """
         if not self.is_complete:
-            raise InputError(f"POVM '{self.name}' is not informationally complete: it has no duals")
+            raise InputError(Code.UNSUPPORTED, f"POVM '{self.name}' is not informationally complete: it has no duals")
         frames = self.elements.reshape(*self.elements.shape[:-2], 4)
         duals = np.linalg.pinv(frames).conj().swapaxes(-1, -2)
         return np.ascontiguousarray(duals).reshape(self.elements.shape)
@@ -181,9 +185,11 @@ def are_bases(elements: NDArray[np.complex128]) -> bool:
 
 def _check_elements(elements: NDArray[np.complex128], name: str) -> None:
     if elements.ndim not in (3, 4) or elements.shape[-2:] != (2, 2) or 0 in elements.shape:
-        raise InputError(f"POVM '{name}': elements have shape {elements.shape}, expected (K, 2, 2) or (N, K, 2, 2)")
+        raise InputError(
+            Code.SHAPE, f"POVM '{name}': elements have shape {elements.shape}, expected (K, 2, 2) or (N, K, 2, 2)"
+        )
     if not np.isfinite(elements).all():
-        raise InputError(f"POVM '{name}': elements hold entries that are not finite numbers")
+        raise InputError(Code.VALUE, f"POVM '{name}': elements hold entries that are not finite numbers")
     by_site = elements.reshape(-1, *elements.shape[-3:])
     skewed = np.abs(by_site - by_site.conj().swapaxes(-1, -2)).max(axis=(-1, -2)) > _TOLERANCE
     smallest = np.linalg.eigvalsh(by_site)[..., 0]
@@ -195,10 +201,10 @@ def _check_elements(elements: NDArray[np.complex128], name: str) -> None:
     place = f"POVM '{name}'" + (f", site {site}" if elements.ndim == 4 else "")
     for outcome, (is_skewed, value) in enumerate(zip(skewed[site], smallest[site], strict=True)):
         if is_skewed:
-            raise InputError(f"{place}: element {outcome} is not Hermitian")
+            raise InputError(Code.UNPHYSICAL, f"{place}: element {outcome} is not Hermitian")
         if value < -_TOLERANCE:
-            raise InputError(f"{place}: element {outcome} is not positive (eigenvalue {value:.3g})")
-    raise InputError(f"{place}: elements do not sum to the identity (off by {excess[site]:.3g})")
+            raise InputError(Code.UNPHYSICAL, f"{place}: element {outcome} is not positive (eigenvalue {value:.3g})")
+    raise InputError(Code.UNPHYSICAL, f"{place}: elements do not sum to the identity (off by {excess[site]:.3g})")
 
 
 def _projector(*bloch: float) -> NDArray[np.complex128]:
@@ -257,7 +263,7 @@ def named_povm(name: str) -> POVM:
     4
     """
     if name not in NAMED_POVMS:
-        raise InputError(f"no POVM is called '{name}'; known: {', '.join(NAMED_POVMS)}")
+        raise InputError(Code.UNKNOWN, f"no POVM is called '{name}'; known: {', '.join(NAMED_POVMS)}")
     return POVM(NAMED_POVMS[name](), name)
 
 
@@ -273,11 +279,13 @@ def parse_axes(povm: POVM, texts: Sequence[str], n_sites: int) -> POVM:
         letters, at, places = text.partition("@")
         words = [word.strip().upper() for word in letters.split(",")]
         if sorted(word.lstrip("+-") for word in words) != list(BASES) or any(len(word) > 2 for word in words):
-            raise InputError(f"axes '{text}': expected X, Y and Z once each with or without a sign, such as -X,Y,Z")
+            raise InputError(
+                Code.SYNTAX, f"axes '{text}': expected X, Y and Z once each with or without a sign, such as -X,Y,Z"
+            )
         rows = [(-1.0 if word[0] == "-" else 1.0) * np.eye(3)[BASES.index(word[-1])] for word in words]
         try:
             sites = [int(place) for place in places.split(",")] if at else None
         except ValueError:
-            raise InputError(f"axes '{text}': '{places}' is not a list of sites, such as 0,4") from None
+            raise InputError(Code.SYNTAX, f"axes '{text}': '{places}' is not a list of sites, such as 0,4") from None
         povm = povm.turned(np.array(rows), n_sites, sites)
     return POVM(povm.elements, f"{povm.name} along {' '.join(texts)}") if texts else povm

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.measurement.bases import as_random_bases
 from qtomo.measurement.povm import POVM, are_bases
 
@@ -38,17 +38,19 @@ def checked_confusion(confusion: ArrayLike, n_sites: int, place: str = "confusio
     """
     array = np.asarray(confusion)
     if array.shape not in ((2, 2), (n_sites, 2, 2)) or array.dtype.kind not in "iuf":
-        raise InputError(f"{place}: {array.dtype} {array.shape}, expected (2, 2) or ({n_sites}, 2, 2)")
+        raise InputError(Code.SHAPE, f"{place}: {array.dtype} {array.shape}, expected (2, 2) or ({n_sites}, 2, 2)")
     matrices = np.broadcast_to(array.astype(np.float64), (n_sites, 2, 2))
     if not np.isfinite(matrices).all() or matrices.min() < 0 or matrices.max() > 1:
         site, a, b = np.argwhere(~((matrices >= 0) & (matrices <= 1)))[0]
-        raise InputError(f"{place}, site {site}, p({a}|{b}): {matrices[site, a, b]}, expected 0 to 1")
+        raise InputError(Code.VALUE, f"{place}, site {site}, p({a}|{b}): {matrices[site, a, b]}, expected 0 to 1")
     sums = matrices.sum(axis=1)
     site, column = (int(i) for i in np.unravel_index(np.abs(sums - 1).argmax(), sums.shape))
     if abs(sums[site, column] - 1) > _ROUNDING:
         rows = np.abs(matrices.sum(axis=2) - 1).max() < _ROUNDING
         hint = "; its rows do: transpose it" if rows else ""
-        raise InputError(f"{place}, site {site}: column {column} sums to {sums[site, column]:.6g}, expected 1{hint}")
+        raise InputError(
+            Code.UNPHYSICAL, f"{place}, site {site}: column {column} sums to {sums[site, column]:.6g}, expected 1{hint}"
+        )
     normalised: NDArray[np.float64] = matrices / sums[:, None, :]
     return normalised
 
@@ -98,7 +100,7 @@ def with_readout_error(
     """
     for value in (zero_as_one, one_as_zero):
         if not 0 <= value <= 1:
-            raise InputError(f"readout: probability is {value}, expected 0 to 1")
+            raise InputError(Code.VALUE, f"readout: probability is {value}, expected 0 to 1")
     confusion = np.array([[1 - zero_as_one, one_as_zero], [zero_as_one, 1 - one_as_zero]])
 
     def misread(elements: NDArray[np.complex128]) -> NDArray[np.complex128]:
@@ -116,7 +118,9 @@ def _misread(elements: NDArray[np.complex128], confusion: NDArray[np.float64], n
         return mixed
     bases = as_random_bases(elements)
     if bases is None:
-        raise InputError(f"readout error: POVM '{name}' measures no bit in a basis; give it as a confusion matrix")
+        raise InputError(
+            Code.UNSUPPORTED, f"readout error: POVM '{name}' measures no bit in a basis; give it as a confusion matrix"
+        )
     return replace(bases, labels=np.einsum("rs,bra->bsa", confusion, bases.labels)).elements()
 
 
@@ -139,11 +143,13 @@ def with_confusion(povm: POVM, confusion: ArrayLike, n_sites: int, sites: Sequen
     matrix = np.asarray(confusion, dtype=np.float64)
     k = povm.n_outcomes
     if matrix.shape != (k, k):
-        raise InputError(f"a confusion matrix has shape {matrix.shape}, expected ({k}, {k}) for POVM '{povm.name}'")
+        raise InputError(
+            Code.SHAPE, f"a confusion matrix has shape {matrix.shape}, expected ({k}, {k}) for POVM '{povm.name}'"
+        )
     if not np.isfinite(matrix).all() or matrix.min() < 0:
-        raise InputError("a confusion matrix holds an entry that is not a probability")
+        raise InputError(Code.VALUE, "a confusion matrix holds an entry that is not a probability")
     sums = matrix.sum(axis=0)
     worst = int(np.abs(sums - 1).argmax())
     if abs(sums[worst] - 1) > _TOLERANCE:
-        raise InputError(f"column {worst} of a confusion matrix sums to {sums[worst]:.6g}, expected 1")
+        raise InputError(Code.UNPHYSICAL, f"column {worst} of a confusion matrix sums to {sums[worst]:.6g}, expected 1")
     return povm.changed(lambda elements: np.einsum("ab,...bij->...aij", matrix, elements), n_sites, sites)

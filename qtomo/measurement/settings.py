@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtomo.distribution import Outcomes
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.files import check_absent, write_atomic
 from qtomo.measurement.povm import BASES
 
 __all__ = ["Design", "SettingList", "read_setting_list", "setting_text", "write_setting_list"]
 
 _HEADER = ["bases", "shots"]
+_EXPECTED = "expected a setting and a number of shots, such as XZZY 1000"
 
 #: How settings were chosen: there are none (outcomes of a POVM), each basis of each shot uniformly and independently at
 #: random, or otherwise, as by a list.
@@ -85,21 +86,24 @@ def read_setting_list(path: str | os.PathLike[str], n_sites: int) -> SettingList
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as a text file of settings ({error})") from None
+        raise InputError(
+            Code.DAMAGED if path.is_file() else Code.ABSENT,
+            f"{path}: cannot be read as a text file of settings ({error})",
+        ) from None
     bases, shots = [], []
     for place, letters, number in _of_json(text, path) if path.suffix == ".json" else _of_lines(text, path):
         if not number.isascii() or not number.isdigit() or not 0 < int(number) < 2**40:
-            raise InputError(f"{place}: '{letters} {number}', expected a setting and a number of shots, as XZZY 1000")
+            raise InputError(Code.SYNTAX, f"{place}: '{letters} {number}', {_EXPECTED}")
         spelt = letters.upper() * (n_sites if len(letters) == 1 else 1)
         wrong = next((i for i, letter in enumerate(spelt) if letter not in BASES), None)
         if wrong is not None:
-            raise InputError(f"{place}, site {wrong}: basis '{spelt[wrong]}', expected X, Y or Z")
+            raise InputError(Code.VALUE, f"{place}, site {wrong}: basis '{spelt[wrong]}', expected X, Y or Z")
         if len(spelt) != n_sites:
-            raise InputError(f"{place}: a setting of {len(spelt)} letters, expected one, or {n_sites}")
+            raise InputError(Code.MISMATCH, f"{place}: a setting of {len(spelt)} letters, expected one, or {n_sites}")
         bases.append([BASES.index(letter) for letter in spelt])
         shots.append(int(number))
     if not bases:
-        raise InputError(f"{path}: no setting, expected lines such as XZZY 1000")
+        raise InputError(Code.TOO_FEW, f"{path}: no setting, expected lines such as XZZY 1000")
     return SettingList(np.array(bases, dtype=np.uint8), np.array(shots, dtype=np.int64))
 
 
@@ -111,7 +115,7 @@ def _of_lines(text: str, path: Path) -> Iterator[tuple[str, str, str]]:
             continue
         place = f"{path}, line {number}"
         if len(words) != 2:
-            raise InputError(f"{place}: '{line.strip()}', expected a setting and a number of shots, such as XZZY 1000")
+            raise InputError(Code.SYNTAX, f"{place}: '{line.strip()}', {_EXPECTED}")
         yield place, words[0], words[1]
 
 
@@ -120,11 +124,11 @@ def _of_json(text: str, path: Path) -> Iterator[tuple[str, str, str]]:
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not JSON ({error}), {expected}") from None
+        raise InputError(Code.DAMAGED, f"{path}: not JSON ({error}), {expected}") from None
     for number, one in enumerate(found if isinstance(found, list) else [found]):
         place = f"{path}, object {number}"
         if not isinstance(one, dict) or not isinstance(one.get("bases"), str) or type(one.get("shots")) is not int:
-            raise InputError(f"{place}: {expected}")
+            raise InputError(Code.SYNTAX, f"{place}: {expected}")
         yield place, one["bases"], str(one["shots"])
 
 
@@ -143,7 +147,7 @@ def write_setting_list(listed: SettingList, path: str | os.PathLike[str], *, ove
     elif path.suffix == ".txt":
         text = "".join(f"{letters} {shots}\n" for letters, shots in words)
     else:
-        raise InputError(f"{path}: ends in '{path.suffix}', expected .csv, .json or .txt")
+        raise InputError(Code.UNSUPPORTED, f"{path}: ends in '{path.suffix}', expected .csv, .json or .txt")
     write_atomic(check_absent(path, overwrite), text)
     return path
 

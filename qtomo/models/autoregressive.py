@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from qtomo.config import Config
 from qtomo.distribution import Outcomes
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.models.base import Model
 
 __all__ = ["Autoregressive", "AutoregressiveConfig", "site_order"]
@@ -68,13 +68,13 @@ def site_order(order: str | list[int], n_sites: int) -> list[int]:
     expected = f"expected each of the sites 0 to {n_sites - 1} once"
     for place, site in enumerate(order):
         if not 0 <= site < n_sites:
-            raise InputError(f"model.order: there is no site {site}, {expected}")
+            raise InputError(Code.VALUE, f"model.order: there is no site {site}, {expected}")
         if site in order[:place]:
-            raise InputError(f"model.order: site {site} stands there twice, {expected}")
+            raise InputError(Code.VALUE, f"model.order: site {site} stands there twice, {expected}")
     missing = sorted(set(range(n_sites)) - set(order))
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        raise InputError(f"model.order: site {missing[0]}{more} missing, {expected}")
+        raise InputError(Code.VALUE, f"model.order: site {missing[0]}{more} missing, {expected}")
     return list(order)
 
 
@@ -90,7 +90,7 @@ def _powers(relabelling: list[int], n_outcomes: int) -> list[list[int]]:
     same = list(range(n_outcomes))
     if relabelling and sorted(relabelling) != same:
         expected = f"expected each of the outcomes 0 to {n_outcomes - 1} once"
-        raise InputError(f"model.relabelling: {relabelling}, {expected}")
+        raise InputError(Code.VALUE, f"model.relabelling: {relabelling}, {expected}")
     found, power = [same], relabelling
     while power and power != same:
         found.append(power)

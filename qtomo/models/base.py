@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from qtomo.config import Config
 from qtomo.distribution import Likelihood, Outcomes
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.measurement.povm import POVM
 from qtomo.seeds import torch_generator
 
@@ -90,7 +90,7 @@ class Model(nn.Module, ABC):
 
     def _log_prob(self, outcomes: Tensor) -> Tensor:
         """What `log_prob` returns, for int64 outcomes: (batch, n_sites) to (batch,)."""
-        raise InputError(f"a {type(self).__name__} has no likelihood: it can only be sampled")
+        raise InputError(Code.UNSUPPORTED, f"a {type(self).__name__} has no likelihood: it can only be sampled")
 
     def log_prob(self, outcomes: Outcomes) -> NDArray[np.float64]:
         """Natural log-probability, as `likelihood` says, of each record: (batch, n_sites) to (batch,).
@@ -138,6 +138,6 @@ class Model(nn.Module, ABC):
             InputError: another number of sites, or an outcome that the model does not have.
         """
         if outcomes.ndim != 2 or outcomes.shape[1] != self.n_sites:
-            raise InputError(f"records have shape {outcomes.shape}, expected (batch, {self.n_sites})")
+            raise InputError(Code.SHAPE, f"records have shape {outcomes.shape}, expected (batch, {self.n_sites})")
         if outcomes.size and int(outcomes.max()) >= self.n_outcomes:
-            raise InputError(f"outcome {outcomes.max()} given to a model of {self.n_outcomes} outcomes")
+            raise InputError(Code.VALUE, f"outcome {outcomes.max()} given to a model of {self.n_outcomes} outcomes")

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtomo.distribution import LOST, Outcomes
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 
 __all__ = ["KGram"]
 
@@ -40,12 +40,14 @@ class KGram:
         self, outcomes: Outcomes, n_outcomes: int, order: int, strength: float = 16.0, n_bases: int = 1
     ) -> None:
         if order < 0:
-            raise InputError(f"order of a k-gram is {order}, expected 0 or more")
+            raise InputError(Code.VALUE, f"order of a k-gram is {order}, expected 0 or more")
         self.n_sites = outcomes.shape[1]
         self._with_lost = bool((outcomes == LOST).any())
         self._symbols = n_outcomes + self._with_lost
         if self.n_sites * self._symbols ** (order + 1) > 2**28:
-            raise InputError(f"a {order}-gram of {n_outcomes} outcomes and {self.n_sites} sites is too large a table")
+            raise InputError(
+                Code.TOO_LARGE, f"a {order}-gram of {n_outcomes} outcomes and {self.n_sites} sites is too large a table"
+            )
         self.n_outcomes = n_outcomes
         self.n_bases = n_bases
         self.order = order
@@ -68,7 +70,7 @@ class KGram:
         """
         lost = outcomes == LOST
         if lost.any() and not self._with_lost:
-            raise InputError("lost outcomes in records for a k-gram that was counted from whole ones")
+            raise InputError(Code.UNSUPPORTED, "lost outcomes in records for a k-gram that was counted from whole ones")
         total = np.zeros(len(outcomes))
         for site, table in enumerate(self.tables):
             known = np.minimum(outcomes[:, site], self.n_outcomes - 1)

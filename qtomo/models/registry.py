@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from qtomo.config import near_miss
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 
 if TYPE_CHECKING:
     from qtomo.models.base import Model
@@ -87,7 +87,7 @@ def parse_model(settings: Mapping[str, Any], place: str = "[model]") -> dict[str
     values = dict(settings)
     family = values.pop("family", None)
     if family not in FAMILIES:
-        raise InputError(f"{place}: unknown family '{family}'{near_miss(str(family), list(FAMILIES))}")
+        raise InputError(Code.UNKNOWN, f"{place}: unknown family '{family}'{near_miss(str(family), list(FAMILIES))}")
     return {"family": family, **FAMILIES[family].Config.parse(values, place).model_dump()}
 
 

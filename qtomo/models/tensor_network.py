@@ -19,7 +19,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from qtomo.config import Config
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.measurement.povm import PAULIS, POVM, named_povm
 from qtomo.models.base import Model
 from qtomo.states.born.local_likelihoods import pauli_coefficients
@@ -73,7 +73,7 @@ class TensorNetwork(Model):
         super().__init__(n_sites, n_outcomes, config)
         self.purification = getattr(config, "purification_dim", 1)
         if self.purification & (self.purification - 1):
-            raise InputError(f"model.purification_dim = {self.purification}, expected a power of 2")
+            raise InputError(Code.VALUE, f"model.purification_dim = {self.purification}, expected a power of 2")
         elements = _usual_povm(n_outcomes).site_elements(n_sites)
         self.register_buffer("effects", torch.from_numpy(pauli_coefficients(elements)))  # (n_sites, K, 4)
         self.register_buffer("started", torch.tensor(False))
@@ -91,7 +91,9 @@ class TensorNetwork(Model):
         """Take on the measurement that the records come from."""
         elements = povm.site_elements(self.n_sites)
         if elements.shape[1] != self.n_outcomes:
-            raise InputError(f"POVM '{povm.name}' of {elements.shape[1]} outcomes, the model has {self.n_outcomes}")
+            raise InputError(
+                Code.MISMATCH, f"POVM '{povm.name}' of {elements.shape[1]} outcomes, the model has {self.n_outcomes}"
+            )
         self.effects.copy_(torch.from_numpy(pauli_coefficients(elements)))
 
     def start_from(self, outcomes: Tensor) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtomo.distribution import LOST
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.measurement.povm import BASES, PAULIS, POVM
 
 __all__ = ["bit_values", "dual_values"]
@@ -44,7 +44,9 @@ def bit_values(povm: POVM, n_sites: int) -> tuple[dict[str, Values], dict[str, V
         turned = np.abs(np.delete(bloch, basis, axis=1)).max(axis=1) > 1e-9
         wrong = np.flatnonzero(turned | (np.abs(along) < 1e-9))
         if len(wrong):
-            raise InputError(f"site {wrong[0]}: basis {letter} of POVM '{povm.name}' does not measure {letter}")
+            raise InputError(
+                Code.UNSUPPORTED, f"site {wrong[0]}: basis {letter} of POVM '{povm.name}' does not measure {letter}"
+            )
         centre = np.einsum("nii->n", effect).real / 2
         values[letter], there[letter] = np.zeros((2, n_sites, LOST + 1))
         values[letter][:, 2 * basis] = (1 - centre) / along

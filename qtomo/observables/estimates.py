@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from qtomo.distribution import Outcomes
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.observables.duals import bit_values, dual_values
 from qtomo.observables.paulis import Observable
 from qtomo.records.records import Records, checked_records
@@ -96,7 +96,9 @@ class _Moments:
         for key, count in self.counts.items():
             if not count:
                 what = "is measured in all bases" if records.has_settings else "has all sites"
-                raise InputError(f"{records.name}: no record {what} of '{' '.join(f'{p}{i}' for i, p in key)}'")
+                raise InputError(
+                    Code.UNMEASURED, f"{records.name}: no record {what} of '{' '.join(f'{p}{i}' for i, p in key)}'"
+                )
         self.means = {key: sums[key] / self.counts[key] for key in terms}
         self.spans = {key: _span(product, self._lookup, self._there) for key, product in terms.items()}
         self.method = "mean of bits over shots in the bases"
@@ -135,7 +137,10 @@ def record_values(observables: Sequence[Observable], records: Records) -> Values
     """
     records = checked_records(records, "record_values")
     if records.design == "listed":
-        raise InputError(f"{records.name}: a shot in listed settings says nothing by itself of what it did not measure")
+        raise InputError(
+            Code.UNMEASURED,
+            f"{records.name}: a shot in listed settings says nothing by itself of what it did not measure",
+        )
     _check_sites(observables, records.n_sites)
     values_of = _products(
         np.ascontiguousarray(records.labels.T), *dual_values(records.povm, records.n_sites), whole=True
@@ -151,7 +156,9 @@ def _check_sites(observables: Sequence[Observable], n_sites: int) -> None:
     for observable in observables:
         furthest = max((site for _, product in observable.terms for site in product), default=0)
         if furthest >= n_sites:
-            raise InputError(f"observable '{observable.name}' on site {furthest} of records with {n_sites} sites")
+            raise InputError(
+                Code.VALUE, f"observable '{observable.name}' on site {furthest} of records with {n_sites} sites"
+            )
 
 
 def _key(product: Mapping[int, str]) -> _Key:

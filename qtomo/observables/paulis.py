@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.measurement.povm import PAULIS
 from qtomo.states.dmrg import Terms
 from qtomo.states.state import State
@@ -32,7 +32,9 @@ class Observable:
         for _, product in self.terms:
             for site, letter in product.items():
                 if letter not in ("X", "Y", "Z") or site < 0:
-                    raise InputError(f"observable {self.name}: '{letter}' on site {site}, expected X, Y or Z on a site")
+                    raise InputError(
+                        Code.VALUE, f"observable {self.name}: '{letter}' on site {site}, expected X, Y or Z on a site"
+                    )
 
 
 def pauli(text: str) -> Observable:
@@ -48,10 +50,12 @@ def pauli(text: str) -> Observable:
     for word in text.split():
         letter, digits = word[0], word[1:]
         if letter not in "XYZ" or not digits.isdigit() or int(digits) in product:
-            raise InputError(f"'{text}' is not a product of Paulis, expected letters with sites, such as 'Z3 Z7'")
+            raise InputError(
+                Code.SYNTAX, f"'{text}' is not a product of Paulis, expected letters with sites, such as 'Z3 Z7'"
+            )
         product[int(digits)] = letter
     if not product:
-        raise InputError("an empty product of Paulis, expected letters with sites, such as 'Z3 Z7'")
+        raise InputError(Code.SYNTAX, "an empty product of Paulis, expected letters with sites, such as 'Z3 Z7'")
     return Observable(text, ((1.0, product),))
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.observables.paulis import Observable, exact_value
 from qtomo.reconstruction.bootstrap import bootstrap, reflected
 from qtomo.reconstruction.calibrated import LARGEST_CALIBRATED, calibrated_interval, entropy_range
@@ -119,7 +119,7 @@ class Reconstruction(Result, format="qtomo-reconstruction", version=1):
             InputError: the result was read from its file, which does not hold the state.
         """
         if self.fitted_state is None:
-            raise InputError(f"{self.file}: {UNSAVED_STATE}")
+            raise InputError(Code.REQUIRED, f"{self.file}: {UNSAVED_STATE}")
         return self.fitted_state
 
     def to_qutip(self) -> qutip.Qobj:
@@ -195,7 +195,7 @@ def reconstruct_frequencies(
     unseen = frequencies.unseen()
     if not isinstance(method, MaximumLikelihood):
         frequencies.check_complete(name)
-    options.say("maximum likelihood")
+    options.progress.stage("maximum likelihood")
     fit = maximum_likelihood(frequencies)
     matrices = {MaximumLikelihood.name: fit.matrix}
     if not unseen:
@@ -268,7 +268,7 @@ class _Problem:
             return {quantity: exact(value, "exact distribution") for quantity, value in values.items()}
         if not determined:
             return {}
-        self.options.say(f"bootstrap of {self.options.resamples} data sets")
+        self.options.progress.stage(f"bootstrap of {self.options.resamples} data sets")
         found, ends = self.intervals(values), self.calibrated_ends(values)
         found |= {quantity: _with_ends(found[quantity], quantity, *pair) for quantity, pair in ends.items()}
         if isinstance(self.target, DensityMatrix) and self.physical and FIDELITY in found:
@@ -308,7 +308,7 @@ class _Problem:
             return {}
         for functional in functionals(self.frequencies, self.target):
             if functional.quantity in values:
-                self.options.say(f"interval of the {functional.quantity.name}")
+                self.options.progress.stage(f"interval of the {functional.quantity.name}")
                 ends[functional.quantity] = calibrated_interval(
                     functional,
                     self.frequencies,

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.observables.paulis import Observable
+from qtomo.progress import Progress
 from qtomo.reconstruction.dense import Reconstruction, reconstruct_dense, reconstruct_frequencies
 from qtomo.reconstruction.frequencies import Frequencies, check_size
 from qtomo.reconstruction.matrix_product import TensorNetworkReconstruction, reconstruct_tensor_network
 from qtomo.reconstruction.methods import DenseMethod, MaximumLikelihood, Method, TensorNetworkMethod, as_method
-from qtomo.reconstruction.options import Options, Progress, Say, silent
+from qtomo.reconstruction.options import Options
 from qtomo.records.file.reader import RecordFile
 from qtomo.records.file.schema import Target, TargetLike
 from qtomo.records.records import Records, checked_records
@@ -34,7 +35,6 @@ def reconstruct(
     seed: int = 0,
     records: str | os.PathLike[str] | None = None,
     observables: Sequence[Observable] | None = None,
-    say: Say | None = None,
     progress: Progress | None = None,
 ) -> Reconstruction | TensorNetworkReconstruction:
     """The state of the qubits from records of any design, or of a trained model's distribution P(a).
@@ -54,8 +54,7 @@ def reconstruct(
         records: where the record file of a run is now, if it has moved.
         observables: expectation values to estimate; by default the means of X, Z and ZZ of neighbours. A tensor network
             gives <X_i> and <Z_i Z_j> besides.
-        say: called with a line about what is being done.
-        progress: called as progress(done, total) over the resamples.
+        progress: told what is being done.
 
     Returns:
         The `state`, its `numbers` with intervals by name (entropies in nats), and `claims`; it prints itself.
@@ -72,11 +71,11 @@ def reconstruct(
     1.0
     """
     chosen = as_method(method)
-    options = Options(None, level, resamples, seed, observables, say or silent, progress or silent)
+    options = Options(None, level, resamples, seed, observables, Progress.of(progress))
     if isinstance(source, str | os.PathLike) and Path(source).is_dir():
         return _of_model(Path(source), chosen, options, target, records)
     if records is not None:
-        raise InputError(f"records {os.fspath(records)}: expected beside a run folder only")
+        raise InputError(Code.CONFLICT, f"records {os.fspath(records)}: expected beside a run folder only")
     measured = _read(source, chosen)
     options = _aimed(options, target, measured.target, measured.n_sites)
     if isinstance(chosen, TensorNetworkMethod):
@@ -105,8 +104,9 @@ def _of_model(
     """The state of a model's distribution; what it was trained on says the POVM and the target."""
     if isinstance(method, TensorNetworkMethod):
         raise InputError(
+            Code.KIND,
             f"{folder}: a run folder; method {method.name} is fitted to records: give the record file, or train one "
-            f"with qtomo train --model {method.name}"
+            f"with qtomo train --model {method.name}",
         )
     run = Run(folder)
     with run.open_records(records) as file:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtomo.distribution import LOST, Distribution, enumerate_outcomes
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.measurement.povm import BASES, POVM
 from qtomo.observables.duals import bit_values, dual_values
 from qtomo.records.records import Records
@@ -45,9 +45,10 @@ def check_size(n_sites: int, n_outcomes: int, source: str = "records") -> None:
     needed = 4 * 8 * n_outcomes**n_sites + 6 * 16 * 4**n_sites
     if n_sites > LARGEST_DENSE or needed > _MOST_BYTES:
         raise InputError(
+            Code.TOO_LARGE,
             f"{source}: {n_sites} qubits with {n_outcomes} outcomes each take {needed / 2**30:,.3g} GiB as density "
             f"matrices and tables of all outcome strings, at most {LARGEST_DENSE} qubits and {_MOST_BYTES // 2**30} "
-            "GiB; use --method mps or lpdo, which keep the state as a tensor network"
+            "GiB; use --method mps or lpdo, which keep the state as a tensor network",
         )
 
 
@@ -77,7 +78,7 @@ class Frequencies:
             InputError: too many qubits, or no records.
         """
         if not len(records):
-            raise InputError(f"{records.name}: no records, expected at least one")
+            raise InputError(Code.TOO_FEW, f"{records.name}: no records, expected at least one")
         n_sites, povm, lost = records.n_sites, records.povm, records.lost
         n_labels = povm.n_outcomes + bool(lost.any())
         check_size(n_sites, n_labels, records.name)
@@ -95,15 +96,18 @@ class Frequencies:
         """
         if distribution.likelihood != "exact":
             raise InputError(
+                Code.UNSUPPORTED,
                 f"{name}: its likelihood is '{distribution.likelihood}', expected an exact one; draw records from it "
-                "(qtomo sample) and reconstruct from these"
+                "(qtomo sample) and reconstruct from these",
             )
         n_sites, n_outcomes = distribution.n_sites, distribution.n_outcomes
         check_size(n_sites, n_outcomes, name)
         parts = [np.exp(distribution.log_prob(block)) for block in enumerate_outcomes(n_sites, n_outcomes)]
         counts = np.concatenate(parts)
         if not abs(counts.sum() - 1) < _SUM:
-            raise InputError(f"{name}: probabilities of all outcome strings sum to {counts.sum():.9g}, expected 1")
+            raise InputError(
+                Code.UNPHYSICAL, f"{name}: probabilities of all outcome strings sum to {counts.sum():.9g}, expected 1"
+            )
         return cls(counts.reshape((n_outcomes,) * n_sites) / counts.sum(), povm, 0)
 
     @property
@@ -173,8 +177,9 @@ class Frequencies:
             blind = not (self.has_settings or self.povm.is_complete)
             what = f"POVM '{self.povm.name}' does not see" if blind else "no record measures"
             raise InputError(
+                Code.UNMEASURED,
                 f"{source}: {what} {listed(unseen)}, expected an informationally complete measurement to invert; the "
-                "method mle finds a state that fits, one of many; qtomo verify may bound the fidelity with a target"
+                "method mle finds a state that fits, one of many; qtomo verify may bound the fidelity with a target",
             )
 
     def linear_inversion(self) -> NDArray[np.complex128]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.measurement.povm import BASES
 from qtomo.models.baselines import KGram
 from qtomo.models.tensor_network import LPDOModel, MPSModel
@@ -86,7 +86,7 @@ class TensorNetworkReconstruction(Result, format="qtomo-tensor-network", version
             InputError: the result was read from its file, which does not hold the state.
         """
         if self.fitted_state is None:
-            raise InputError(f"{self.file}: {UNSAVED_STATE}")
+            raise InputError(Code.REQUIRED, f"{self.file}: {UNSAVED_STATE}")
         return self.fitted_state
 
     def to_qutip(self) -> qutip.Qobj:
@@ -147,7 +147,7 @@ def reconstruct_tensor_network(
     _check(records)
     n_sites, seen = records.n_sites, coverage(records)
     target = options.target_state(n_sites, records.name)
-    fit = fit_tensor_network(records, method, seed=options.seed, say=options.say)
+    fit = fit_tensor_network(records, method, seed=options.seed, progress=options.progress)
     assert isinstance(fit.model, MPSModel | LPDOModel)
     system = options.target.system if options.target is not None else None
     quantities = network_quantities(
@@ -187,11 +187,12 @@ def reconstruct_tensor_network(
 def _check(records: Records) -> None:
     n, lost = len(records), int(records.lost.any(axis=1).sum())
     if n < _FEWEST_RECORDS:
-        raise InputError(f"{records.name}: {n} records, expected at least {_FEWEST_RECORDS}")
+        raise InputError(Code.TOO_FEW, f"{records.name}: {n} records, expected at least {_FEWEST_RECORDS}")
     if lost:
         raise InputError(
+            Code.UNSUPPORTED,
             f"{records.name}: {lost:,} of {n:,} records lost an outcome, which a tensor network does not take; the "
-            "method mle does, up to 10 qubits; else fit the whole ones, Records.whole()"
+            "method mle does, up to 10 qubits; else fit the whole ones, Records.whole()",
         )
 
 

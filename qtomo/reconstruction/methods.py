@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from qtomo.config import near_miss
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 
 __all__ = [
     "METHODS",
@@ -134,13 +134,16 @@ def as_method(method: Method | str) -> Method:
         return method
     if not isinstance(method, str):
         raise InputError(
-            f"method is {method!r}, expected an object such as MaximumLikelihood(), or one of {', '.join(METHODS)}"
+            Code.KIND,
+            f"method is {method!r}, expected an object such as MaximumLikelihood(), or one of {', '.join(METHODS)}",
         )
     if method not in METHODS:
-        raise InputError(f"no reconstruction method is called '{method}'{near_miss(method, list(METHODS))}")
+        raise InputError(
+            Code.UNKNOWN, f"no reconstruction method is called '{method}'{near_miss(method, list(METHODS))}"
+        )
     return METHODS[method]()
 
 
 def _check_bond_dim(bond_dim: int | None) -> None:
     if bond_dim is not None and not 1 <= bond_dim <= _LARGEST_BOND_DIM:
-        raise InputError(f"bond dimension is {bond_dim}, expected 1 to {_LARGEST_BOND_DIM}")
+        raise InputError(Code.VALUE, f"bond dimension is {bond_dim}, expected 1 to {_LARGEST_BOND_DIM}")

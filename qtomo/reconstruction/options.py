@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.observables.paulis import Observable
+from qtomo.progress import SILENT, Progress
 from qtomo.reconstruction.quantities import QuantityKind
 from qtomo.records.file.schema import Target
 from qtomo.states.state import State
 
-__all__ = ["BOUND_BY_VERIFY", "UNSAVED_STATE", "Options", "Progress", "Say", "silent"]
+__all__ = ["BOUND_BY_VERIFY", "UNSAVED_STATE", "Options"]
 
 #: Why a result that was read has no state.
 UNSAVED_STATE = "a result that was read from its JSON has no state, expected a state file (qtomo reconstruct --output)"
@@ -22,19 +23,12 @@ BOUND_BY_VERIFY = (
     "FILE --target NAME."
 )
 
-Say = Callable[[str], None]
-Progress = Callable[[int, int], None]
-
 _FEWEST_RESAMPLES = 20
-
-
-def silent(*_: object) -> None:
-    """Tell nobody."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """Target, intervals, and who is told of progress.
+    """Target, intervals, and who listens to the work.
 
     Args:
         target: the state to compare with, if any.
@@ -42,9 +36,8 @@ class Options:
         resamples: data sets of the bootstrap, or draws of a tensor network, at least 20.
         seed: of all that is drawn.
         observables: to estimate; what the method takes by default where None.
+        progress: told what is being done.
         kinds: of the numbers that a density matrix is given with; all where None.
-        say: called with a line about what is being done.
-        progress: called as progress(done, total) over the resamples.
 
     Raises:
         InputError: a level or a number of resamples out of range.
@@ -55,15 +48,15 @@ class Options:
     resamples: int = 200
     seed: int = 0
     observables: Sequence[Observable] | None = None
-    say: Say = silent
-    progress: Progress = silent
+    progress: Progress = SILENT
     kinds: frozenset[QuantityKind] | None = None
 
     def __post_init__(self) -> None:
         if not 0.5 <= self.level < 1 or self.resamples < _FEWEST_RESAMPLES:
             raise InputError(
+                Code.VALUE,
                 f"level {self.level:g} and {self.resamples} resamples, expected 0.5 to 1 and at least "
-                f"{_FEWEST_RESAMPLES}"
+                f"{_FEWEST_RESAMPLES}",
             )
 
     def target_state(self, n_sites: int, name: str) -> State | None:
@@ -76,5 +69,5 @@ class Options:
             return None
         state = self.target.state()
         if state.n_sites != n_sites:
-            raise InputError(f"{name}: of {n_sites} qubits, the target has {state.n_sites}")
+            raise InputError(Code.MISMATCH, f"{name}: of {n_sites} qubits, the target has {state.n_sites}")
         return state

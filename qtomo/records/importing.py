@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qtomo.distribution import LOST, shot_labels
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.files import check_absent
 from qtomo.measurement.bases import in_kets
 from qtomo.measurement.calibration import Calibration
@@ -179,14 +179,14 @@ def import_records(
     if output is not None and not dry_run:
         check_absent(output, overwrite)
     elif not dry_run:
-        raise InputError("no --output FILE, expected one, or --dry-run")
+        raise InputError(Code.REQUIRED, "no --output FILE, expected one, or --dry-run")
     read = read_format(source, format, options)
     readout = _readout(read.n_sites, confusion, calibration, options)
     measured, meant = readout.applied(read), _target(target, read)
     found = survey(measured)
     kept = coarsened(measured, found) if coarsen else measured
     if design is not None and not read.has_settings:
-        raise InputError(f"--design {design}: the records have no settings")
+        raise InputError(Code.MISMATCH, f"--design {design}: the records have no settings")
     notes = (*kept.notes, *readout.notes, _labels_in_words(read), *_checked(check, kept, found, meant))
     understood = _understood(kept, found, design, readout, notes, meant)
     if output is None or dry_run:
@@ -220,11 +220,11 @@ def _readout(
 ) -> _Readout:
     if calibration is not None:
         if confusion is not None:
-            raise InputError("--confusion and --calibration: expected one of the two")
+            raise InputError(Code.CONFLICT, "--confusion and --calibration: expected one of the two")
         if not isinstance(calibration, Calibration):
             calibration = read_calibration(*calibration, n_sites, options)
         if calibration.n_sites != n_sites:
-            raise InputError(f"a calibration of {calibration.n_sites} qubits, expected {n_sites}")
+            raise InputError(Code.MISMATCH, f"a calibration of {calibration.n_sites} qubits, expected {n_sites}")
         shots = calibration.shots.max(axis=0)
         notes = (f"readout of {shots[0]:,} + {shots[1]:,} shots", *calibration.describe())
         return _Readout(calibration.confusion, calibration, notes)
@@ -241,9 +241,10 @@ def _target(target: TargetLike | None, source: Imported) -> Target | None:
     if target is None:
         return None
     meant = Target.of(target, n_sites=source.n_sites)
-    n_sites = meant.parameters["n_sites"] if "n_sites" in meant.parameters else meant.state().n_sites
-    if n_sites != source.n_sites:
-        raise InputError(f"{source.path}: records of {source.n_sites} qubits, the target has {n_sites}")
+    if meant.n_sites != source.n_sites:
+        raise InputError(
+            Code.MISMATCH, f"{source.path}: records of {source.n_sites} qubits, the target has {meant.n_sites}"
+        )
     return meant
 
 
@@ -327,7 +328,7 @@ def write_imported(
         InputError: as `write_records`; or a design for outcomes without settings.
     """
     if design is not None and not source.has_settings:
-        raise InputError(f"--design {design}: the records have no settings")
+        raise InputError(Code.MISMATCH, f"--design {design}: the records have no settings")
     return write_records(
         output,
         source.blocks(),

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qtomo.distribution import LOST, Outcomes, shot_labels
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.measurement.calibration import Calibration
 from qtomo.measurement.povm import BASES, POVM, named_povm
 from qtomo.measurement.settings import Design
@@ -85,20 +85,27 @@ class Records:
         measured.site_elements(rows.shape[1])
         design = design or ("povm" if settings is None else "random")
         if (design == "povm") != (settings is None):
-            raise InputError(f"{name}: design '{design}' {'with' if settings is not None else 'without'} settings")
+            raise InputError(
+                Code.MISMATCH, f"{name}: design '{design}' {'with' if settings is not None else 'without'} settings"
+            )
         _check(rows, measured.n_outcomes if settings is None else 2, f"{name}: outcome", lost=True)
         distinct = index = None
         if settings is not None:
             if not measured.measures_bases:
                 raise InputError(
-                    f"{name}: settings beside POVM '{measured.name}', expected six elements 2 * basis + bit as pauli6"
+                    Code.MISMATCH,
+                    f"{name}: settings beside POVM '{measured.name}', expected six elements 2 * basis + bit as pauli6",
                 )
             distinct, index = _settings(settings, setting_index, rows.shape, name)
         for key, values in (columns or {}).items():
             if np.shape(values) != (len(rows),):
-                raise InputError(f"{name}: column '{key}' has shape {np.shape(values)}, expected ({len(rows)},)")
+                raise InputError(
+                    Code.SHAPE, f"{name}: column '{key}' has shape {np.shape(values)}, expected ({len(rows)},)"
+                )
         if calibration is not None and calibration.n_sites != rows.shape[1]:
-            raise InputError(f"{name}: a calibration of {calibration.n_sites} qubits, expected {rows.shape[1]}")
+            raise InputError(
+                Code.MISMATCH, f"{name}: a calibration of {calibration.n_sites} qubits, expected {rows.shape[1]}"
+            )
         fields: dict[str, Any] = {
             "outcomes": rows,
             "povm": measured,
@@ -166,7 +173,9 @@ class Records:
             InputError: outcomes of a POVM, which have none.
         """
         if self.settings is None or self.setting_index is None:
-            raise InputError(f"{self.name}: outcomes of POVM '{self.povm.name}', which have no settings")
+            raise InputError(
+                Code.UNSUPPORTED, f"{self.name}: outcomes of POVM '{self.povm.name}', which have no settings"
+            )
         taken: Outcomes = self.settings[self.setting_index]
         return taken
 
@@ -251,7 +260,7 @@ class Records:
         try:
             import pandas  # type: ignore[import-untyped]
         except ImportError:
-            raise InputError("pandas is not installed; pip install pandas") from None
+            raise InputError(Code.ENVIRONMENT, "pandas is not installed; pip install pandas") from None
         table = {f"q{site}": self.outcomes[:, site] for site in range(self.n_sites)}
         if self.has_settings:
             letters = np.array(list(BASES))
@@ -275,9 +284,10 @@ def checked_records(records: object, what: str) -> Records:
     if isinstance(records, Records):
         return records
     raise InputError(
+        Code.KIND,
         f"{what}: found {type(records).__name__}, expected Records, which say how outcomes were measured: "
         "Records(outcomes, 'pauli4') for outcomes of a POVM, or Records(bits, settings=bases, design='random') for "
-        "shots in known bases (design='listed' where a list chose them)"
+        "shots in known bases (design='listed' where a list chose them)",
     )
 
 
@@ -325,10 +335,12 @@ def distinct_rows(rows: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[n
 def _codes(values: ArrayLike, what: str) -> Outcomes:
     array = np.asarray(values)
     if array.ndim != 2 or not array.shape[1]:
-        raise InputError(f"{what} have shape {array.shape}, expected (n, N): one row per record, one column per qubit")
+        raise InputError(
+            Code.SHAPE, f"{what} have shape {array.shape}, expected (n, N): one row per record, one column per qubit"
+        )
     if array.dtype != np.uint8:
         if array.dtype.kind not in "iub" or array.min(initial=0) < 0 or array.max(initial=0) > LOST:
-            raise InputError(f"{what} are {array.dtype}, expected whole numbers from 0, {LOST} where lost")
+            raise InputError(Code.SHAPE, f"{what} are {array.dtype}, expected whole numbers from 0, {LOST} where lost")
         array = array.astype(np.uint8)
     return array
 
@@ -340,7 +352,9 @@ def _check(rows: Outcomes, n_codes: int, what: str, lost: bool) -> None:
     if wrong.any():
         row, site = np.argwhere(wrong)[0]
         marks = f", or {LOST} where lost" if lost else ""
-        raise InputError(f"{what} {rows[row, site]} in row {row}, site {site}, expected 0 to {n_codes - 1}{marks}")
+        raise InputError(
+            Code.VALUE, f"{what} {rows[row, site]} in row {row}, site {site}, expected 0 to {n_codes - 1}{marks}"
+        )
 
 
 def _settings(
@@ -351,15 +365,20 @@ def _settings(
     _check(given, len(BASES), f"{name}: setting", lost=False)
     if index is None:
         if given.shape != shape:
-            raise InputError(f"{name}: settings have shape {given.shape}, expected that of the outcomes, {shape}")
+            raise InputError(
+                Code.SHAPE, f"{name}: settings have shape {given.shape}, expected that of the outcomes, {shape}"
+            )
         first, inverse = distinct_rows(given)
         return given[first], inverse
     taken = np.asarray(index)
     if given.shape[1] != shape[1] or taken.shape != (shape[0],) or taken.dtype.kind not in "iu":
         raise InputError(
+            Code.SHAPE,
             f"{name}: settings {given.shape} with an index {taken.dtype} {taken.shape}, expected (S, {shape[1]}) and "
-            f"whole numbers ({shape[0]},)"
+            f"whole numbers ({shape[0]},)",
         )
     if len(taken) and not 0 <= taken.min() <= taken.max() < len(given):
-        raise InputError(f"{name}: an index of settings from {taken.min()} to {taken.max()}, of {len(given)} settings")
+        raise InputError(
+            Code.VALUE, f"{name}: an index of settings from {taken.min()} to {taken.max()}, of {len(given)} settings"
+        )
     return given, taken.astype(np.int64)

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from qtomo.distribution import LOST, Outcomes, shot_labels
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.measurement.povm import POVM
 from qtomo.measurement.settings import Design
 from qtomo.records.file.writer import Block
@@ -71,7 +71,7 @@ def survey(source: Imported) -> Survey:
         n_records += len(bits)
         n_lost += int((bits == LOST).sum())
     if first is None:
-        raise InputError(f"{source.path}: no records")
+        raise InputError(Code.TOO_FEW, f"{source.path}: no records")
     columns = source.columns()
     return Survey(n_records, n_lost, first, columns, test.result() if source.has_settings else None)
 
@@ -84,12 +84,14 @@ def coarsened(source: Imported, found: Survey) -> Imported:
     """
     if found.uniformity is None:
         raise InputError(
-            f"{source.path}: outcomes of POVM '{source.povm.name}', expected shots with settings to coarsen"
+            Code.UNSUPPORTED,
+            f"{source.path}: outcomes of POVM '{source.povm.name}', expected shots with settings to coarsen",
         )
     if not found.uniformity.is_random:
         raise InputError(
+            Code.UNSUPPORTED,
             f"{source.path}: {found.uniformity.describe()}; Pauli-4 outcomes need bases drawn uniformly and "
-            f"independently, expected p of at least {LEVEL:g}"
+            f"independently, expected p of at least {LEVEL:g}",
         )
     six = source.povm.elements
     ones = six[..., 1::2, :, :].sum(axis=-3, keepdims=True)

@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 
 from qtomo.distribution import LOST
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.records.file.hdf5 import text
 from qtomo.records.file.reader import RecordFile
 from qtomo.records.file.schema import FORMAT
@@ -79,7 +79,7 @@ def info(path: str | os.PathLike[str]) -> Summary:
     """
     path = Path(path)
     if not path.exists():
-        raise InputError(f"{path}: no such file, expected one of qtomo's files or a run folder")
+        raise InputError(Code.ABSENT, f"{path}: no such file, expected one of qtomo's files or a run folder")
     if path.is_dir():
         return _sweep(path) if is_sweep(path) else _run(path)
     if path.suffix == ".npy":
@@ -90,8 +90,9 @@ def info(path: str | os.PathLike[str]) -> Summary:
         return _result(path)
     known = "a record file, a state (HDF5 or .npy), a run or sweep folder, or a JSON file of qtomo"
     raise InputError(
+        Code.KIND,
         f"{path}: none of qtomo's files, expected {known}; if it holds a laboratory's records, look at it with "
-        f"qtomo import FORMAT {shlex.quote(str(path))} --dry-run (formats: qtomo import --help)"
+        f"qtomo import FORMAT {shlex.quote(str(path))} --dry-run (formats: qtomo import --help)",
     )
 
 
@@ -125,8 +126,9 @@ def _hdf5(path: Path) -> Summary:
     if found != FORMAT:
         name = f"format '{found}'" if found else "no attribute 'format'"
         raise InputError(
+            Code.KIND,
             f"{path}: HDF5 file of another program ({name}), expected '{FORMAT}' or '{STATE_FORMAT}'; read its records "
-            f"with qtomo import hdf5 {shlex.quote(str(path))} --outcomes /DATASET --dry-run"
+            f"with qtomo import hdf5 {shlex.quote(str(path))} --outcomes /DATASET --dry-run",
         )
     return _records(path)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.files import write_atomic
 from qtomo.statistics.estimate import Estimate
 
@@ -108,7 +108,9 @@ def figure_kind(path: Path) -> str:
     kind = path.suffix.lstrip(".").lower()
     if kind not in FORMATS:
         endings = ", ".join("." + name for name in FORMATS)
-        raise InputError(f"{path}: ends with '{path.suffix}', expected a figure's name to end with {endings}")
+        raise InputError(
+            Code.UNKNOWN, f"{path}: ends with '{path.suffix}', expected a figure's name to end with {endings}"
+        )
     return kind
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.measurement.povm import PAULIS
 from qtomo.states.pauli import to_paulis
 
@@ -43,21 +43,23 @@ class DensityMatrix:
     def __init__(self, matrix: ArrayLike) -> None:
         rho = np.array(matrix, dtype=np.complex128)
         if rho.ndim != 2 or rho.shape[0] != rho.shape[1] or rho.shape[0] < 2 or rho.shape[0] & (rho.shape[0] - 1):
-            raise InputError(f"a density matrix has shape {rho.shape}, expected (2**N, 2**N)")
+            raise InputError(Code.SHAPE, f"a density matrix has shape {rho.shape}, expected (2**N, 2**N)")
         self.n_sites = int(rho.shape[0]).bit_length() - 1
         if self.n_sites > LARGEST_DENSITY:
-            raise InputError(f"a density matrix of {self.n_sites} qubits, expected at most {LARGEST_DENSITY}")
+            raise InputError(
+                Code.TOO_LARGE, f"a density matrix of {self.n_sites} qubits, expected at most {LARGEST_DENSITY}"
+            )
         if not np.isfinite(rho).all():
-            raise InputError("a density matrix holds entries that are not finite numbers")
+            raise InputError(Code.VALUE, "a density matrix holds entries that are not finite numbers")
         excess = float(np.abs(rho - rho.conj().T).max())
         if excess > _TOLERANCE:
-            raise InputError(f"a density matrix is not Hermitian (off by {excess:.3g})")
+            raise InputError(Code.UNPHYSICAL, f"a density matrix is not Hermitian (off by {excess:.3g})")
         trace = float(np.trace(rho).real)
         if abs(trace - 1) > _TOLERANCE:
-            raise InputError(f"a density matrix has trace {trace:.9g}, expected 1")
+            raise InputError(Code.UNPHYSICAL, f"a density matrix has trace {trace:.9g}, expected 1")
         smallest = float(np.linalg.eigvalsh(rho)[0])
         if smallest < -_TOLERANCE:
-            raise InputError(f"a density matrix is not positive (eigenvalue {smallest:.3g})")
+            raise InputError(Code.UNPHYSICAL, f"a density matrix is not positive (eigenvalue {smallest:.3g})")
         rho.setflags(write=False)
         #: complex128 (2**N, 2**N)
         self.matrix: NDArray[np.complex128] = rho
@@ -73,7 +75,9 @@ class DensityMatrix:
             InputError: not an operator of qubits, or not a state.
         """
         if not rho.isoper or set(rho.dims[0]) != {2}:
-            raise InputError(f"QuTiP object of type '{rho.type}' with dims {rho.dims}, expected an operator of qubits")
+            raise InputError(
+                Code.KIND, f"QuTiP object of type '{rho.type}' with dims {rho.dims}, expected an operator of qubits"
+            )
         return cls(rho.full())
 
     def to_qutip(self) -> qutip.Qobj:
@@ -95,7 +99,7 @@ class DensityMatrix:
         """
         outside = [site for site in operators if not 0 <= site < self.n_sites]
         if outside:
-            raise InputError(f"site {outside[0]} is outside a state of {self.n_sites} qubits")
+            raise InputError(Code.VALUE, f"site {outside[0]} is outside a state of {self.n_sites} qubits")
         values: NDArray[np.generic] = self.pauli_values
         for site in range(self.n_sites):
             operator = operators.get(site, PAULIS["I"])

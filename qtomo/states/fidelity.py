@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.states.density import LARGEST_DENSITY, DensityMatrix
 from qtomo.states.lpdo import LPDO
 from qtomo.states.mps import MPS
@@ -32,7 +32,7 @@ def fidelity(first: MPS | LPDO | DensityMatrix, second: MPS | LPDO | DensityMatr
         InputError: states of different lengths.
     """
     if first.n_sites != second.n_sites:
-        raise InputError(f"states of {first.n_sites} and {second.n_sites} qubits have no fidelity")
+        raise InputError(Code.MISMATCH, f"states of {first.n_sites} and {second.n_sites} qubits have no fidelity")
     if isinstance(first, DensityMatrix) or isinstance(second, DensityMatrix):
         return _dense(first, second)
     one, two = _purified(first), _purified(second)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtomo.distribution import LOST, Outcomes
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.states.density import LARGEST_DENSITY, DensityMatrix
 from qtomo.states.mps import MPO, MPS
 
@@ -39,7 +39,7 @@ class LPDO:
     def __init__(self, purification: MPS, ancillas: int = 1) -> None:
         if ancillas < 0 or purification.n_sites % (1 + ancillas):
             expected = f"a multiple of {1 + ancillas} (a qubit and {ancillas} ancillas a site)"
-            raise InputError(f"a purification of {purification.n_sites} qubits, expected {expected}")
+            raise InputError(Code.VALUE, f"a purification of {purification.n_sites} qubits, expected {expected}")
         self.purification = purification
         self.ancillas = ancillas
 
@@ -53,7 +53,9 @@ class LPDO:
         kappa = tensors[0].shape[2]
         ancillas = kappa.bit_length() - 1
         if 2**ancillas != kappa or any(tensor.shape[2] != kappa for tensor in tensors):
-            raise InputError(f"purification dimensions {[t.shape[2] for t in tensors]}, expected one power of 2")
+            raise InputError(
+                Code.SHAPE, f"purification dimensions {[t.shape[2] for t in tensors]}, expected one power of 2"
+            )
         chain: list[NDArray[Any]] = []
         for tensor in tensors:
             rest, left = tensor, len(tensor)
@@ -105,7 +107,7 @@ class LPDO:
         """
         outside = [site for site in operators if not 0 <= site < self.n_sites]
         if outside:
-            raise InputError(f"operator on site {outside[0]} of a chain of {self.n_sites} sites")
+            raise InputError(Code.VALUE, f"operator on site {outside[0]} of a chain of {self.n_sites} sites")
         return self.purification.expectation({site * (1 + self.ancillas): o for site, o in operators.items()})
 
     def mpo_expectation(self, mpo: MPO) -> complex:
@@ -128,7 +130,7 @@ class LPDO:
             InputError: another number of qubits.
         """
         if other.n_sites != self.n_sites:
-            raise InputError(f"states of {self.n_sites} and {other.n_sites} qubits have no overlap")
+            raise InputError(Code.MISMATCH, f"states of {self.n_sites} and {other.n_sites} qubits have no overlap")
         left = np.ones((1, 1, 1, 1))  # bonds of rho's A and conj A, sigma's A and conj A
         for a, b in zip(self.tensors(), other.tensors(), strict=True):
             half = np.einsum("abcd,aske->bcdske", left, a, optimize=True)
@@ -144,7 +146,9 @@ class LPDO:
             InputError: more than 12 qubits.
         """
         if self.n_sites > LARGEST_DENSITY:
-            raise InputError(f"a density matrix of {self.n_sites} qubits, expected at most {LARGEST_DENSITY}")
+            raise InputError(
+                Code.TOO_LARGE, f"a density matrix of {self.n_sites} qubits, expected at most {LARGEST_DENSITY}"
+            )
         rho = np.ones((1, 1, 1, 1))  # rows, columns, bonds of A and conj A
         for a in self.tensors():
             step = np.einsum("xyab,aske->xysbke", rho, a, optimize=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 
 if TYPE_CHECKING:
     import qutip
@@ -82,7 +82,7 @@ class MPS:
         rest = np.asarray(amplitudes).reshape(1, -1)
         n_sites = rest.size.bit_length() - 1
         if rest.size != 2**n_sites or n_sites < 1:
-            raise InputError(f"a state vector of qubits has 2**N amplitudes, found {rest.size}")
+            raise InputError(Code.SHAPE, f"a state vector of qubits has 2**N amplitudes, found {rest.size}")
         tensors = []
         for _ in range(n_sites - 1):
             u, s, v = np.linalg.svd(rest.reshape(rest.shape[0] * 2, -1), full_matrices=False)
@@ -98,7 +98,9 @@ class MPS:
             InputError: more than 20 qubits.
         """
         if self.n_sites > _LARGEST_VECTOR:
-            raise InputError(f"a state vector of {self.n_sites} qubits is too large (at most {_LARGEST_VECTOR})")
+            raise InputError(
+                Code.TOO_LARGE, f"a state vector of {self.n_sites} qubits is too large (at most {_LARGEST_VECTOR})"
+            )
         vector = np.ones((1, 1))
         for tensor in self.tensors:
             vector = np.tensordot(vector, tensor, axes=1).reshape(-1, tensor.shape[2])
@@ -112,7 +114,7 @@ class MPS:
             InputError: not a ket, or a factor that is not a qubit.
         """
         if not ket.isket or set(ket.dims[0]) != {2}:
-            raise InputError(f"expected a QuTiP ket of qubits, found {ket.type} with dims {ket.dims}")
+            raise InputError(Code.KIND, f"expected a QuTiP ket of qubits, found {ket.type} with dims {ket.dims}")
         return cls.from_statevector(ket.full()[:, 0])
 
     def to_qutip(self) -> qutip.Qobj:
@@ -129,7 +131,7 @@ class MPS:
             InputError: another number of qubits.
         """
         if other.n_sites != self.n_sites:
-            raise InputError(f"states of {self.n_sites} and {other.n_sites} qubits have no overlap")
+            raise InputError(Code.MISMATCH, f"states of {self.n_sites} and {other.n_sites} qubits have no overlap")
         left = np.ones((1, 1))
         for bra, ket in zip(self.tensors, other.tensors, strict=True):
             left = _transfer(left, bra, ket)
@@ -153,7 +155,9 @@ class MPS:
             return 1.0 + 0.0j
         first, last = min(operators), max(operators)
         if first < 0 or last >= self.n_sites:
-            raise InputError(f"operator on site {first if first < 0 else last} of a chain of {self.n_sites} sites")
+            raise InputError(
+                Code.VALUE, f"operator on site {first if first < 0 else last} of a chain of {self.n_sites} sites"
+            )
         left = self._left[first]
         for site in range(first, last + 1):
             ket = self.tensors[site]
@@ -227,7 +231,7 @@ def right_canonical(tensors: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
 def _norm(tensor: Tensor) -> float:
     norm = float(np.linalg.norm(tensor))
     if norm == 0:
-        raise InputError("the zero vector is not a state")
+        raise InputError(Code.UNPHYSICAL, "the zero vector is not a state")
     return norm
 
 
@@ -252,13 +256,13 @@ def _svd_sweep(
 
 def _check_tensors(tensors: Sequence[Tensor]) -> None:
     if not len(tensors):
-        raise InputError("a state needs at least one qubit, found none")
+        raise InputError(Code.VALUE, "a state needs at least one qubit, found none")
     bond = 1
     for site, tensor in enumerate(tensors):
         right = 1 if site == len(tensors) - 1 else None
         if tensor.ndim != 3 or tensor.shape[:2] != (bond, 2) or tensor.shape[2] != (right or tensor.shape[2]):
             expected = f"({bond}, 2, {right or 'right'})"
-            raise InputError(f"MPS tensor of site {site} has shape {tensor.shape}, expected {expected}")
+            raise InputError(Code.SHAPE, f"MPS tensor of site {site} has shape {tensor.shape}, expected {expected}")
         if not np.isfinite(tensor).all():
-            raise InputError(f"MPS tensor of site {site} holds entries that are not finite numbers")
+            raise InputError(Code.VALUE, f"MPS tensor of site {site} holds entries that are not finite numbers")
         bond = tensor.shape[2]

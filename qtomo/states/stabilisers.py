@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 
 if TYPE_CHECKING:
     from qtomo.states.state import State
     from qtomo.states.system import System
 
-__all__ = ["Stabilised", "Stabilisers", "kernel", "solved", "stabilisers_of"]
+__all__ = ["Stabilised", "Stabilisers", "echelon", "kernel", "solved", "stabilisers_of"]
 
 Bits = NDArray[np.uint8]
 
@@ -48,9 +48,9 @@ class Stabilisers:
         crossing = self.x.astype(np.int64) @ self.z.T
         wrong = np.argwhere((crossing + crossing.T) % 2)
         if len(wrong):
-            raise InputError(f"stabilisers {wrong[0][0]} and {wrong[0][1]} do not commute")
+            raise InputError(Code.UNPHYSICAL, f"stabilisers {wrong[0][0]} and {wrong[0][1]} do not commute")
         if len(kernel(np.concatenate([self.x, self.z], axis=1).T)):
-            raise InputError("stabilisers are not independent: one is the product of others")
+            raise InputError(Code.UNPHYSICAL, "stabilisers are not independent: one is the product of others")
 
     @classmethod
     def from_products(cls, products: Sequence[str]) -> Self:
@@ -67,7 +67,7 @@ class Stabilisers:
         for row, word in enumerate(products):
             letters = word.lstrip("+-")
             if len(letters) != n or set(letters) - set(_LETTERS):
-                raise InputError(f"stabiliser '{word}', expected {n} letters of I, X, Y, Z")
+                raise InputError(Code.SYNTAX, f"stabiliser '{word}', expected {n} letters of I, X, Y, Z")
             negative[row] = word.startswith("-")
             x[row] = [letter in "XY" for letter in letters]
             z[row] = [letter in "YZ" for letter in letters]
@@ -188,13 +188,12 @@ def kernel(matrix: Bits) -> Bits:
     return solved(matrix, np.zeros((len(matrix), 0), np.uint8))[2]
 
 
-def solved(matrix: Bits, right: Bits) -> tuple[Bits, NDArray[np.bool_], Bits]:
-    """Solutions of matrix v = r modulo 2 for each column r of `right`: one each as rows, whether there is one, and a
-    basis of what may be added to them.
-    """
-    work, n = np.concatenate([matrix, right], axis=1).astype(np.uint8) % 2, matrix.shape[1]
+def echelon(matrix: Bits, columns: int) -> tuple[Bits, list[int]]:
+    """The reduced row echelon form modulo 2 of the first columns, rows of zeros last, and the column where each of the
+    other rows has its first one. What stands in further columns follows its row."""
+    work = matrix.astype(np.uint8) % 2
     pivots: list[int] = []
-    for column in range(n):
+    for column in range(columns):
         rank = len(pivots)
         below = np.flatnonzero(work[rank:, column])
         if not len(below):
@@ -205,6 +204,15 @@ def solved(matrix: Bits, right: Bits) -> tuple[Bits, NDArray[np.bool_], Bits]:
         others[rank] = False
         work[others] ^= work[rank]
         pivots.append(column)
+    return work, pivots
+
+
+def solved(matrix: Bits, right: Bits) -> tuple[Bits, NDArray[np.bool_], Bits]:
+    """Solutions of matrix v = r modulo 2 for each column r of `right`: one each as rows, whether there is one, and a
+    basis of what may be added to them.
+    """
+    n = matrix.shape[1]
+    work, pivots = echelon(np.concatenate([matrix, right], axis=1), n)
     rank = len(pivots)
     solutions = np.zeros((right.shape[1], n), np.uint8)
     solutions[:, pivots] = work[:rank, n:].T

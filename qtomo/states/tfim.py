@@ -14,7 +14,7 @@ from typing import Annotated, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.measurement.povm import PAULIS
 from qtomo.states.dmrg import DIAGONALISED, Terms, lowest_vector, run_dmrg
 from qtomo.states.mps import MPO, MPS
@@ -50,11 +50,11 @@ class TFIM:
 
     def __post_init__(self) -> None:
         if self.n_sites < 1:
-            raise InputError(f"number of qubits is {self.n_sites}, expected at least 1")
+            raise InputError(Code.VALUE, f"number of qubits is {self.n_sites}, expected at least 1")
         for name, count in (("coupling", self.n_sites - 1), ("field", self.n_sites)):
             object.__setattr__(self, name, _numbers(getattr(self, name), name, count))
         if not (self.fields.any() or self.couplings.any()):
-            raise InputError("the Hamiltonian is zero: give a coupling or a field")
+            raise InputError(Code.VALUE, "the Hamiltonian is zero: give a coupling or a field")
 
     @property
     def couplings(self) -> NDArray[np.float64]:
@@ -108,11 +108,11 @@ def _numbers(value: object, name: str, count: int) -> float | tuple[float, ...]:
     """One finite number, or a tuple of `count` of them."""
     array = np.asarray(value, dtype=np.float64)
     if array.ndim and array.shape != (count,):
-        raise InputError(f"{name} has {array.size} values, expected one, or {count}")
+        raise InputError(Code.SHAPE, f"{name} has {array.size} values, expected one, or {count}")
     wrong = np.flatnonzero(~np.isfinite(array))
     if len(wrong):
         place = f" {wrong[0]}" if array.ndim else ""
-        raise InputError(f"{name}{place} is {array.flat[wrong[0]]}, expected a finite number")
+        raise InputError(Code.VALUE, f"{name}{place} is {array.flat[wrong[0]]}, expected a finite number")
     return tuple(array.tolist()) if array.ndim else float(array)
 
 
@@ -143,21 +143,23 @@ class FreeFermions:
         self.gap = float(self.mode_energies[0])
         flip = excited != (round(float(np.linalg.det(u @ vt))) != natural)
         u[:, -1] *= -1 if flip else 1
-        self._g = u @ vt
+        #: U and V^T, whose columns and rows are the modes, highest energy first, and G = U V^T; (N, N) each.
+        self.modes: tuple[NDArray[np.float64], NDArray[np.float64]] = u, vt
+        self.correlations: NDArray[np.float64] = u @ vt
 
     def x(self, site: int) -> float:
         """<X_site>."""
-        return float(self._g[site, site])
+        return float(self.correlations[site, site])
 
     def xx(self, i: int, j: int) -> float:
         """<X_i X_j>, i != j."""
-        g = self._g
+        g = self.correlations
         return float(g[i, i] * g[j, j] - g[i, j] * g[j, i])
 
     def zz(self, i: int, j: int) -> float:
         """<Z_i Z_j> at any distance, as a determinant of size |i - j|."""
         i, j = min(i, j), max(i, j)
-        return float(np.linalg.det(self._g[i:j, i + 1 : j + 1])) if i < j else 1.0
+        return float(np.linalg.det(self.correlations[i:j, i + 1 : j + 1])) if i < j else 1.0
 
 
 def _ground_parity(model: TFIM) -> int:
@@ -183,7 +185,7 @@ def ground_state(model: TFIM, parity: int | None = None) -> MPS:
     3
     """
     if parity not in (None, 1, -1):
-        raise InputError(f"parity is {parity}, expected 1 or -1")
+        raise InputError(Code.VALUE, f"parity is {parity}, expected 1 or -1")
     parity = parity or _ground_parity(model)
     state = _diagonalise(model, parity) if model.n_sites <= DIAGONALISED else _dmrg(model, parity)
     state = state.truncate(weight=_WEIGHT)[0]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import expm
 
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.measurement.povm import PAULIS
 from qtomo.states.dmrg import Terms
 from qtomo.states.lpdo import LPDO
@@ -63,7 +63,7 @@ def _bond_terms(terms: Terms, n_sites: int) -> list[NDArray[np.complex128]]:
         elif len(sites) == 2 and sites[1] == sites[0] + 1:
             near = [sites[0]]
         else:
-            raise InputError(f"a term on sites {sites}, expected one site or two neighbours")
+            raise InputError(Code.UNSUPPORTED, f"a term on sites {sites}, expected one site or two neighbours")
         for bond in near:
             letters = [product.get(bond + k, "I") for k in (0, 1)]
             bonds[bond] += coefficient / len(near) * np.kron(PAULIS[letters[0]], PAULIS[letters[1]])

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.states.dmrg import DIAGONALISED, Terms, lowest_vector, run_dmrg
 from qtomo.states.mps import MPS
 from qtomo.states.system import Qubits
@@ -43,11 +43,15 @@ class XXZ:
 
     def __post_init__(self) -> None:
         if self.n_sites < 2 or self.n_sites % 2:
-            raise InputError(f"number of qubits is {self.n_sites}, expected an even number for an XXZ chain")
+            raise InputError(
+                Code.VALUE, f"number of qubits is {self.n_sites}, expected an even number for an XXZ chain"
+            )
         if not (math.isfinite(self.coupling) and self.coupling > 0):
-            raise InputError(f"coupling is {self.coupling}, expected a positive number (antiferromagnetic)")
+            raise InputError(Code.VALUE, f"coupling is {self.coupling}, expected a positive number (antiferromagnetic)")
         if not (math.isfinite(self.anisotropy) and self.anisotropy > -1):
-            raise InputError(f"anisotropy is {self.anisotropy}, expected more than -1 (below, it is a ferromagnet)")
+            raise InputError(
+                Code.VALUE, f"anisotropy is {self.anisotropy}, expected more than -1 (below, it is a ferromagnet)"
+            )
 
     def terms(self) -> Terms:
         """The Hamiltonian as Pauli products."""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtomo.distribution import Distribution, enumerate_outcomes
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.statistics.estimate import Estimate, bounded_mean, exact, sample_mean
 
 __all__ = ["LARGEST_LIST", "compare_by_enumeration", "compare_by_sampling", "kl_divergence", "log_prob_table"]
@@ -37,7 +37,7 @@ def kl_divergence(
         InputError: a model without likelihood.
     """
     if likelihood == "none":
-        raise InputError("KL(target||model) needs a likelihood, and this model has none")
+        raise InputError(Code.UNSUPPORTED, "KL(target||model) needs a likelihood, and this model has none")
     method = {
         "exact": "mean of ln P/Q over target records, Student interval",
         "lower_bound": "upper bound: mean of ln P/(bound on Q) over target records, Student interval",
@@ -109,9 +109,9 @@ def log_prob_table(distribution: Distribution) -> Logs:
     """
     n, k = distribution.n_sites, distribution.n_outcomes
     if k**n > LARGEST_LIST:
-        raise InputError(f"{k}**{n} records are too many to list (at most {LARGEST_LIST})")
+        raise InputError(Code.TOO_LARGE, f"{k}**{n} records are too many to list (at most {LARGEST_LIST})")
     if distribution.likelihood != "exact":
-        raise InputError(f"a likelihood that is '{distribution.likelihood}' has no exact sums")
+        raise InputError(Code.UNSUPPORTED, f"a likelihood that is '{distribution.likelihood}' has no exact sums")
     return np.concatenate([distribution.log_prob(records) for records in enumerate_outcomes(n, k)])
 
 

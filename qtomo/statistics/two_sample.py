@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from qtomo.adversarial.fdivergences import bound_with_error, divergence
 from qtomo.distribution import Outcomes
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.results import Probability, plain
 from qtomo.seeds import stream
 from qtomo.statistics.estimate import Estimate
@@ -252,7 +252,7 @@ def marginal_total_variation(a: Outcomes, b: Outcomes, n_outcomes: int, seed: in
     a, b = _paired(a, b, random)
     n, n_sites = len(a), int(a.shape[1])
     if n_sites < 2:
-        raise InputError("records of 1 site have no two-site marginals")
+        raise InputError(Code.UNSUPPORTED, "records of 1 site have no two-site marginals")
     rows = torch.from_numpy(np.concatenate([a, b]).astype(np.int64))
     one_hot = functional.one_hot(rows, n_outcomes).flatten(1).float()
     of_pairs = ~torch.eye(n_sites, dtype=torch.bool).repeat_interleave(n_outcomes, 0).repeat_interleave(n_outcomes, 1)
@@ -272,10 +272,10 @@ def marginal_total_variation(a: Outcomes, b: Outcomes, n_outcomes: int, seed: in
 def _paired(a: Outcomes, b: Outcomes, random: np.random.Generator, matched: bool = False) -> tuple[Outcomes, Outcomes]:
     """As many of either set, in random order, which is the same one where they are matched."""
     if a.shape[1] != b.shape[1]:
-        raise InputError(f"records of {a.shape[1]} and of {b.shape[1]} sites cannot be compared")
+        raise InputError(Code.MISMATCH, f"records of {a.shape[1]} and of {b.shape[1]} sites cannot be compared")
     size = min(len(a), len(b))
     if size < SMALLEST:
-        raise InputError(f"{size} records to tell apart, expected at least {SMALLEST} in each set")
+        raise InputError(Code.TOO_FEW, f"{size} records to tell apart, expected at least {SMALLEST} in each set")
     order = random.permutation(len(a))
     return a[order[:size]], b[(order if matched else random.permutation(len(b)))[:size]]
 

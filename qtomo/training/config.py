@@ -12,7 +12,7 @@ import torch
 from pydantic import Field, ValidationInfo, field_validator
 
 from qtomo.config import Config, near_miss
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.models.base import Model
 from qtomo.models.registry import build_model, parse_model
 from qtomo.seeds import stream
@@ -128,7 +128,7 @@ class RunConfig(Config):
         check_sections(values, list(cls.model_fields), str(path))
         for section in cls.model_fields:
             if section not in values:
-                raise InputError(f"{path}: no section [{section}]")
+                raise InputError(Code.ABSENT, f"{path}: no section [{section}]")
         return cls(
             records=RecordsConfig.parse(values["records"], f"{path} [records]"),
             model=parse_model(values["model"], f"{path} [model]"),
@@ -169,7 +169,7 @@ def read_settings(
     elif preset in PRESETS:
         layers = [(f"preset {preset}", PRESETS[preset])]
     else:
-        raise InputError(f"unknown preset '{preset}'{near_miss(preset, list(PRESETS))}")
+        raise InputError(Code.UNKNOWN, f"unknown preset '{preset}'{near_miss(preset, list(PRESETS))}")
     if file is not None:
         values = read_toml(file)
         layers.append((str(file), {name: section for name, section in values.items() if name != "records"}))
@@ -231,9 +231,9 @@ def check_sections(values: Mapping[str, Any], known: list[str], place: str) -> N
     """
     for name, section in values.items():
         if name not in known:
-            raise InputError(f"{place}: unknown section '{name}'{near_miss(name, known)}")
+            raise InputError(Code.UNKNOWN, f"{place}: unknown section '{name}'{near_miss(name, known)}")
         if not isinstance(section, Mapping):
-            raise InputError(f"{place}: {name} = {section!r}, expected a section [{name}]")
+            raise InputError(Code.VALUE, f"{place}: {name} = {section!r}, expected a section [{name}]")
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -245,16 +245,16 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file, expected a TOML file of settings") from None
+        raise InputError(Code.ABSENT, f"{path}: no such file, expected a TOML file of settings") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError(f"{path}: not a readable TOML file ({error})") from None
+        raise InputError(Code.DAMAGED, f"{path}: not a readable TOML file ({error})") from None
 
 
 def _parse_assignment(text: str) -> dict[str, dict[str, Any]]:
     name, equals, value = text.partition("=")
     section, dot, option = name.strip().partition(".")
     if not equals or not dot:
-        raise InputError(f"--set {text}: expected section.option=value, such as training.epochs=20")
+        raise InputError(Code.SYNTAX, f"--set {text}: expected section.option=value, such as training.epochs=20")
     try:
         parsed = tomllib.loads(f"value = {value.strip()}")["value"]
     except tomllib.TOMLDecodeError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.models.base import Model
 from qtomo.parallel import World
 
@@ -27,8 +27,9 @@ def check_shares(batch_size: int, workers: World) -> None:
         below, above = batch_size // workers.size * workers.size, -(-batch_size // workers.size) * workers.size
         near = f"{below} or {above}" if below else str(above)
         raise InputError(
+            Code.VALUE,
             f"training.batch_size = {batch_size} records of all processes together, expected a multiple of their "
-            f"number {workers.size}, such as {near}"
+            f"number {workers.size}, such as {near}",
         )
 
 

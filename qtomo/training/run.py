@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.files import atomic_folder, write_atomic
 from qtomo.models.base import Model
 from qtomo.records.file.reader import RecordFile
-from qtomo.training.checkpoint import Progress, load_weights
+from qtomo.training.checkpoint import TrainingState, load_weights
 from qtomo.training.config import RecordsConfig, RunConfig
 
 __all__ = ["Run", "RunFolder", "open_records"]
@@ -83,13 +83,13 @@ class Run:
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = RunFolder(Path(folder))
         if not self.folder.path.is_dir():
-            raise InputError(f"{folder}: no such run folder")
+            raise InputError(Code.ABSENT, f"{folder}: no such run folder")
         if not self.folder.config.is_file():
-            raise InputError(f"{folder}: not a run folder, it has no config.toml")
+            raise InputError(Code.KIND, f"{folder}: not a run folder, it has no config.toml")
         self.config = RunConfig.load(self.folder.config)
 
     @cached_property
-    def _loaded(self) -> tuple[Model, Progress]:
+    def _loaded(self) -> tuple[Model, TrainingState]:
         model = self.new_model()
         progress = load_weights(self.folder.checkpoint, model)
         model.eval()
@@ -105,7 +105,7 @@ class Run:
         return self._loaded[0]
 
     @property
-    def progress(self) -> Progress:
+    def progress(self) -> TrainingState:
         """How far the training went, and its history."""
         return self._loaded[1]
 
@@ -141,10 +141,11 @@ def open_records(expected: RecordsConfig, folder: Path, path: str | os.PathLike[
     if found != (expected.n_sites, expected.n_outcomes):
         file.close()
         raise InputError(
+            Code.MISMATCH,
             f"{file.path}: records of {found[0]} sites and {found[1]} outcomes, "
-            f"expected {expected.n_sites} sites and {expected.n_outcomes} outcomes as in {folder}"
+            f"expected {expected.n_sites} sites and {expected.n_outcomes} outcomes as in {folder}",
         )
     if file.sha256 != expected.sha256:
         file.close()
-        raise InputError(f"{file.path}: other records than those {folder} was trained on (SHA-256)")
+        raise InputError(Code.MISMATCH, f"{file.path}: other records than those {folder} was trained on (SHA-256)")
     return file

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.files import check_absent
+from qtomo.progress import Progress
 from qtomo.records.file.writer import write_records
 from qtomo.records.shots import SHOTS
-from qtomo.records.simulation import Progress, draw_blocks
+from qtomo.records.simulation import draw_blocks
 from qtomo.training.run import Run
 
 __all__ = ["sample"]
@@ -34,7 +35,7 @@ def sample(
         records: where the run's record file is now, if it has moved.
         seed: of the sampling.
         overwrite: replace an existing file.
-        progress: called as progress(done, total) after each block.
+        progress: told what is being done.
 
     Raises:
         InputError: fewer than one shot, a damaged run, or an output that exists or cannot be written.
@@ -46,12 +47,14 @@ def sample(
     'drawn.h5'
     """
     if shots < 1:
-        raise InputError(f"number of shots is {shots}, expected at least 1")
+        raise InputError(Code.VALUE, f"number of shots is {shots}, expected at least 1")
     check_absent(output, overwrite)
     run = run if isinstance(run, Run) else Run(run)
     with run.open_records(records) as file:
         povm, target = file.povm, file.target
-    blocks = draw_blocks(run.model, shots, seed, "sample", progress)
+    model, progress = run.model, Progress.of(progress)
+    progress.stage("records")
+    blocks = draw_blocks(model, shots, seed, "sample", progress)
     command = f"qtomo sample {run.folder.path.name} --shots {shots} --seed {seed}"
     n_sites = run.config.records.n_sites
     return write_records(output, blocks, n_sites, povm, target=target, seed=seed, command=command, overwrite=overwrite)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from qtomo.config import near_miss
 from qtomo.distribution import Outcomes
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.measurement.povm import BASES
 from qtomo.models.autoregressive import Autoregressive
 from qtomo.models.baselines import KGram
@@ -29,7 +29,7 @@ from qtomo.training.config import TrainingConfig
 from qtomo.training.feed import in_memory
 from qtomo.training.loop import fit
 from qtomo.training.run import RunFolder
-from qtomo.verification.context import Context
+from qtomo.verification.context import Context, Options
 
 __all__ = ["KGRAM", "Learned", "check_alternative", "learned_ratios"]
 
@@ -88,9 +88,13 @@ def check_alternative(family: str) -> None:
     if family in ("auto", "none", KGRAM):
         return
     if family not in FAMILIES:
-        raise InputError(f"no alternative is called '{family}'{near_miss(family, ['auto', 'none', KGRAM, *FAMILIES])}")
+        raise InputError(
+            Code.UNKNOWN, f"no alternative is called '{family}'{near_miss(family, ['auto', 'none', KGRAM, *FAMILIES])}"
+        )
     if build_model({"family": family}, 2, 4).likelihood != "exact":
-        raise InputError(f"alternative '{family}' has no exact likelihood, which a likelihood ratio needs")
+        raise InputError(
+            Code.UNSUPPORTED, f"alternative '{family}' has no exact likelihood, which a likelihood ratio needs"
+        )
 
 
 def learned_ratios(context: Context) -> Learned | None:
@@ -99,7 +103,7 @@ def learned_ratios(context: Context) -> Learned | None:
     if options.alternative == "none" or len(records) < _FEWEST:
         return None
     halves = records.halves(stream(options.seed, "halves"))
-    found = [_best(records.take(mine), options.alternative, options.seed) for mine in halves]
+    found = [_best(records.take(mine), options) for mine in halves]
     return Learned(
         (found[0][0], found[1][0]),
         (halves[1], halves[0]),
@@ -107,8 +111,9 @@ def learned_ratios(context: Context) -> Learned | None:
     )
 
 
-def _best(records: Records, family: str, seed: int) -> tuple[str, LogProb]:
+def _best(records: Records, options: Options) -> tuple[str, LogProb]:
     """The alternative with the best likelihood of records held out for the choice."""
+    family, seed = options.alternative, options.seed
     if len(records) > _MOST:
         records = records.take(np.sort(stream(seed, "learned").choice(len(records), _MOST, replace=False)))
     order = stream(seed, "held out").permutation(len(records))
@@ -122,7 +127,7 @@ def _best(records: Records, family: str, seed: int) -> tuple[str, LogProb]:
     enough = family != "auto" or 2 * len(records) >= _LARGE
     if network != KGRAM and enough and len(whole) == len(training) and not held_out.lost.any():
         few = whole.take(np.arange(min(len(whole), max(_LARGE // 2, _NETWORK // whole.n_sites))))
-        candidates[f"a {network}"] = _network(network, few, held_out, seed)
+        candidates[f"a {network}"] = _network(network, few, held_out, options)
     if not candidates:
         return "k-gram", next(iter(_kgrams(training).values()))
     scores = {name: float(log_prob(held_out).mean()) for name, log_prob in candidates.items()}
@@ -157,15 +162,15 @@ def _of_gram(gram: KGram) -> LogProb:
     return log_prob
 
 
-def _network(family: str, records: Records, held_out: Records, seed: int) -> LogProb:
+def _network(family: str, records: Records, held_out: Records, options: Options) -> LogProb:
     """A model of the registry, trained on whole records."""
     model = build_model({"family": family}, records.n_sites, records.povm.n_outcomes)
     model.measured_by(records.povm)
-    config = TrainingConfig.parse({"seed": seed, "epochs": _EPOCHS, "checkpoint_seconds": 1e9}, "[training]")
+    config = TrainingConfig.parse({"seed": options.seed, "epochs": _EPOCHS, "checkpoint_seconds": 1e9}, "[training]")
     with tempfile.TemporaryDirectory() as folder:
         run = RunFolder(Path(folder))
         run.checkpoint.parent.mkdir()
-        fit(model, in_memory(records.labels, config), held_out.labels, config, run)
+        fit(model, in_memory(records.labels, config), held_out.labels, config, run, progress=options.progress)
     trained = model.eval()
 
     def log_prob(given: Records) -> Reals:

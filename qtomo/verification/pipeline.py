@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from qtomo.distribution import Outcomes
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
+from qtomo.observables.fidelity.base import SHOTS_ALIKE, Fidelity, FidelityKind
 from qtomo.observables.fidelity.registry import fidelities
+from qtomo.progress import Progress
 from qtomo.records.facts import record_facts
 from qtomo.records.file.reader import RecordFile
 from qtomo.records.file.schema import Target, TargetLike
 from qtomo.records.records import Records, checked_records
 from qtomo.states.state import State
+from qtomo.verification.budget.budget import error_budget, no_budget
 from qtomo.verification.certificates import Certifying, certificates
 from qtomo.verification.checks.base import Test, adjusted
 from qtomo.verification.checks.registry import CHECKS
@@ -36,6 +38,8 @@ from qtomo.verification.verdict import Findings, answer
 
 __all__ = ["better_labelling", "labelling_note", "tested", "verification_path", "verify"]
 
+_BUDGET = 2_000_000  # outcomes, up to which a budget is fitted unasked
+_LOCAL = ["errors are of one qubit each, and of the kinds that the budget fits"]
 _WEIGHTS = 2**29  # bytes of local likelihoods that are held at once
 
 
@@ -60,8 +64,8 @@ def verify(
     save: bool | None = None,
     output: str | os.PathLike[str] | None = None,
     command: str = "",
-    say: Callable[[str], None] | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    budget: bool | None = None,
+    progress: Progress | None = None,
 ) -> Verification:
     """Ask whether records are of a target state; of a file, write the answer beside it.
 
@@ -80,9 +84,9 @@ def verify(
         device: `cpu`, `cuda` or `auto`.
         save: write the answer as JSON; by default where the records are a file.
         output: where, `NAME.verification.json` beside the records if not given.
+        budget: fit an error budget; if not given, where there are records enough and it takes little time.
         command: how to ask again, kept with the answer.
-        say: called with a line about what is being done.
-        progress: called as progress(done, total) over the scoring.
+        progress: told what is being done.
 
     Raises:
         InputError: a bad file, no target, a target of other size, or options out of range.
@@ -94,8 +98,8 @@ def verify(
     >>> verify(shots, GHZ(2)).headline
     'no test rejects the target, in Z alone: phases were not seen'
     """
-    options = Options(alpha, level, resolution, alternative, n_reference, seed, device)
-    options = _checked(replace(options, say=say or options.say, progress=progress or options.progress))
+    told = Progress.of(progress)
+    options = _checked(Options(alpha, level, resolution, alternative, n_reference, seed, device, budget, told))
     given, facts = _given(records)
     meant, state = _meant(given, target)
     context = Context(given, Hypothesis.of(state, given.povm, meant.system, device), options)
@@ -112,14 +116,18 @@ def _meant(records: Records, target: TargetLike | None) -> tuple[Target, State]:
     """The target of records and its state, once sure that they can be held against it."""
     meant = Target.of(target, n_sites=records.n_sites) if target is not None else records.target
     if meant is None:
-        raise InputError(f"{records.name}: names no target: say which state was meant to be prepared (--target)")
+        raise InputError(
+            Code.REQUIRED, f"{records.name}: names no target: say which state was meant to be prepared (--target)"
+        )
     if not len(records):
-        raise InputError(f"{records.name}: no records, expected at least one")
+        raise InputError(Code.TOO_FEW, f"{records.name}: no records, expected at least one")
     if records.lost.all():
-        raise InputError(f"{records.name}: every outcome is lost, so that nothing was measured")
+        raise InputError(Code.UNMEASURED, f"{records.name}: every outcome is lost, so that nothing was measured")
     state = meant.state()
     if state.n_sites != records.n_sites:
-        raise InputError(f"{records.name}: records of {records.n_sites} qubits, the target has {state.n_sites}")
+        raise InputError(
+            Code.MISMATCH, f"{records.name}: records of {records.n_sites} qubits, the target has {state.n_sites}"
+        )
     return meant, state
 
 
@@ -155,11 +163,11 @@ def labelling_note(records: Records, target: Target) -> str | None:
 def _checked(options: Options) -> Options:
     for name, value in (("alpha", options.alpha), ("resolution", options.resolution)):
         if not 0 < value <= 0.5:
-            raise InputError(f"{name} is {value:g}, expected more than 0 and at most 0.5")
+            raise InputError(Code.VALUE, f"{name} is {value:g}, expected more than 0 and at most 0.5")
     if not 0.5 <= options.level < 1:
-        raise InputError(f"level is {options.level:g}, expected a confidence from 0.5 to less than 1")
+        raise InputError(Code.VALUE, f"level is {options.level:g}, expected a confidence from 0.5 to less than 1")
     if options.n_reference < 1000:
-        raise InputError(f"{options.n_reference} exact records to compare with, expected at least 1000")
+        raise InputError(Code.VALUE, f"{options.n_reference} exact records to compare with, expected at least 1000")
     check_alternative(options.alternative)
     return options
 
@@ -178,10 +186,13 @@ def _verified(context: Context, parity_bits: Outcomes | None) -> Verification:
     context, tests, learned = tested(_bounded(context))
     rejecting = [test for test in tests if test.rejects(options.alpha)]
     diagnosis = diagnose(context, learned) if rejecting else None
-    options.say("fidelity")
+    options.progress.stage("fidelity")
     asked = fidelity_asked(whole.under(context.hypothesis))
     found = fidelities(asked) if asked is not None else []
-    options.say("maps and bounds")
+    budget = error_budget(context) if _budgeted(context) else None
+    if budget is not None and budget.is_informative:
+        found.append(Fidelity(FidelityKind.BUDGET, budget.fidelity, [SHOTS_ALIKE, *_LOCAL]))
+    options.progress.stage("maps and bounds")
     mapped = _mapped(diagnosis)
     findings = Findings(context, whole, tests, diagnosis)
     verdict, headline, claims = answer(findings)
@@ -201,6 +212,7 @@ def _verified(context: Context, parity_bits: Outcomes | None) -> Verification:
         share=diagnosis.share if diagnosis else None,
         tests=tests,
         fidelities=found,
+        budget=budget,
         certificates=certificates(Certifying(context, learned, parity_bits)),
         map=Maps(
             mapped,
@@ -215,17 +227,25 @@ def _verified(context: Context, parity_bits: Outcomes | None) -> Verification:
     )
 
 
+def _budgeted(context: Context) -> bool:
+    """Whether an error budget is fitted."""
+    asked, n_outcomes = context.options.budget, len(context.records) * context.records.n_sites
+    if asked is None:
+        asked = n_outcomes <= _BUDGET
+    return asked and no_budget(context) is None
+
+
 def tested(context: Context) -> tuple[Context, list[Test], Learned | None]:
     """The records under the target with its readout as fitted, all tests with Holm's correction, and what was
     learned.
     """
-    say = context.options.say
+    stage = context.options.progress.stage
     context, tests = fitted_readout(context)
     for what, checks in CHECKS.items():
-        say(what)
+        stage(what)
         for check in checks:
             tests += check(context)
-    say("an alternative learned from each half of the records")
+    stage("an alternative learned from each half of the records")
     learned = learned_ratios(context)
     tests += learned_check(context, learned)
     return context, adjusted(tests), learned
@@ -256,11 +276,14 @@ def _parity_bits(path: str | os.PathLike[str] | None, records: Records) -> tuple
         return (records.outcomes[rows] if rows.sum() > 30 else None), {}
     with RecordFile(path) as file:
         if file.n_sites != records.n_sites or not file.has_settings:
-            raise InputError(f"{file.path}: expected shots with settings of {records.n_sites} qubits, all in basis X")
+            raise InputError(
+                Code.MISMATCH, f"{file.path}: expected shots with settings of {records.n_sites} qubits, all in basis X"
+            )
         shots = file.records()
         wrong = np.argwhere(shots.shot_settings != 0)
         if len(wrong):
             raise InputError(
-                f"{file.path}: /settings, row {wrong[0][0]}, site {wrong[0][1]}: expected basis X throughout"
+                Code.VALUE,
+                f"{file.path}: /settings, row {wrong[0][0]}, site {wrong[0][1]}: expected basis X throughout",
             )
         return shots.outcomes, {"parity_run": shots.sha256}

@@ -18,14 +18,14 @@ from pydantic import Field
 from scipy import stats
 
 from qtomo.config import near_miss
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.measurement.povm import named_povm
-from qtomo.records.file.schema import Target
+from qtomo.progress import Progress
+from qtomo.records.file.schema import Target, TargetLike
 from qtomo.records.records import Records
 from qtomo.results import Level, Result
 from qtomo.seeds import stream
 from qtomo.states.library import System
-from qtomo.states.state import State
 from qtomo.statistics.estimate import Estimate
 from qtomo.table import Table
 from qtomo.verification.context import Context
@@ -86,19 +86,19 @@ class Plan(Result, format="qtomo-plan", version=1):
 
 
 def plan(
-    target: System | State | Target,
+    target: TargetLike,
     faults: Sequence[str] = (),
     *,
     alpha: float = 0.01,
     power: float = 0.95,
     n_exact: int = _EXACT,
     seed: int = 0,
-    say: Callable[[str], None] | None = None,
+    progress: Progress | None = None,
 ) -> Plan:
     """Records with which `verify` sees faults written as NAME:SIZE, with Pauli-4, Pauli-6 (random bases) and SIC.
 
     Args:
-        target: what is to be prepared.
+        target: what is to be prepared, with its number of qubits.
         faults: local faults on every qubit (depolarizing, dephasing, readout-1-to-0, rotation-x, ...), or a parameter
             of the target that is off by a share of itself, such as field:0.02; depolarizing:0.01 and dephasing:0.01
             where none are given.
@@ -106,7 +106,7 @@ def plan(
         power: probability that the records are called inconsistent.
         n_exact: records of the faulty state that the evidence is estimated from.
         seed: of their randomness.
-        say: called with a line about what is being done.
+        progress: told what is being done.
 
     Raises:
         InputError: a fault that is not understood, or alpha or power outside (0, 1).
@@ -119,14 +119,13 @@ def plan(
     faults = (faults,) if isinstance(faults, str) else faults or _FAULTS
     for name, value in (("alpha", alpha), ("power", power)):
         if not 0 < value < 1:
-            raise InputError(f"{name} is {value:g}, expected between 0 and 1")
-    aimed = Target.of(target)
+            raise InputError(Code.VALUE, f"{name} is {value:g}, expected between 0 and 1")
+    aimed, progress = Target.of(target), Progress.of(progress)
     state, system = aimed.state(), aimed.system
     changes = {fault: _change(fault, system) for fault in faults}
     needed: dict[str, dict[str, Estimate]] = {fault: {} for fault in faults}
     for name in _MEASUREMENTS:
-        if say:
-            say(f"exact records in {name}")
+        progress.stage(f"exact records in {name}")
         hypothesis = Hypothesis.of(state, named_povm(name), system)
         for fault, (change, evidence) in changes.items():
             try:
@@ -148,18 +147,18 @@ def _change(text: str, system: System | None) -> tuple[_Faulty, _Evidence]:
     parameters = {one.kind.value: one for one in parameters_of(system)}
     known = [*(kind.value for kind in LOCAL_KINDS), *parameters]
     if name not in known and name in {one.kind.value for one in PARAMETERS}:
-        raise InputError(f"fault '{text}': the target has no parameter of that name")
+        raise InputError(Code.UNKNOWN, f"fault '{text}': the target has no parameter of that name")
     if name not in known:
-        raise InputError(f"fault '{text}': unknown fault '{name}'{near_miss(name, known)}")
+        raise InputError(Code.UNKNOWN, f"fault '{text}': unknown fault '{name}'{near_miss(name, known)}")
     try:
         value = float(size)
     except ValueError:
-        raise InputError(f"fault '{text}': expected NAME:SIZE, such as {known[0]}:0.01") from None
+        raise InputError(Code.SYNTAX, f"fault '{text}': expected NAME:SIZE, such as {known[0]}:0.01") from None
     if not 0 < abs(value) <= 1:
-        raise InputError(f"fault '{text}': size {value:g}, expected more than 0 and at most 1")
+        raise InputError(Code.VALUE, f"fault '{text}': size {value:g}, expected more than 0 and at most 1")
     bounds = LOCAL_KINDS[FaultKind(name)].bounds if name not in parameters else (-1.0, 1.0)
     if value < bounds[0]:
-        raise InputError(f"fault '{text}': size {value:g}, expected more than {bounds[0]:g}")
+        raise InputError(Code.VALUE, f"fault '{text}': size {value:g}, expected more than {bounds[0]:g}")
     if name in parameters:
         assert system is not None
         parameter = parameters[name]

@@ -96,7 +96,7 @@ def fitted_readout(context: Context) -> tuple[Context, list[Test]]:
         readout.povm(flips)
     except (ValueError, np.linalg.LinAlgError):
         return context, []  # no bits to misread
-    context.options.say("readout errors, within their calibration")
+    context.options.progress.stage("readout errors, within their calibration")
 
     def read(flips: Reals) -> Context:
         return context.under(context.hypothesis.measured(lambda _povm: readout.povm(flips)))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,19 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize
 
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.measurement.noise import depolarizing, noisy
 from qtomo.measurement.povm import named_povm
 from qtomo.measurement.settings import SettingList, write_setting_list
 from qtomo.observables.certificates.base import GUARANTEES
 from qtomo.observables.fidelity.base import Aim, Asked
 from qtomo.observables.ways import WAYS, Way
-from qtomo.records.file.schema import Target
+from qtomo.progress import Progress
+from qtomo.records.file.schema import Target, TargetLike
 from qtomo.records.records import Records
 from qtomo.results import Level, Probability, Result
 from qtomo.seeds import stream
-from qtomo.states.library import System
-from qtomo.states.state import State
 from qtomo.statistics.estimate import Guarantee
 from qtomo.table import Table
 from qtomo.verification.budget.fidelity import Fidelity as LocalFidelity
@@ -115,7 +113,7 @@ class SettingsPlan(Result, format="qtomo-settings-plan", version=1):
             InputError: no way reaches the bound, a file that exists, or another ending.
         """
         if not self.settings:
-            raise InputError(f"no way certifies F >= {self.certify:g} with {_MOST:,} shots, so no list is written")
+            raise InputError(Code.TOO_FEW, f"no way certifies F >= {self.certify:g} with {_MOST:,} shots")
         return write_setting_list(SettingList.from_words(self.settings), path, overwrite=overwrite)
 
     def circuits(self) -> list[Any]:
@@ -128,7 +126,7 @@ class SettingsPlan(Result, format="qtomo-settings-plan", version=1):
         try:
             from qiskit import QuantumCircuit  # type: ignore[import-not-found, import-untyped, unused-ignore]
         except ImportError:
-            raise InputError("qiskit is not installed; pip install qtomo[qiskit]") from None
+            raise InputError(Code.ENVIRONMENT, "qiskit is not installed; pip install qtomo[qiskit]") from None
         made = []
         for letters, shots in self.settings:
             circuit = QuantumCircuit(self.n_sites, self.n_sites, metadata={"bases": letters, "shots": shots})
@@ -143,13 +141,13 @@ class SettingsPlan(Result, format="qtomo-settings-plan", version=1):
 
 
 def plan_settings(
-    target: System | State | Target,
+    target: TargetLike,
     certify: float = 0.9,
     expected: float = 0.97,
     *,
     level: float = 0.95,
     seed: int = 0,
-    say: Callable[[str], None] | None = None,
+    progress: Progress | None = None,
 ) -> SettingsPlan:
     """Which settings, and how many shots of each, certify a fidelity with a pure target, by each way there is.
 
@@ -159,7 +157,7 @@ def plan_settings(
         expected: the fidelity that the device is thought to have, as after depolarizing of every qubit.
         level: confidence of the bound, one-sided.
         seed: of the simulated experiments, and of settings that are drawn.
-        say: called with a line about what is being done.
+        progress: told what is being done.
 
     Raises:
         InputError: a mixed target, or numbers out of order.
@@ -171,20 +169,18 @@ def plan_settings(
     """
     for name, value in (("certify", certify), ("expected", expected), ("level", level)):
         if not 0 < value < 1:
-            raise InputError(f"{name} is {value:g}, expected between 0 and 1")
+            raise InputError(Code.VALUE, f"{name} is {value:g}, expected between 0 and 1")
     if not certify < expected:
-        raise InputError(f"certify is {certify:g}, expected less than the fidelity expected, {expected:g}")
-    meant = Target.of(target)
+        raise InputError(Code.CONFLICT, f"certify is {certify:g}, expected less than expected, {expected:g}")
+    meant, progress = Target.of(target), Progress.of(progress)
     aim = Aim.of(meant.state(), meant.system)
     if aim is None:
-        raise InputError(f"{meant.describe()}: a mixed target, expected a pure one")
-    if say:
-        say("how strong errors of the expected fidelity are")
+        raise InputError(Code.UNSUPPORTED, f"{meant.describe()}: a mixed target, expected a pure one")
+    progress.stage("how strong errors of the expected fidelity are")
     faulty = _faulty(aim, expected)
     found: list[tuple[PlannedWay, SettingList]] = []
     for way in WAYS:
-        if say:
-            say(f"simulated experiments: {way.name}")
+        progress.stage(f"simulated experiments: {way.name}")
         planned = _planned(way, _Trial(aim, faulty, way, level, seed), certify)
         found += [planned] if planned is not None else []
     found.sort(key=lambda one: (one[0].shots is None, one[0].shots or 0, -one[0].bound))

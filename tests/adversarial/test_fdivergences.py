@@ -15,7 +15,8 @@ from qtomo.adversarial.fdivergences import (
     exact_divergence,
     variational_bound,
 )
-from qtomo.errors import InputError
+from qtomo.errors import Code
+from tests.refusing import refused
 
 PARAMETERS = ["weighted_jensen_shannon(0.3)", "weighted_jensen_shannon(0.9)"]
 ALPHAS = ["alpha(-1)", "alpha(0.5)", "alpha(1.5)", "alpha(3)"]
@@ -329,24 +330,24 @@ def test_error_of_the_bound_is_that_of_two_means():
 
 
 @pytest.mark.parametrize(
-    ("name", "message"),
+    ("name", "code", "message"),
     [
-        ("pearsn", "did you mean 'pearson'"),
-        ("wasserstein", "known: total_variation, kl, .*, alpha, weighted_jensen_shannon"),
-        ("kl(2)", "kl takes no parameter"),
-        ("alpha", r"needs a number, as in 'alpha\(0.3\)'"),
-        ("alpha(__import__)", "needs a number"),
-        ("alpha(nan)", "needs a number"),
-        ("alpha(1)", "'kl'"),
-        ("alpha(0.0)", "'reverse_kl'"),
-        ("weighted_jensen_shannon(1)", "strictly between 0 and 1"),
-        ("weighted_jensen_shannon(-0.1)", "strictly between 0 and 1"),
-        ("kl)", "unknown"),
-        ("", "unknown"),
+        ("pearsn", Code.UNKNOWN, "did you mean 'pearson'"),
+        ("wasserstein", Code.UNKNOWN, "known: total_variation, kl, .*, alpha, weighted_jensen_shannon"),
+        ("kl(2)", Code.SYNTAX, "kl takes no parameter"),
+        ("alpha", Code.SYNTAX, r"needs a number, as in 'alpha\(0.3\)'"),
+        ("alpha(__import__)", Code.SYNTAX, "needs a number"),
+        ("alpha(nan)", Code.SYNTAX, "needs a number"),
+        ("alpha(1)", Code.VALUE, "'kl'"),
+        ("alpha(0.0)", Code.VALUE, "'reverse_kl'"),
+        ("weighted_jensen_shannon(1)", Code.VALUE, "strictly between 0 and 1"),
+        ("weighted_jensen_shannon(-0.1)", Code.VALUE, "strictly between 0 and 1"),
+        ("kl)", Code.UNKNOWN, "unknown"),
+        ("", Code.UNKNOWN, "unknown"),
     ],
 )
-def test_bad_names_are_errors_that_help(name, message):
-    with pytest.raises(InputError, match=message):
+def test_bad_names_are_errors_that_help(name, code, message):
+    with refused(code, message):
         divergence(name)
 
 

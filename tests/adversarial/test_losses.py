@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from qtomo.adversarial.losses import LOSSES, find_loss
-from qtomo.errors import InputError
+from qtomo.errors import Code
+from tests.refusing import refused
 
 REAL = torch.tensor([[0.5], [-1.0], [3.0]], dtype=torch.float64)
 FAKE = torch.tensor([[-2.0], [0.25]], dtype=torch.float64)
@@ -61,5 +62,5 @@ def test_the_bound_of_a_divergence_is_tight_at_its_best_critic():
 
 
 def test_an_unknown_loss_lists_the_known_ones():
-    with pytest.raises(InputError, match="'hinge'; known: saturating, non_saturating, wasserstein"):
+    with refused(Code.UNKNOWN, "'hinge'; known: saturating, non_saturating, wasserstein"):
         find_loss("hinge")

@@ -16,7 +16,8 @@ from qtomo.adversarial.penalties import (
     lipschitz_penalty,
     r1,
 )
-from qtomo.errors import InputError
+from qtomo.errors import Code
+from tests.refusing import refused
 
 REAL, FAKE = torch.randn(2, 50, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
 NORMAL = torch.tensor([[2.0], [-1.0], [2.0]], dtype=torch.float64)  # of length 3
@@ -145,15 +146,15 @@ def test_no_penalty_does_nothing():
 @pytest.mark.parametrize("name", PENALTIES)
 @pytest.mark.parametrize("strength", [0.0, -1.0, math.nan])
 def test_strengths_are_positive(name, strength):
-    with pytest.raises(InputError, match=f"must be positive for penalty '{name}'"):
+    with refused(Code.VALUE, f"'{name}'"):
         find_penalty(name, strength)
 
 
 def test_a_bound_of_zero_is_told_what_it_would_do():
-    with pytest.raises(InputError, match=r"strength = 0: .* a bound of 0 makes every weight 0"):
+    with refused(Code.VALUE, r"strength = 0: .* a bound of 0 makes every weight 0"):
         find_penalty("clipping", 0)
 
 
 def test_an_unknown_penalty_lists_the_known_ones():
-    with pytest.raises(InputError, match="'r2'; known: none, clipping, gradient_penalty"):
+    with refused(Code.UNKNOWN, "'r2'; known: none, clipping, gradient_penalty"):
         find_penalty("r2", 1.0)

@@ -5,11 +5,12 @@ import json
 import pytest
 
 from qtomo import TFIM, Run, compare, evaluate, simulate, train
-from qtomo.errors import InputError
+from qtomo.errors import Code
 from qtomo.models import rbm
 from qtomo.models.registry import FAMILIES
 from qtomo.reporting.figures import comparison_figure, save_figure
 from tests.conftest import SMALL
+from tests.refusing import refused
 
 RBM = {
     "model": {"family": "rbm", "hidden_size": 5, "chains": 100, "ais_temperatures": 50, "sample_sweeps": 20},
@@ -102,13 +103,13 @@ def test_a_family_without_likelihood_is_compared_by_what_it_draws(small_run, rbm
 
 def test_runs_that_cannot_be_compared(small_run, rbm_run, tmp_path):
     other = train(simulate(TFIM(5), 200, tmp_path / "other.h5"), tmp_path / "run", SMALL)
-    with pytest.raises(InputError, match=rf"{other.folder.path}: trained on other records .*{small_run.folder.path}"):
+    with refused(Code.MISMATCH, rf"{other.folder.path}: .*{small_run.folder.path}"):
         compare([small_run, rbm_run, other])
-    with pytest.raises(InputError, match="given twice"):
+    with refused(Code.CONFLICT):
         compare([small_run, str(small_run.folder.path)])
-    with pytest.raises(InputError, match="no run to compare"):
+    with refused(Code.TOO_FEW):
         compare([])
-    with pytest.raises(InputError, match="number of samples is 10"):
+    with refused(Code.VALUE, "samples"):
         compare([small_run], samples=10)
 
 

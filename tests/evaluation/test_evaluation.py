@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from qtomo import RecordFile, evaluate, train, write_records
-from qtomo.errors import InputError
+from qtomo.errors import Code
 from qtomo.evaluation.evaluation import Evaluation
 from qtomo.measurement.povm import POVM
 from qtomo.statistics.estimate import exact, sample_mean
 from tests.conftest import SMALL
+from tests.refusing import refused
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +106,7 @@ def test_a_model_without_likelihood_is_judged_by_its_records(small_records, tmp_
 
 
 def test_too_few_samples(small_run):
-    with pytest.raises(InputError, match="number of samples is 10, expected at least 100"):
+    with refused(Code.VALUE, "samples"):
         evaluate(small_run, samples=10)
 
 

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from qtomo.measurement.povm import PAULIS, POVM, InputError, named_povm, parse_axes
+from qtomo.errors import Code
+from qtomo.measurement.povm import PAULIS, POVM, named_povm, parse_axes
+from tests.refusing import refused
 
 
 @pytest.mark.parametrize("name", ["pauli4", "pauli6", "sic", "tetrahedral"])
@@ -25,7 +27,7 @@ def test_povms_of_real_states_are_flagged(name: str) -> None:
     povm = named_povm(name)
     assert not povm.is_complete
     assert np.abs(povm.elements.imag).max() == 0
-    with pytest.raises(InputError, match=f"POVM '{name}' is not informationally complete"):
+    with refused(Code.UNSUPPORTED, f"'{name}'"):
         povm.duals()
 
 
@@ -50,9 +52,17 @@ def _broken(change: str) -> np.ndarray:
     return elements
 
 
-@pytest.mark.parametrize("fault", ["identity", "positive", "Hermitian", "finite"])
-def test_a_set_that_is_no_measurement_is_refused(fault: str) -> None:
-    with pytest.raises(InputError, match=fault):
+@pytest.mark.parametrize(
+    ("code", "fault"),
+    [
+        (Code.UNPHYSICAL, "identity"),
+        (Code.UNPHYSICAL, "positive"),
+        (Code.UNPHYSICAL, "Hermitian"),
+        (Code.VALUE, "finite"),
+    ],
+)
+def test_a_set_that_is_no_measurement_is_refused(code, fault: str) -> None:
+    with refused(code, fault):
         POVM(_broken(fault))
 
 
@@ -60,19 +70,19 @@ def test_elements_a_site() -> None:
     one = named_povm("pauli4").elements
     povm = POVM(np.stack([one, one[[3, 2, 1, 0]]]))
     assert povm.n_sites == 2
-    with pytest.raises(InputError, match="2 sites"):
+    with refused(Code.MISMATCH):
         povm.site_elements(3)
 
 
 def test_z_basis_is_not_complete() -> None:
     povm = POVM(np.stack([np.diag([1, 0]), np.diag([0, 1])]), "z")
     assert not povm.is_complete
-    with pytest.raises(InputError, match="not informationally complete"):
+    with refused(Code.UNSUPPORTED):
         povm.duals()
 
 
 def test_unknown_name_lists_the_known() -> None:
-    with pytest.raises(InputError, match="pauli4"):
+    with refused(Code.UNKNOWN, "pauli4"):
         named_povm("paul4")
 
 
@@ -99,11 +109,14 @@ def test_a_pole_opposite_the_polarisation_cuts_the_variance_threefold() -> None:
     assert moments[0] / moments[1] > 3
 
 
-@pytest.mark.parametrize("text", ["X,Y", "X,X,Z", "X,Y,W", "--X,Y,Z", "X,Y,Z@a", "X,Y,Z@3"])
-def test_axes_that_are_none_are_refused(text: str) -> None:
-    with pytest.raises(InputError, match=r"axes|outside a chain"):
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [*((text, Code.SYNTAX) for text in ("X,Y", "X,X,Z", "X,Y,W", "--X,Y,Z", "X,Y,Z@a")), ("X,Y,Z@3", Code.VALUE)],
+)
+def test_axes_that_are_none_are_refused(text: str, code: Code) -> None:
+    with refused(code):
         parse_axes(named_povm("pauli4"), [text], 3)
-    with pytest.raises(InputError, match="not three orthonormal"):
+    with refused(Code.UNPHYSICAL):
         named_povm("sic").turned(np.ones((3, 3)))
 
 

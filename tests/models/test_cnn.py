@@ -3,9 +3,10 @@
 import pytest
 import torch
 
-from qtomo.errors import InputError
+from qtomo.errors import Code
 from qtomo.models.cnn import _covering, _GatedLayer
 from qtomo.models.registry import build_model, parse_model
+from tests.refusing import refused
 
 N, K = 12, 3
 
@@ -82,5 +83,5 @@ def test_each_layer_keeps_what_later_places_need():
     ("option", "value"), [("kernel_size", 1), ("dilations", [1, 0]), ("dilations", [1, "two"]), ("reflection", 1)]
 )
 def test_wrong_settings(option, value):
-    with pytest.raises(InputError, match=option):
+    with refused(Code.VALUE, option):
         parse_model({"family": "cnn", option: value})

@@ -9,11 +9,12 @@ import torch
 from safetensors.torch import load_file
 from scipy import stats
 
-from qtomo import resume, train
+from qtomo import Progress, resume, train
 from qtomo.distribution import enumerate_outcomes
-from qtomo.errors import InputError
+from qtomo.errors import Code
 from qtomo.models import rbm
 from qtomo.models.registry import build_model, parse_model
+from tests.refusing import refused
 
 N_SITES, N_OUTCOMES = 4, 3
 EVERY = torch.from_numpy(np.concatenate(list(enumerate_outcomes(N_SITES, N_OUTCOMES))))
@@ -235,28 +236,29 @@ def test_stopped_it_goes_on_to_the_same_weights_and_particles(negative_phase, sm
     }
     whole = train(small_records, tmp_path / "whole", settings)
 
-    def stop(progress, _total):
-        if progress.step == 4:
-            raise KeyboardInterrupt
+    class Stop(Progress):
+        def update(self, done, total, note=""):
+            if done == 4:
+                raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(small_records, tmp_path / "run", settings, report=stop)
+        train(small_records, tmp_path / "run", settings, progress=Stop())
     states = [load_file(run.folder.checkpoint) for run in (whole, resume(tmp_path / "run"))]
     assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
     assert states[0]["model.particles"].shape == ({"cd": 0, "pcd": 1, "tempering": 6}[negative_phase], 20, 5)
 
 
 @pytest.mark.parametrize(
-    ("settings", "fault"),
+    ("settings", "code", "fault"),
     [
-        ({"hidden_size": 0}, "hidden_size = 0: input should be greater than or equal to 1"),
-        ({"sweeps": 0}, "sweeps = 0: input should be greater than or equal to 1"),
-        ({"chains": 0}, "chains = 0: input should be greater than or equal to 1"),
-        ({"temperatures": 1}, "temperatures = 1: input should be greater than or equal to 2"),
-        ({"negative_phase": "pdc"}, "negative_phase = 'pdc': input should be 'cd', 'pcd' or 'tempering'"),
-        ({"negative_fase": "cd"}, "unknown option 'negative_fase'; did you mean 'negative_phase'"),
+        ({"hidden_size": 0}, Code.VALUE, "hidden_size = 0: input should be greater than or equal to 1"),
+        ({"sweeps": 0}, Code.VALUE, "sweeps = 0: input should be greater than or equal to 1"),
+        ({"chains": 0}, Code.VALUE, "chains = 0: input should be greater than or equal to 1"),
+        ({"temperatures": 1}, Code.VALUE, "temperatures = 1: input should be greater than or equal to 2"),
+        ({"negative_phase": "pdc"}, Code.VALUE, "negative_phase = 'pdc': input should be 'cd', 'pcd' or 'tempering'"),
+        ({"negative_fase": "cd"}, Code.UNKNOWN, "unknown option 'negative_fase'; did you mean 'negative_phase'"),
     ],
 )
-def test_wrong_settings(settings, fault):
-    with pytest.raises(InputError, match=fault):
+def test_wrong_settings(settings, code, fault):
+    with refused(code, fault):
         parse_model({"family": "rbm", **settings})

@@ -5,9 +5,10 @@ import math
 import pytest
 import torch
 
-from qtomo.errors import InputError
+from qtomo.errors import Code
 from qtomo.models.registry import build_model, parse_model
 from qtomo.models.transformer import _Block, rotate
+from tests.refusing import refused
 
 N, K = 6, 3
 
@@ -98,5 +99,5 @@ def test_keys_and_values_of_each_place_are_kept():
     ],
 )
 def test_wrong_settings(settings, fault):
-    with pytest.raises(InputError, match=fault):
+    with refused(Code.VALUE, fault):
         parse_model({"family": "transformer", **settings})

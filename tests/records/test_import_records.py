@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from qtomo import GHZ, TFIM, RecordFile, Target, W, import_records, labelling_note
-from qtomo.errors import InputError
+from qtomo.errors import Code
 from qtomo.measurement.calibration import Calibration
 from qtomo.records.importers.registry import FORMATS, format_options
+from tests.refusing import refused
 
 RNG = np.random.default_rng(4)
 SETTINGS = RNG.integers(0, 3, (400, 3), dtype=np.uint8)
@@ -99,37 +100,37 @@ def test_the_caller_s_check_is_asked_of_the_records_and_the_target(tmp_path):
 
 
 REFUSED = {
-    "no output": ({}, "no --output FILE, expected one, or --dry-run"),
-    "target of other qubits": ({"target": GHZ(4)}, "records of 3 qubits, the target has 4"),
-    "no target": ({"target": 3}, "a target of type int, expected a system such as"),
-    "unknown option": ({"lots": "?"}, "format csv has no option 'lots'; did you mean 'lost'"),
-    "choice": ({"one_based": "all"}, "one_based is 'all', expected one of outcomes, settings, both"),
-    "missing option": ({"format": "hdf5"}, "format hdf5: no outcomes: Dataset of the outcomes"),
-    "unknown format": ({"format": "cvs"}, "format 'cvs'; did you mean 'csv'"),
-    "no such povm": ({"povm": "pauli5"}, "pauli5: neither a file nor a measurement"),
-    "two readouts": ({"confusion": CONFUSION, "calibration": ("a", "b")}, "expected one of the two"),
-    "confusion": ({"confusion": [[1, 1], [1, 0]]}, r"confusion, site 0: column 0 sums to 2, expected 1"),
-    "calibration": ({"calibration": TWO_QUBITS}, "calibration of 2 qubits"),
+    "no output": ({}, Code.REQUIRED, "no --output FILE, expected one, or --dry-run"),
+    "target of other qubits": ({"target": GHZ(4)}, Code.MISMATCH, "records of 3 qubits, the target has 4"),
+    "no target": ({"target": 3}, Code.KIND, "a target of type int, expected a system such as"),
+    "unknown option": ({"lots": "?"}, Code.UNKNOWN, "format csv has no option 'lots'; did you mean 'lost'"),
+    "choice": ({"one_based": "all"}, Code.UNKNOWN, "one_based is 'all', expected one of outcomes, settings, both"),
+    "missing option": ({"format": "hdf5"}, Code.REQUIRED, "format hdf5: no outcomes: Dataset of the outcomes"),
+    "unknown format": ({"format": "cvs"}, Code.UNKNOWN, "format 'cvs'; did you mean 'csv'"),
+    "no such povm": ({"povm": "pauli5"}, Code.UNKNOWN, "pauli5: neither a file nor a measurement"),
+    "two readouts": ({"confusion": CONFUSION, "calibration": ("a", "b")}, Code.CONFLICT, "expected one of the two"),
+    "confusion": ({"confusion": [[1, 1], [1, 0]]}, Code.UNPHYSICAL, "confusion, site 0: column 0 sums to 2"),
+    "calibration": ({"calibration": TWO_QUBITS}, Code.MISMATCH, "calibration of 2 qubits"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_is_refused(lab, name):
-    options, message = REFUSED[name]
-    with pytest.raises(InputError, match=message):
+    options, code, message = REFUSED[name]
+    with refused(code, message):
         import_records(lab, **({"dry_run": True} if options else {}), **options)
 
 
 def test_a_name_that_tells_no_format(tmp_path):
     (tmp_path / "lab.txt").write_text("XX,01\n")
-    with pytest.raises(InputError, match=r"lab\.txt: its name does not tell the format, expected one of hdf5, csv"):
+    with refused(Code.REQUIRED, r"lab\.txt: .*hdf5, csv"):
         import_records(tmp_path / "lab.txt", dry_run=True)
     assert import_records(tmp_path / "lab.txt", "csv", dry_run=True).n_sites == 2
 
 
 def test_an_existing_file_is_refused_before_the_source_is_read(tmp_path):
     (tmp_path / "a.h5").write_text("mine")
-    with pytest.raises(InputError, match="exists already"):
+    with refused(Code.EXISTS):
         import_records(tmp_path / "none.csv", output=tmp_path / "a.h5")
     assert (tmp_path / "a.h5").read_text() == "mine"
 

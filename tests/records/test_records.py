@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qtomo import InputError, Records
+from qtomo import Records
 from qtomo.distribution import LOST
+from qtomo.errors import Code
 from qtomo.measurement.calibration import Calibration
 from qtomo.measurement.povm import POVM, named_povm
 from qtomo.records.records import checked_records, distinct_rows
+from tests.refusing import refused
 from tests.systems import dense, laboratory
 
 CALIBRATION = Calibration(np.zeros((3, 2), int), np.full((3, 2), 10))
@@ -23,53 +25,70 @@ def random_shots(n=200, seed=0, design="random", loss=0.0):
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("given", "code", "message"),
     [
-        ({"outcomes": [0, 1]}, r"outcomes have shape \(2,\), expected \(n, N\)"),
-        ({"outcomes": np.zeros((3, 0), int)}, r"outcomes have shape \(3, 0\), expected \(n, N\)"),
-        ({"outcomes": np.zeros((2, 2, 2), int)}, r"shape \(2, 2, 2\), expected \(n, N\): one row per record"),
-        ({"outcomes": [[0.0, 1.0]]}, "outcomes are float64, expected whole numbers from 0, 255 where lost"),
-        ({"outcomes": [[0, -1]]}, "outcomes are int64, expected whole numbers from 0"),
-        ({"outcomes": [[0, 256]]}, "outcomes are int64, expected whole numbers from 0"),
-        ({"outcomes": [[0, 3], [4, 0]]}, "lab: outcome 4 in row 1, site 0, expected 0 to 3, or 255 where lost"),
-        ({"outcomes": [[0, 2]], "settings": [[0, 0]]}, "outcome 2 in row 0, site 1, expected 0 to 1, or 255"),
-        ({"outcomes": [[0, 1]], "settings": [[0, 3]]}, "setting 3 in row 0, site 1, expected 0 to 2$"),
-        ({"outcomes": [[0, 1]], "settings": [[0, 255]]}, "setting 255 in row 0, site 1, expected 0 to 2$"),
+        ({"outcomes": [0, 1]}, Code.SHAPE, r"outcomes have shape \(2,\), expected \(n, N\)"),
+        ({"outcomes": np.zeros((3, 0), int)}, Code.SHAPE, r"outcomes have shape \(3, 0\), expected \(n, N\)"),
+        (
+            {"outcomes": np.zeros((2, 2, 2), int)},
+            Code.SHAPE,
+            r"shape \(2, 2, 2\), expected \(n, N\): one row per record",
+        ),
+        ({"outcomes": [[0.0, 1.0]]}, Code.SHAPE, "outcomes are float64, expected whole numbers from 0, 255 where lost"),
+        ({"outcomes": [[0, -1]]}, Code.SHAPE, "outcomes are int64, expected whole numbers from 0"),
+        ({"outcomes": [[0, 256]]}, Code.SHAPE, "outcomes are int64, expected whole numbers from 0"),
+        (
+            {"outcomes": [[0, 3], [4, 0]]},
+            Code.VALUE,
+            "lab: outcome 4 in row 1, site 0, expected 0 to 3, or 255 where lost",
+        ),
+        (
+            {"outcomes": [[0, 2]], "settings": [[0, 0]]},
+            Code.VALUE,
+            "outcome 2 in row 0, site 1, expected 0 to 1, or 255",
+        ),
+        ({"outcomes": [[0, 1]], "settings": [[0, 3]]}, Code.VALUE, "setting 3 in row 0, site 1, expected 0 to 2$"),
+        ({"outcomes": [[0, 1]], "settings": [[0, 255]]}, Code.VALUE, "setting 255 in row 0, site 1, expected 0 to 2$"),
         (
             {"outcomes": [[0, 1]], "settings": [[0, 1, 2]]},
+            Code.SHAPE,
             r"settings have shape \(1, 3\), expected that of the outcomes",
         ),
-        ({"outcomes": [[0, 1]], "settings": [["X", "Z"]]}, "settings are <U1, expected whole numbers"),
-        ({"outcomes": [[0, 1]], "design": "random"}, "design 'random' without settings"),
-        ({"outcomes": [[0, 1]], "settings": [[0, 1]], "design": "povm"}, "design 'povm' with settings"),
+        ({"outcomes": [[0, 1]], "settings": [["X", "Z"]]}, Code.SHAPE, "settings are <U1, expected whole numbers"),
+        ({"outcomes": [[0, 1]], "design": "random"}, Code.MISMATCH, "design 'random' without settings"),
+        ({"outcomes": [[0, 1]], "settings": [[0, 1]], "design": "povm"}, Code.MISMATCH, "design 'povm' with settings"),
         (
             {"outcomes": [[0, 1]], "settings": [[0, 1]], "povm": "pauli4"},
+            Code.MISMATCH,
             r"settings beside POVM 'pauli4', expected six elements 2 \* basis \+ bit",
         ),
-        ({"outcomes": [[0, 1]], "povm": "pauli5"}, "no POVM is called 'pauli5'"),
+        ({"outcomes": [[0, 1]], "povm": "pauli5"}, Code.UNKNOWN, "no POVM is called 'pauli5'"),
         (
             {"outcomes": [[0, 1]] * 2, "settings": [[0, 1]], "setting_index": [0, 1]},
+            Code.VALUE,
             "an index of settings from 0 to 1, of 1 settings",
         ),
         (
             {"outcomes": [[0, 1]] * 2, "settings": [[0, 1]], "setting_index": [0]},
+            Code.SHAPE,
             r"settings \(1, 2\) with an index int64 \(1,\), expected \(S, 2\) and whole numbers \(2,\)",
         ),
         (
             {"outcomes": [[0, 1]] * 2, "columns": {"time": np.arange(3)}},
+            Code.SHAPE,
             r"column 'time' has shape \(3,\), expected \(2,\)",
         ),
-        ({"outcomes": [[0, 1]], "calibration": CALIBRATION}, "a calibration of 3 qubits, expected 2"),
+        ({"outcomes": [[0, 1]], "calibration": CALIBRATION}, Code.MISMATCH, "a calibration of 3 qubits, expected 2"),
     ],
 )
-def test_what_does_not_fit_together_is_refused_in_words(given, message):
-    with pytest.raises(InputError, match=message):
+def test_what_does_not_fit_together_is_refused_in_words(given, code, message):
+    with refused(code, message):
         Records(**given, name="lab")
 
 
 def test_a_povm_for_other_qubits_is_refused():
     povm = POVM(np.stack([named_povm("pauli4").elements] * 2))
-    with pytest.raises(InputError, match="is given for 2 sites, asked for 3"):
+    with refused(Code.MISMATCH):
         Records([[0, 1, 2]], povm)
 
 
@@ -94,7 +113,7 @@ def test_labels_go_there_and_back(design):
         seen = records.outcomes != LOST
         assert (again.shot_settings[seen] == records.shot_settings[seen]).all()
     else:
-        with pytest.raises(InputError, match=r"outcomes of POVM '.*', which have no settings"):
+        with refused(Code.UNSUPPORTED):
             _ = records.shot_settings
 
 
@@ -214,14 +233,14 @@ def test_the_same_as_plain_arrays_and_as_a_table(monkeypatch):
     assert "".join(table["basis1"]) == "".join("XYZ"[b] for b in records.shot_settings[:, 1])
     assert (table["q2"] == records.outcomes[:, 2]).all()
     monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(InputError, match="pandas is not installed; pip install pandas"):
+    with refused(Code.ENVIRONMENT, "pip install pandas"):
         records.to_pandas()
 
 
 def test_only_records_are_records():
     records = random_shots(5)
     assert checked_records(records, "f") is records
-    with pytest.raises(InputError, match=r"f: found ndarray, expected Records, which say .* Records\(outcomes"):
+    with refused(Code.KIND, r"f: found ndarray, expected Records, which say .* Records\(outcomes"):
         checked_records(records.outcomes, "f")
     assert repr(records) == "Records(5 of 3 qubits, shots in random settings)"
 
@@ -237,16 +256,16 @@ def test_distinct_rows_are_those_of_numpy(seed, n):
 
 
 @pytest.mark.parametrize(
-    ("wrong", "shots", "message"),
+    ("wrong", "shots", "code", "message"),
     [
-        (np.zeros((2, 3), int), np.ones((2, 3), int), r"shapes \(2, 3\) and \(2, 3\), expected \(N, 2\)"),
-        (np.zeros((2, 2), int), np.array([[5, 5], [0, 5]]), r"calibration of site 1: no shot of \|0>"),
-        (np.full((2, 2), 9), np.full((2, 2), 5), "more shots read wrongly than there are"),
-        (np.full((2, 2), -1), np.full((2, 2), 5), "or a negative number"),
+        (np.zeros((2, 3), int), np.ones((2, 3), int), Code.SHAPE, r"shapes \(2, 3\) and \(2, 3\), expected \(N, 2\)"),
+        (np.zeros((2, 2), int), np.array([[5, 5], [0, 5]]), Code.UNMEASURED, r"calibration of site 1: no shot of \|0>"),
+        (np.full((2, 2), 9), np.full((2, 2), 5), Code.VALUE, "more shots read wrongly than there are"),
+        (np.full((2, 2), -1), np.full((2, 2), 5), Code.VALUE, "or a negative number"),
     ],
 )
-def test_a_calibration_that_cannot_be_is_refused(wrong, shots, message):
-    with pytest.raises(InputError, match=message):
+def test_a_calibration_that_cannot_be_is_refused(wrong, shots, code, message):
+    with refused(code, message):
         Calibration(wrong, shots)
 
 

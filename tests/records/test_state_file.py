@@ -6,11 +6,12 @@ import pytest
 import qutip
 
 from qtomo import GHZ, TFIM, RandomMPS, simulate, write_records
-from qtomo.errors import InputError
+from qtomo.errors import Code
 from qtomo.measurement.povm import named_povm
 from qtomo.records.file.reader import RecordFile
 from qtomo.records.file.state_file import read_povm, read_state, write_state
 from qtomo.states.density import DensityMatrix
+from tests.refusing import refused
 
 
 def test_a_state_comes_back(tmp_path):
@@ -58,45 +59,46 @@ def spoil(name: str, value: object):
 
 
 @pytest.mark.parametrize(
-    ("change", "fault"),
+    ("change", "code", "fault"),
     [
         (
             spoil("tensors/2", np.zeros((3, 2, 2))),
+            Code.SHAPE,
             r"MPS tensor of site 2 has shape \(3, 2, 2\), expected \(2, 2, right\)",
         ),
-        (spoil("tensors/2", np.zeros((2, 3))), "/tensors/2: 2 dimensions, expected 3"),
-        (spoil("n_sites", 9), "/tensors/5: missing"),
-        (spoil("n_sites", -1), "attribute n_sites is -1"),
-        (spoil("version", 3), "state file of version 3, expected 1"),
-        (spoil("format", "x"), "another kind"),
+        (spoil("tensors/2", np.zeros((2, 3))), Code.SHAPE, "/tensors/2: 2 dimensions, expected 3"),
+        (spoil("n_sites", 9), Code.ABSENT, "/tensors/5: missing"),
+        (spoil("n_sites", -1), Code.VALUE, "attribute n_sites is -1"),
+        (spoil("version", 3), Code.VERSION, "state file of version 3, expected 1"),
+        (spoil("format", "x"), Code.KIND, "another kind"),
     ],
 )
-def test_state_files_that_hold_none(tmp_path, change, fault):
+def test_state_files_that_hold_none(tmp_path, change, code, fault):
     path = write_state(tmp_path / "s.h5", GHZ(5).state())
     change(path)
-    with pytest.raises(InputError, match=rf"s\.h5: .*{fault}"):
+    with refused(code, rf"s\.h5: .*{fault}"):
         read_state(path)
 
 
 def test_arrays_that_hold_none(tmp_path):
     path = tmp_path / "a.npy"
-    for array, fault in (
-        (np.eye(4) * 0.225, "trace 0.9, expected 1"),
-        (np.ones(3) / 3**0.5, r"has 2\*\*N amplitudes, found 3"),
-        (np.array(["x"]), "expected numbers"),
-        (np.array([1, None], dtype=object), "not a readable .npy file"),
+    for array, code, fault in (
+        (np.eye(4) * 0.225, Code.UNPHYSICAL, "trace 0.9, expected 1"),
+        (np.ones(3) / 3**0.5, Code.SHAPE, r"has 2\*\*N amplitudes, found 3"),
+        (np.array(["x"]), Code.SHAPE, "expected numbers"),
+        (np.array([1, None], dtype=object), Code.DAMAGED, "not a readable .npy file"),
     ):
         np.save(path, array, allow_pickle=True)
-        with pytest.raises(InputError, match=rf"a\.npy: .*{fault}"):
+        with refused(code, rf"a\.npy: .*{fault}"):
             read_state(path)
     path.write_bytes(b"\x93NUMPY junk")
-    with pytest.raises(InputError, match=r"a\.npy: not a readable"):
+    with refused(Code.DAMAGED, r"a\.npy"):
         read_state(path)
-    with pytest.raises(InputError, match=r"none\.npy"):
+    with refused(Code.ABSENT, r"none\.npy"):
         read_povm(tmp_path / "none.npy")
     np.save(path, named_povm("sic").elements * 0.9)
-    with pytest.raises(InputError, match=r"a\.npy: POVM 'a': elements do not sum"):
+    with refused(Code.UNPHYSICAL, r"a\.npy: POVM 'a'"):
         read_povm(path)
     path = write_records(tmp_path / "b.h5", [np.zeros((1, 2), np.uint8)], 2, named_povm("sic"))
-    with pytest.raises(InputError, match=r"b\.h5: /target: missing"):
+    with refused(Code.ABSENT, r"b\.h5: /target"):
         read_state(path)

@@ -6,9 +6,11 @@ import re
 import numpy as np
 import pytest
 
-from qtomo import GHZ, TFIM, InputError, evaluate, simulate, train, write_state
+from qtomo import GHZ, TFIM, evaluate, simulate, train, write_state
+from qtomo.errors import Code
 from qtomo.reporting.describe import info, sparkline
 from qtomo.verification.pipeline import verification_path, verify
+from tests.refusing import refused
 
 QUICK = {"model": {"family": "gru", "hidden_size": 6}, "training": {"epochs": 1}}
 
@@ -52,8 +54,8 @@ def test_a_run_its_evaluation_and_an_unfinished_run(tmp_path, small_records):
 
 
 def test_a_verification_names_the_fault(tmp_path):
-    path = simulate(TFIM(4), 2000, tmp_path / "lab.h5", noise=["depolarizing:1@2"], declared=False, seed=3)
-    verify(path, alternative="none")
+    path = simulate(TFIM(4), 1000, tmp_path / "lab.h5", noise=["depolarizing:1@2"], declared=False, seed=3)
+    verify(path, alternative="none", budget=False, n_reference=1000)
     summary = info(verification_path(path))
     assert summary.facts["verdict"] == "inconsistent"
     assert "largest at qubit 2" in str(summary)
@@ -69,25 +71,31 @@ def test_states(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "code", "said"),
     [
-        ("none.json", "{}", "JSON without a format: of no kind that qtomo writes"),
-        ("list.json", "[1]", "found a list, expected an object"),
-        ("not.json", "{", "not readable as JSON"),
-        ("deep.json", "[" * 100_000, "not readable as JSON"),
-        ("early.json", json.dumps({"verdict": "consistent"}), "without a format_version: run qtomo verify again"),
-        ("other.json", json.dumps({"format": "keras", "format_version": 1}), "format 'keras': of no kind"),
+        ("none.json", "{}", Code.KIND, "JSON without a format: of no kind that qtomo writes"),
+        ("list.json", "[1]", Code.KIND, "found a list, expected an object"),
+        ("not.json", "{", Code.DAMAGED, "not readable as JSON"),
+        ("deep.json", "[" * 100_000, Code.DAMAGED, "not readable as JSON"),
+        (
+            "early.json",
+            json.dumps({"verdict": "consistent"}),
+            Code.VERSION,
+            "without a format_version: run qtomo verify again",
+        ),
+        ("other.json", json.dumps({"format": "keras", "format_version": 1}), Code.KIND, "format 'keras': of no kind"),
         (
             "short.json",
             json.dumps({"format": "qtomo-plan", "format_version": 1}),
-            "alpha: missing; damaged: run qtomo verify",
+            Code.DAMAGED,
+            "alpha: missing; damaged: run qtomo plan",
         ),
-        ("lab.csv", "X,0\n", "qtomo import FORMAT"),
+        ("lab.csv", "X,0\n", Code.KIND, "qtomo import FORMAT"),
     ],
 )
-def test_what_is_none_of_ours_is_told_with_a_way_on(tmp_path, name, content, said):
+def test_what_is_none_of_ours_is_told_with_a_way_on(tmp_path, name, content, code, said):
     path = tmp_path / name
     path.write_text(content)
-    with pytest.raises(InputError, match=re.escape(said)) as error:
+    with refused(code, re.escape(said)) as error:
         info(path)
     assert str(path) in str(error.value)

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from qtomo import InputError, RecordFile, Run, evaluate, train, write_records
+from qtomo import RecordFile, Run, evaluate, train, write_records
+from qtomo.errors import Code
 from qtomo.evaluation.judging import Judging
 from qtomo.reporting.layout import Page, Section, draw, render
 from qtomo.reporting.page import page_of, report
 from tests.conftest import SMALL
+from tests.refusing import refused
 
 SECTIONS = [
     "verdict", "measured", "trained", "training", "distance", "correlations", "map", "calibration", "two-sample",
@@ -134,17 +136,17 @@ def test_figures_for_papers(run, tmp_path):
 
 
 def test_what_is_refused(run, tmp_path):
-    with pytest.raises(InputError, match="given twice"):
+    with refused(Code.CONFLICT):
         page_of([run.folder.path, run.folder.path])
-    with pytest.raises(InputError, match="nothing to report on"):
+    with refused(Code.TOO_FEW):
         page_of([])
     (tmp_path / "there.html").write_text("mine")
-    with pytest.raises(InputError, match="exists already"):
+    with refused(Code.EXISTS):
         report([run.folder.path], tmp_path / "there.html")
     (tmp_path / "b-figures").write_text("mine")
-    with pytest.raises(InputError, match="is a file, expected a folder"):
+    with refused(Code.KIND):
         report([run.folder.path], tmp_path / "b.html", figure_format="svg")
-    with pytest.raises(InputError, match="figure format 'gif'"):
+    with refused(Code.UNKNOWN, "'gif'"):
         report([run.folder.path], tmp_path / "a.html", figure_format="gif")
     assert (tmp_path / "there.html").read_text() == "mine"
 

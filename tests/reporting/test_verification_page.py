@@ -5,15 +5,17 @@ import json
 import numpy as np
 import pytest
 
-from qtomo import TFIM, InputError, RecordFile, simulate, write_records
+from qtomo import TFIM, RecordFile, simulate, write_records
+from qtomo.errors import Code
 from qtomo.reporting.layout import render
 from qtomo.reporting.page import page_of
 from qtomo.verification.faults.base import FaultKind
 from qtomo.verification.pipeline import verification_path, verify
 from qtomo.verification.result import Verification
+from tests.refusing import refused
 from tests.reporting.test_page import HOSTILE, Tags
 
-SECTIONS = ["verdict", "measured", "map", "tests", "outcomes", "drift", "certificates", "again"]
+SECTIONS = ["verdict", "measured", "map", "tests", "outcomes", "drift", "fidelity", "certificates", "again"]
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +25,7 @@ def verified(tmp_path_factory):
     simulate(
         TFIM(5), 4000, path, povm="pauli6", seed=1, noise=["depolarizing:0.3@1"], declared=False, settings="random"
     )
-    found = verify(path, alternative="none", n_reference=5000, command="qtomo verify lab.h5")
+    found = verify(path, alternative="none", n_reference=1000, command="qtomo verify lab.h5")
     return found, verification_path(path)
 
 
@@ -38,7 +40,13 @@ def test_all_sections_and_the_fault_in_its_place(verified):
     found, path = verified
     page = page_of([path])
     assert [section.key for section in page.sections] == SECTIONS
-    assert [drawing.name for drawing in page.drawings()] == ["fault-map", "heat-map", "outcome-map", "batches"]
+    assert [drawing.name for drawing in page.drawings()] == [
+        "fault-map",
+        "heat-map",
+        "outcome-map",
+        "batches",
+        "budget",
+    ]
     assert not [drawing.failure for drawing in page.drawings() if drawing.failure]
     text = render(page)
     words = Tags(text).words
@@ -85,16 +93,16 @@ def test_outcome_shares_against_the_exact_law(tmp_path):
 
 def test_batches_by_name_show_the_bad_one(tmp_path):
     good, bad = (tmp_path / name for name in ("good.h5", "bad.h5"))
-    simulate(TFIM(4), 2000, good, seed=1)
-    simulate(TFIM(4), 500, bad, seed=2, noise=["depolarizing:0.5"], declared=False)
+    simulate(TFIM(3), 800, good, seed=1)
+    simulate(TFIM(3), 200, bad, seed=2, noise=["depolarizing:0.5"], declared=False)
     blocks = []
     for path in (good, bad):
         with RecordFile(path) as file:
             blocks.append(file.load())
             povm, target = file.povm, file.target
-    columns = {"batch": np.repeat([1, 2, 3, 4, 9], 500)}
-    path = write_records(tmp_path / "lab.h5", blocks, 4, povm, target=target, columns=columns)
-    found = verify(path, alternative="none", n_reference=5000)
+    columns = {"batch": np.repeat([1, 2, 3, 4, 9], 200)}
+    path = write_records(tmp_path / "lab.h5", blocks, 3, povm, target=target, columns=columns)
+    found = verify(path, alternative="none", n_reference=1000)
     assert [batch.label for batch in found.map.batches if batch.strength.low > 0] == ["batch 9"]
     assert "batch" in Tags(render(page_of([verification_path(path)]))).words
 
@@ -163,7 +171,7 @@ def test_a_damaged_verification_is_told_in_a_line(verified, tmp_path, change, wo
     found = json.loads(verified[1].read_text())
     change(found)
     (tmp_path / "a.json").write_text(json.dumps(found))
-    with pytest.raises(InputError, match=words):
+    with refused(Code.DAMAGED, words):
         page_of([tmp_path / "a.json"])
 
 
@@ -182,7 +190,7 @@ def test_odd_numbers_leave_a_page(verified, tmp_path):
 
 def test_what_is_no_verification(verified, tmp_path):
     records = verified[1].with_name("lab.h5")
-    with pytest.raises(InputError, match="verify records first"):
+    with refused(Code.KIND):
         page_of([records])
-    with pytest.raises(InputError, match="one file alone"):
+    with refused(Code.CONFLICT):
         page_of([verified[1], tmp_path])

@@ -7,12 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qtomo.distribution import LOST
-from qtomo.errors import InputError
+from qtomo.errors import Code
 from qtomo.measurement.povm import named_povm
 from qtomo.observables.paulis import exact_value, pauli
 from qtomo.states.born.distribution import BornDistribution
 from qtomo.states.density import DensityMatrix
 from tests.measurement.test_noise import random_povm
+from tests.refusing import refused
 from tests.states.born.test_distribution import FALSE_ALARM, all_records, chi_square_p_value
 from tests.systems import ising
 
@@ -71,27 +72,27 @@ def test_bits_in_given_bases_follow_the_conditional_law(mixed):
 
 
 @pytest.mark.parametrize(
-    ("matrix", "fault"),
+    ("matrix", "code", "fault"),
     [
-        (np.eye(2) * 0.45, "trace 0.9, expected 1"),
-        (np.array([[0.5, 0.3], [0.1, 0.5]]), r"not Hermitian \(off by 0.2\)"),
-        (np.diag([1.2, -0.2]), r"not positive \(eigenvalue -0.2\)"),
-        (np.eye(3) / 3, r"shape \(3, 3\), expected \(2\*\*N, 2\*\*N\)"),
-        (np.full((2, 2), np.nan), "not finite"),
+        (np.eye(2) * 0.45, Code.UNPHYSICAL, "trace 0.9, expected 1"),
+        (np.array([[0.5, 0.3], [0.1, 0.5]]), Code.UNPHYSICAL, r"not Hermitian \(off by 0.2\)"),
+        (np.diag([1.2, -0.2]), Code.UNPHYSICAL, r"not positive \(eigenvalue -0.2\)"),
+        (np.eye(3) / 3, Code.SHAPE, r"shape \(3, 3\), expected \(2\*\*N, 2\*\*N\)"),
+        (np.full((2, 2), np.nan), Code.VALUE, "not finite"),
     ],
 )
-def test_what_is_no_state_is_refused(matrix, fault):
-    with pytest.raises(InputError, match=fault):
+def test_what_is_no_state_is_refused(matrix, code, fault):
+    with refused(code, fault):
         DensityMatrix(matrix)
 
 
 def test_settings_that_do_not_fit():
     state = DensityMatrix(np.eye(4) / 4)
-    with pytest.raises(InputError, match="POVM 'pauli4' has no settings"):
+    with refused(Code.UNSUPPORTED, "'pauli4'"):
         BornDistribution(state, "pauli4").sample_bits(np.zeros((3, 2), np.uint8), np.random.default_rng(0))
-    with pytest.raises(InputError, match="up to 3, expected"):
+    with refused(Code.SHAPE, "up to 3"):
         BornDistribution(state, named_povm("pauli6")).sample_bits(
             np.full((3, 2), 3, np.uint8), np.random.default_rng(0)
         )
-    with pytest.raises(InputError, match="expected an operator of qubits"):
+    with refused(Code.KIND):
         DensityMatrix.from_qutip(qutip.basis(2, 0))

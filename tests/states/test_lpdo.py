@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from qtomo import simulate
-from qtomo.errors import InputError
+from qtomo.errors import Code
 from qtomo.measurement.povm import PAULIS, named_povm
 from qtomo.records.file.reader import RecordFile
 from qtomo.records.file.state_file import read_state, write_state
 from qtomo.states.born.distribution import BornDistribution
 from qtomo.states.lpdo import LPDO
 from qtomo.states.tfim import TFIM
+from tests.refusing import refused
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def test_files(state, tmp_path):
 
 
 def test_shapes_that_do_not_fit():
-    with pytest.raises(InputError, match="one power of 2"):
+    with refused(Code.SHAPE, "purification dimensions"):
         LPDO.from_tensors([np.ones((1, 2, 3, 1))])
-    with pytest.raises(InputError, match="a multiple of 2"):
+    with refused(Code.VALUE, "purification"):
         LPDO(TFIM(3).state(), 1)

@@ -13,10 +13,11 @@ import torch
 from safetensors.torch import load_file
 
 from qtomo import Run, resume, train
-from qtomo.errors import InputError
+from qtomo.errors import Code
 from qtomo.parallel import World
 from qtomo.training.distributed import check_shares, share
 from tests.conftest import SMALL
+from tests.refusing import refused
 
 # 2,851 records: the last batch of an epoch has one, so that rank 1 has none of it. 52 steps in all.
 TRAINING = {**SMALL["training"], "validation_records": 149, "batch_size": 114, "checkpoint_seconds": 0.01}
@@ -25,7 +26,7 @@ FAMILIES = ("gru", "rbm", "glow", "gan")
 WORKER = """
 import json, sys
 from qtomo import train
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.training import launch
 
 records, folder, training = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
@@ -148,5 +149,5 @@ def test_shares_are_a_partition_equal_up_to_one(n, parts):
 
 def test_a_batch_smaller_than_the_number_of_processes_is_refused():
     check_shares(8, World(0, 4))
-    with pytest.raises(InputError, match=r"training.batch_size = 3 .* number 4, such as 4$"):
+    with refused(Code.VALUE, r"training.batch_size = 3 .* number 4, such as 4$"):
         check_shares(3, World(0, 4))

@@ -7,9 +7,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from qtomo import TFIM, RecordFile, resume, simulate, train
+from qtomo import TFIM, Progress, RecordFile, resume, simulate, train
 from qtomo.distribution import LOST
-from qtomo.errors import InputError
+from qtomo.errors import Code
 from qtomo.measurement.povm import named_povm
 from qtomo.parallel import ALONE
 from qtomo.records.file.reader import split
@@ -17,6 +17,7 @@ from qtomo.records.file.shards import join_shards
 from qtomo.records.file.writer import write_records
 from qtomo.training.config import TrainingConfig
 from qtomo.training.feed import open_feed, streamed
+from tests.refusing import refused
 
 SITES, RECORDS = 12, 5000
 # 60,000 bytes of outcomes in windows of about 3,200 bytes of blocks of about 800.
@@ -88,13 +89,13 @@ def test_what_the_reader_finds_wrong_is_told_and_its_thread_ends(tmp_path):
     records[4000, 7] = LOST
     path = write_records(tmp_path / "lost.h5", [records], SITES + 1, named_povm("pauli4"))
     words = r"lost\.h5: /outcomes, row 4000, site 7: outcome lost"
-    with pytest.raises(InputError, match=words):
+    with refused(Code.UNSUPPORTED, words):
         train(path, tmp_path / "run", {"training": config().model_dump()})
     assert not (tmp_path / "run").exists()
     threads = threading.active_count()
     with RecordFile(path) as file:
         feed = streamed(file, np.array([17]), config(), ALONE)
-        with pytest.raises(InputError, match=words):
+        with refused(Code.UNSUPPORTED, words):
             list(feed.batches(0, 0))
     assert threading.active_count() == threads
 
@@ -103,19 +104,21 @@ class _Stop(Exception):
     pass
 
 
+class _StopAt40(Progress):
+    def update(self, done, total, note=""):
+        if done == 40:
+            raise _Stop
+
+
 def test_a_streamed_run_stopped_in_an_epoch_ends_alike_and_as_well_as_one_in_memory(small_records, tmp_path):
     def settings(memory_gib: float) -> dict[str, dict[str, object]]:
         training = {"epochs": 4, "batch_size": 100, "seed": 3, "memory_gib": memory_gib, "checkpoint_seconds": 1e-9}
         return {"model": {"family": "gru", "hidden_size": 12}, "training": training}
 
-    def stop(progress, _total):
-        if progress.step == 40:
-            raise _Stop
-
     tiny = 4000 / 2**30
     unbroken = train(small_records, tmp_path / "unbroken", settings(tiny))
     with pytest.raises(_Stop):
-        train(small_records, tmp_path / "run", settings(tiny), report=stop)
+        train(small_records, tmp_path / "run", settings(tiny), progress=_StopAt40())
     again = load_file(resume(tmp_path / "run").folder.checkpoint)
     for name, value in load_file(unbroken.folder.checkpoint).items():
         assert torch.equal(again[name], value)

@@ -12,12 +12,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from qtomo import Run, resume, train
-from qtomo.errors import InputError
+from qtomo import Progress, Run, resume, train
+from qtomo.errors import Code
 from qtomo.models.registry import build_model
 from qtomo.records.file.reader import RecordFile, split
 from qtomo.training.loop import _follow
 from tests.conftest import SMALL
+from tests.refusing import refused
 
 
 def weights(run: Run) -> dict[str, torch.Tensor]:
@@ -61,20 +62,22 @@ class _Stop(Exception):
     pass
 
 
+class _StopAt(Progress):
+    def __init__(self, step):
+        self.step = step
+
+    def update(self, done, total, note=""):
+        if done == self.step:
+            raise _Stop
+
+
 def test_stopped_in_the_middle_of_an_epoch_it_goes_on_to_the_same_weights(small_run, small_records, tmp_path):
     settings = changed(checkpoint_seconds=1e-9)
 
-    def stop_at(step):
-        def report(progress, _total):
-            if progress.step == step:
-                raise _Stop
-
-        return report
-
     with pytest.raises(_Stop):
-        train(small_records, tmp_path / "run", settings, report=stop_at(12))
+        train(small_records, tmp_path / "run", settings, progress=_StopAt(12))
     with pytest.raises(_Stop):
-        resume(tmp_path / "run", report=stop_at(37))
+        resume(tmp_path / "run", progress=_StopAt(37))
     assert same(weights(resume(tmp_path / "run")), weights(small_run))
 
 
@@ -143,7 +146,7 @@ def test_early_stopping_keeps_the_best(small_records, tmp_path):
 
 def test_a_loss_that_explodes_is_told(small_records, tmp_path):
     words = r"the (loss|norm of the gradient) is (nan|inf) at epoch 1, batch \d+: .* lower training\.learning_rate"
-    with pytest.raises(InputError, match=words):
+    with refused(Code.DIVERGED, words):
         train(small_records, tmp_path / "run", changed(learning_rate=1e30, gradient_clip=0.0, warmup_steps=0))
 
 
@@ -158,7 +161,7 @@ def test_a_gradient_that_is_no_number_leaves_the_last_good_weights(small_records
         return good(self, outcomes) if calls[0] <= done.progress.step else (self.head.weight * 0).sum().sqrt()
 
     monkeypatch.setattr(family, "loss", loss)
-    with pytest.raises(InputError, match=r"the norm of the gradient is nan at epoch 2, batch 1"):
+    with refused(Code.DIVERGED, r"the norm of the gradient is nan at epoch 2, batch 1"):
         train(small_records, tmp_path / "run", changed(epochs=2, schedule="constant"))
     stopped = Run(tmp_path / "run")
     assert stopped.progress.epoch == 1
@@ -167,11 +170,11 @@ def test_a_gradient_that_is_no_number_leaves_the_last_good_weights(small_records
 
 
 def test_an_existing_run_is_kept(small_run, small_records, tmp_path):
-    with pytest.raises(InputError, match="exists already; go on with --resume, or replace it with --overwrite"):
+    with refused(Code.EXISTS, "exists already; go on with --resume, or replace it with --overwrite"):
         train(small_records, small_run.folder.path, SMALL)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("x")
-    with pytest.raises(InputError, match="not a run folder"):
+    with refused(Code.EXISTS, "not a run folder"):
         train(small_records, tmp_path / "mine", SMALL, overwrite=True)
     assert (tmp_path / "mine" / "thesis.tex").exists()
 
@@ -181,20 +184,20 @@ def test_damaged_and_foreign_checkpoints(small_run, tmp_path):
     checkpoint = folder / "checkpoint" / "latest.safetensors"
     whole = checkpoint.read_bytes()
     checkpoint.write_bytes(whole[:-100])
-    with pytest.raises(InputError, match="damaged checkpoint"):
+    with refused(Code.DAMAGED):
         _ = Run(folder).model
     checkpoint.write_bytes(whole)
     config = folder / "config.toml"
     config.write_text(config.read_text().replace("hidden_size = 12", "hidden_size = 13"))
-    with pytest.raises(InputError, match="checkpoint of another model"):
+    with refused(Code.MISMATCH):
         _ = Run(folder).model
     checkpoint.unlink()
-    with pytest.raises(InputError, match="no such file, expected the checkpoint"):
+    with refused(Code.ABSENT):
         _ = Run(folder).model
 
 
 def test_too_few_records_for_validation(small_records, tmp_path):
-    with pytest.raises(InputError, match="3000 records, expected more than the 3000 kept for validation"):
+    with refused(Code.TOO_FEW):
         train(small_records, tmp_path / "run", changed(validation_records=3000))
     assert list(tmp_path.iterdir()) == []
 

@@ -5,9 +5,10 @@ import torch
 from safetensors.torch import load_file
 
 from qtomo import train
-from qtomo.errors import InputError
+from qtomo.errors import Code
 from qtomo.models.registry import FAMILIES
 from tests.conftest import SMALL
+from tests.refusing import refused
 
 
 def settings(family: str = "gru", **training: object) -> dict[str, dict[str, object]]:
@@ -40,7 +41,7 @@ def test_a_part_holds_no_more_records_than_its_share(small_records, tmp_path, mo
 
 
 def test_a_game_is_not_played_in_parts(small_records, tmp_path):
-    with pytest.raises(InputError, match=r"training\.accumulation = 2, expected 1: a gan counts each part"):
+    with refused(Code.CONFLICT, r"training\.accumulation = 2"):
         train(small_records, tmp_path / "run", settings("gan", accumulation=2))
     assert not (tmp_path / "run").exists()
 
@@ -80,5 +81,5 @@ def test_no_compiler_is_told(small_records, tmp_path, monkeypatch):
     torch._dynamo.reset()
     monkeypatch.setattr(torch._inductor.config.cpp, "cxx", ("no-such-compiler",))
     monkeypatch.setattr(torch._inductor.config, "force_disable_caches", True)
-    with pytest.raises(InputError, match=r"with this training\.compile \(.*\); leave that out"):
+    with refused(Code.UNSUPPORTED, r"training\.compile"):
         train(small_records, tmp_path / "run", settings("cnn", compile=True))

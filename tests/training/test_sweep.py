@@ -13,8 +13,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from qtomo import RecordFile, Run, train
-from qtomo.errors import InputError
+from qtomo import Progress, RecordFile, Run, train
+from qtomo.errors import Code
 from qtomo.training import loop
 from qtomo.training.config import read_settings
 from qtomo.training.launch import describe_records
@@ -23,6 +23,7 @@ from qtomo.training.sweep.search_space import Choices, Range, read_space
 from qtomo.training.sweep.summary import sweep_summary
 from qtomo.training.sweep.trials import SweepPlan, resume_sweep, sweep
 from tests.conftest import SMALL
+from tests.refusing import refused
 
 PLAN = """
 [sweep]
@@ -101,22 +102,24 @@ def test_the_best_settings_train_the_best_trial_again(unbroken, small_records, t
 def test_interrupted_in_the_third_trial_it_ends_like_an_unbroken_one(step, unbroken, small_records, tmp_path):
     seen = []
 
-    def interrupt(done, n_trials, progress, _total):
-        assert n_trials == 4
-        seen.append(len(done))
-        if len(done) == 2 and progress.step == step:
-            raise KeyboardInterrupt
+    class Interrupt(Progress):
+        def update(self, done, total, note=""):
+            assert total == 4
+            seen.append(done)
+            if seen.count(2) == step:
+                raise KeyboardInterrupt
 
-    def watch(done, *_):
-        assert len(done) >= 2, "a finished trial was trained again"
+    class Watch(Progress):
+        def update(self, done, total, note=""):
+            assert done >= 2, "a finished trial was trained again"
 
     with pytest.raises(KeyboardInterrupt):
-        sweep(small_records, tmp_path / "sweep", written(tmp_path), SMALL, report=interrupt)
+        sweep(small_records, tmp_path / "sweep", written(tmp_path), SMALL, progress=Interrupt())
     assert set(seen) == {0, 1, 2}
     assert not (tmp_path / "sweep" / "trials" / "0003").exists()
     kept = json.loads((tmp_path / "sweep" / "trials.json").read_text())
     assert len(kept["trials"]) == 2
-    assert outcome(resume_sweep(tmp_path / "sweep", report=watch)) == outcome(unbroken)
+    assert outcome(resume_sweep(tmp_path / "sweep", progress=Watch())) == outcome(unbroken)
     assert not any(path.name.endswith(".partial") for path in tmp_path.rglob("*"))
 
 
@@ -147,29 +150,29 @@ def test_more_trials_may_be_asked_for_later(unbroken, small_records, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "fault"),
+    ("old", "new", "code", "fault"),
     [
-        ("epochs = 2", "epochs = 3", r"0000/config.toml: other settings than .*sweep\.toml gives"),
-        ("[sweep]", "[sweep]\ntrails = 3", "unknown option 'trails'; did you mean 'trials'"),
-        ("high = 0.02", "high = 0.00101", "trial 0 with .* lies outside the space"),
-        ("    8,\n", "", "trial . with .* lies outside the space"),
-        ('sha256 = "', 'sha256 = "0', r"other records than those .*sweep was trained on"),
+        ("epochs = 2", "epochs = 3", Code.MISMATCH, r"0000/config.toml: other settings than .*sweep\.toml gives"),
+        ("[sweep]", "[sweep]\ntrails = 3", Code.UNKNOWN, "unknown option 'trails'; did you mean 'trials'"),
+        ("high = 0.02", "high = 0.00101", Code.VALUE, "trial 0 with .* lies outside the space"),
+        ("    8,\n", "", Code.VALUE, "trial . with .* lies outside the space"),
+        ('sha256 = "', 'sha256 = "0', Code.MISMATCH, r"other records than those .*sweep was trained on"),
     ],
 )
-def test_a_plan_that_was_changed_is_refused(old, new, fault, unbroken, tmp_path, small_records):
+def test_a_plan_that_was_changed_is_refused(old, new, code, fault, unbroken, tmp_path, small_records):
     folder = Path(shutil.copytree(unbroken.folder, tmp_path / "sweep"))
     shutil.rmtree(folder / "trials" / "0003")
     plan = folder / "sweep.toml"
     assert old in plan.read_text()
     plan.write_text(plan.read_text().replace(old, new))
-    with pytest.raises(InputError, match=fault):
+    with refused(code, fault):
         resume_sweep(folder, records=small_records)
 
 
 def test_moved_records_are_found_with_a_hint(unbroken, small_records, tmp_path):
     folder = Path(shutil.copytree(unbroken.folder, tmp_path / "deep" / "sweep"))
     shutil.rmtree(folder / "trials" / "0003")
-    with pytest.raises(InputError, match="no such file, expected a record file"):
+    with refused(Code.ABSENT):
         resume_sweep(folder)
     assert outcome(resume_sweep(folder, records=small_records)) == outcome(unbroken)
 
@@ -189,16 +192,17 @@ def test_a_trial_that_diverges_is_kept_as_failed(small_records, tmp_path):
         assert "at epoch 1, batch" in by_rate[rate].failure
         assert by_rate[rate].loss is None
 
-    def never(*_):
-        raise AssertionError("trained again")
+    class Never(Progress):
+        def update(self, done, total, note=""):
+            assert done == total, "trained again"
 
-    assert outcome(resume_sweep(found.folder, report=never)) == outcome(found)
+    assert outcome(resume_sweep(found.folder, progress=Never())) == outcome(found)
     text = sweep_summary(found)
     assert text.count("failed") == 4
     assert f"{found.ranked[0].loss_error:.3f}" in text
     damaged = found.trial_folder(by_rate[1e30]) / "failed.json"
     damaged.write_text("{}")
-    with pytest.raises(InputError, match=r"damaged.*delete it to have the trial made again"):
+    with refused(Code.DAMAGED, "delete it"):
         resume_sweep(found.folder)
     damaged.unlink()
     assert outcome(resume_sweep(found.folder)) == outcome(found)
@@ -206,14 +210,14 @@ def test_a_trial_that_diverges_is_kept_as_failed(small_records, tmp_path):
 
 def test_a_sweep_of_nothing_but_failures_says_so(small_records, tmp_path):
     text = DIVERGES.replace("5e-3, ", "").replace("trials = 3", "trials = 2")
-    with pytest.raises(InputError, match=r"sweep: all 2 trials failed, the first: the .* at epoch 1"):
+    with refused(Code.DIVERGED, r"sweep: .* at epoch 1"):
         sweep(small_records, tmp_path / "sweep", written(tmp_path, text), SMALL)
     assert len(json.loads((tmp_path / "sweep" / "trials.json").read_text())["trials"]) == 2
 
 
 def test_a_validation_loss_that_is_no_number_fails_the_trial(small_records, tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "validation_loss", lambda *_: (math.nan, math.nan))
-    with pytest.raises(InputError, match="the validation loss is finite in none of 2 epochs"):
+    with refused(Code.DIVERGED, "none of 2 epochs"):
         sweep(small_records, tmp_path / "sweep", written(tmp_path), SMALL)
 
 
@@ -313,7 +317,7 @@ def test_the_plan_stands_over_the_command_s_settings(small_records, tmp_path):
 def test_without_optuna_it_says_what_to_install(small_records, tmp_path, monkeypatch):
     plan = written(tmp_path)
     monkeypatch.setitem(sys.modules, "optuna", None)
-    with pytest.raises(InputError, match=r"pip install qtomo\[sweep\]"):
+    with refused(Code.ENVIRONMENT, r"pip install qtomo\[sweep\]"):
         sweep(small_records, tmp_path / "sweep", plan, SMALL)
     assert list(tmp_path.iterdir()) == [plan]
 

@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from qtomo import InputError, Records, estimate_observables, pauli, simulate
+from qtomo import Records, estimate_observables, pauli, simulate
+from qtomo.errors import Code
 from qtomo.measurement.povm import named_povm
 from qtomo.reporting.layout import render
 from qtomo.reporting.page import page_of
@@ -14,6 +15,7 @@ from qtomo.states.tfim import TFIM
 from qtomo.verification.hypothesis import Hypothesis
 from qtomo.verification.pipeline import verification_path, verify
 from qtomo.verification.result import Verification
+from tests.refusing import refused
 
 DESIGNS = ("listed", "random", "pauli4", "sic", "trine")
 
@@ -70,7 +72,7 @@ def test_shots_that_were_lost_whole_or_in_part(design):
     system = GHZ(3)
     answers(draw(system, design, 10, loss=0.5), system, alpha=1e-6)
     nothing = draw(system, design, 3, loss=1.0)
-    with pytest.raises(InputError, match="every outcome is lost, so that nothing was measured"):
+    with refused(Code.UNMEASURED):
         answers(nothing, system)
 
 
@@ -87,7 +89,7 @@ def test_a_qubit_that_was_never_read_is_named():
 def test_no_records_at_all(design):
     """A message."""
     records = draw(GHZ(2), design, 0)
-    with pytest.raises(InputError, match="no records, expected at least one"):
+    with refused(Code.TOO_FEW):
         answers(records, GHZ(2))
 
 
@@ -118,7 +120,7 @@ def test_a_file_of_few_records_and_its_page(tmp_path, povm, n):
 def test_observables_of_few_shots_have_intervals_within_what_is_possible(n, design):
     records = draw(Product(1, 0.7, 0.3), design, n, seed=2)
     if design == "random" and not np.any(records.settings == 2):
-        with pytest.raises(InputError, match="no record is measured in all bases of 'Z0'"):
+        with refused(Code.UNMEASURED, "'Z0'"):
             estimate_observables([pauli("Z0")], records)
         return
     found = estimate_observables([pauli("Z0")], records)["Z0"]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from qtomo.distribution import LOST, Outcomes
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.observables.certificates.base import GUARANTEES, Certificate, CertificateKind
 from qtomo.observables.duals import bit_values, dual_values
 from qtomo.observables.estimates import estimate_observables
@@ -140,7 +140,7 @@ def _strata(terms: Terms, records: Records) -> Iterator[tuple[Reals, float, floa
     ])  # fmt: skip
     totals = tells @ shots
     if (totals == 0).any():
-        raise InputError("a term that no setting tells")
+        raise InputError(Code.UNMEASURED, "a term that no setting tells")
     for setting in np.flatnonzero(shots):
         mine = [
             (coefficient * shots[setting] / total, product)

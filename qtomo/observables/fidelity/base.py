@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from qtomo.states.system import System
 from qtomo.statistics.estimate import Estimate
 from qtomo.worded import Worded
 
-__all__ = ["AS_THE_FILE_SAYS", "SHOTS_ALIKE", "Aim", "Asked", "Fidelity", "FidelityKind", "Settings"]
+__all__ = ["AS_THE_FILE_SAYS", "SHOTS_ALIKE", "Aim", "Asked", "Fidelity", "FidelityKind", "Settings", "possible"]
 
 
 class FidelityKind(Worded):
@@ -29,6 +29,15 @@ class FidelityKind(Worded):
     STABILISERS = "stabilisers", "stabilisers drawn at random"
     PAIRS = "pairs", "coherences of all pairs of qubits"
     BUDGET = "error-budget", "the fitted error budget"
+
+
+def possible(estimate: Estimate) -> Estimate:
+    """An estimate of a fidelity within [0, 1]. One beyond is drawn back to the end with its interval, so that an
+    interval does not shrink to nothing where chance has left what is possible.
+    """
+    value = min(max(estimate.value, 0.0), 1.0)
+    low, high = estimate.low + value - estimate.value, estimate.high + value - estimate.value
+    return replace(estimate, value=value, low=max(0.0, min(low, estimate.low)), high=min(1.0, max(high, estimate.high)))
 
 
 @dataclass(frozen=True)

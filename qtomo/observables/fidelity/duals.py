@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from qtomo.distribution import Outcomes
 from qtomo.errors import InputError
 from qtomo.measurement.settings import SettingList
-from qtomo.observables.fidelity.base import AS_THE_FILE_SAYS, SHOTS_ALIKE, Aim, Asked, Fidelity, FidelityKind
+from qtomo.observables.fidelity.base import AS_THE_FILE_SAYS, SHOTS_ALIKE, Aim, Asked, Fidelity, FidelityKind, possible
 from qtomo.parallel import over_threads
 from qtomo.records.records import distinct_rows
 from qtomo.seeds import stream
@@ -51,7 +51,7 @@ def by_duals(asked: Asked) -> Iterable[Fidelity]:
     found = sample_mean(np.concatenate([first, rest]), asked.level, "mean of dual values of the target")
     if found.standard_error > _LARGEST_ERROR:
         return
-    yield Fidelity(FidelityKind.DUALS, found.within(0.0, 1.0), [SHOTS_ALIKE, AS_THE_FILE_SAYS])
+    yield Fidelity(FidelityKind.DUALS, possible(found), [SHOTS_ALIKE, AS_THE_FILE_SAYS])
 
 
 def random_settings(aim: Aim, shots: int, generator: np.random.Generator) -> SettingList | None:

@@ -10,7 +10,7 @@ import numpy as np
 from qtomo.errors import InputError
 from qtomo.measurement.settings import SettingList
 from qtomo.observables.estimates import estimate_observables
-from qtomo.observables.fidelity.base import AS_THE_FILE_SAYS, SHOTS_ALIKE, Aim, Asked, Fidelity, FidelityKind
+from qtomo.observables.fidelity.base import AS_THE_FILE_SAYS, SHOTS_ALIKE, Aim, Asked, Fidelity, FidelityKind, possible
 from qtomo.observables.paulis import Observable
 from qtomo.states.dmrg import Terms
 from qtomo.states.pauli import to_paulis
@@ -37,7 +37,7 @@ def by_expansion(asked: Asked) -> Iterable[Fidelity]:
         found = estimate_observables([Observable("fidelity", tuple(terms))], records, level=asked.level)["fidelity"]
     except InputError:
         return  # a product that no setting tells
-    yield Fidelity(FidelityKind.EXPANSION, found.within(0.0, 1.0), [SHOTS_ALIKE, AS_THE_FILE_SAYS])
+    yield Fidelity(FidelityKind.EXPANSION, possible(found), [SHOTS_ALIKE, AS_THE_FILE_SAYS])
 
 
 def all_settings(aim: Aim, shots: int, _generator: np.random.Generator) -> SettingList | None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from qtomo.measurement.settings import SettingList
-from qtomo.observables.fidelity.base import AS_THE_FILE_SAYS, SHOTS_ALIKE, Aim, Asked, Fidelity, FidelityKind
+from qtomo.observables.fidelity.base import AS_THE_FILE_SAYS, SHOTS_ALIKE, Aim, Asked, Fidelity, FidelityKind, possible
 from qtomo.observables.fidelity.stabilisers import Signs
 from qtomo.states.library import W
 from qtomo.statistics.estimate import Estimate
@@ -46,7 +46,7 @@ def by_pairs(asked: Asked) -> Iterable[Fidelity]:
     reach = math.sqrt(z_square) * error
     method = "coherences of all pairs, normal interval"
     estimate = Estimate(value, error, value - reach, value + reach, asked.level, len(records), method)
-    yield Fidelity(FidelityKind.PAIRS, estimate.within(0.0, 1.0), [SHOTS_ALIKE, AS_THE_FILE_SAYS])
+    yield Fidelity(FidelityKind.PAIRS, possible(estimate), [SHOTS_ALIKE, AS_THE_FILE_SAYS])
 
 
 def pair_settings(n_sites: int) -> Iterable[tuple[NDArray[np.uint8], float]]:

@@ -23,7 +23,7 @@ from scipy import stats
 
 from qtomo.measurement.settings import SettingList
 from qtomo.observables.duals import bit_values
-from qtomo.observables.fidelity.base import AS_THE_FILE_SAYS, SHOTS_ALIKE, Aim, Asked, Fidelity, FidelityKind
+from qtomo.observables.fidelity.base import AS_THE_FILE_SAYS, SHOTS_ALIKE, Aim, Asked, Fidelity, FidelityKind, possible
 from qtomo.records.records import Records
 from qtomo.seeds import stream
 from qtomo.states.stabilisers import Stabilisers, kernel, solved
@@ -158,7 +158,7 @@ def by_drawn_stabilisers(asked: Asked) -> Iterable[Fidelity]:
     n = sum(len(one.values) for one in found.strata)
     method = "mean parity of drawn stabilisers, normal interval"
     estimate = Estimate(value, error, value - reach, value + reach, asked.level, n, method)
-    yield Fidelity(FidelityKind.STABILISERS, estimate.within(0.0, 1.0), found.assumptions)
+    yield Fidelity(FidelityKind.STABILISERS, possible(estimate), found.assumptions)
 
 
 def drawn_settings(aim: Aim, shots: int, generator: np.random.Generator) -> SettingList | None:

@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.states.density import LARGEST_DENSITY
 
 __all__ = ["CheckedFile", "first_line", "text"]
@@ -46,16 +46,20 @@ class CheckedFile:
         self.path = Path(path)
         if not self.path.is_file():
             found = "a directory" if self.path.is_dir() else "no such file"
-            raise InputError(f"{self.path}: {found}, expected a {kind}")
+            raise InputError(
+                Code.KIND if self.path.is_dir() else Code.ABSENT, f"{self.path}: {found}, expected a {kind}"
+            )
         if not os.access(self.path, os.R_OK):
-            raise InputError(f"{self.path}: cannot be read, permission denied")
+            raise InputError(Code.ENVIRONMENT, f"{self.path}: cannot be read, permission denied")
         if not h5py.is_hdf5(self.path):
             expected = f"HDF5, format '{format_name}'" if format_name else "HDF5"
-            raise InputError(f"{self.path}: not an HDF5 file, expected a {kind} ({expected})")
+            raise InputError(Code.KIND, f"{self.path}: not an HDF5 file, expected a {kind} ({expected})")
         try:
             self._file = h5py.File(self.path, "r")
         except OSError as error:
-            raise InputError(f"{self.path}: damaged or truncated HDF5 file ({first_line(error)})") from None
+            raise InputError(
+                Code.DAMAGED, f"{self.path}: damaged or truncated HDF5 file ({first_line(error)})"
+            ) from None
         try:
             if format_name is not None:
                 self._check_format(format_name)
@@ -65,13 +69,13 @@ class CheckedFile:
             raise
         except _HDF5_ERRORS as error:
             self.close()
-            raise InputError(f"{self.path}: damaged {kind} ({first_line(error)})") from None
+            raise InputError(Code.DAMAGED, f"{self.path}: damaged {kind} ({first_line(error)})") from None
 
     def _check_format(self, format_name: str) -> None:
         found = text(self._file.attrs.get("format"))
         if found != format_name:
             other = f"format '{found}'" if found else "no attribute 'format'"
-            raise self.error(f"HDF5 file of another kind ({other}), expected format '{format_name}'")
+            raise self.error(Code.KIND, f"HDF5 file of another kind ({other}), expected format '{format_name}'")
 
     def _read_header(self) -> None:
         """Check and keep what the format says of itself."""
@@ -88,9 +92,9 @@ class CheckedFile:
         """Close the file."""
         self._file.close()
 
-    def error(self, message: str) -> InputError:
+    def error(self, code: Code, message: str) -> InputError:
         """An error that names the file."""
-        return InputError(f"{self.path}: {message}")
+        return InputError(code, f"{self.path}: {message}")
 
     @contextmanager
     def reading(self, place: str) -> Iterator[None]:
@@ -100,7 +104,7 @@ class CheckedFile:
         except InputError:
             raise
         except _HDF5_ERRORS as error:
-            raise self.error(f"{place}: cannot be read ({first_line(error)})") from None
+            raise self.error(Code.DAMAGED, f"{place}: cannot be read ({first_line(error)})") from None
 
     def tensors(self, group: str, n_sites: int) -> tuple[NDArray[Any], ...]:
         """The tensors of a matrix-product state, `group`/0 to `group`/(n_sites - 1)."""
@@ -109,7 +113,9 @@ class CheckedFile:
             name = f"{group}/{site}"
             dataset = self.dataset(name, ("f8", "c16"), 3)
             if max(dataset.shape) > _LARGEST_BOND:
-                raise self.error(f"/{name}: shape {dataset.shape}, expected bonds of at most {_LARGEST_BOND}")
+                raise self.error(
+                    Code.TOO_LARGE, f"/{name}: shape {dataset.shape}, expected bonds of at most {_LARGEST_BOND}"
+                )
             found.append(np.asarray(dataset[()]))
         return tuple(found)
 
@@ -118,7 +124,7 @@ class CheckedFile:
         size = 2 ** min(n_sites, LARGEST_DENSITY)
         dataset = self.dataset(name, "c16", 2)
         if dataset.shape != (size, size):
-            raise self.error(f"/{name}: shape {dataset.shape}, expected ({size}, {size})")
+            raise self.error(Code.SHAPE, f"/{name}: shape {dataset.shape}, expected ({size}, {size})")
         return np.asarray(dataset[()])
 
     def dataset(
@@ -130,10 +136,10 @@ class CheckedFile:
         ndims = (ndims,) if isinstance(ndims, int) else ndims
         if dataset.dtype not in [np.dtype(d) for d in dtypes]:
             expected = " or ".join(np.dtype(d).name for d in dtypes)
-            raise self.error(f"/{name}: data of type {dataset.dtype}, expected {expected}")
+            raise self.error(Code.SHAPE, f"/{name}: data of type {dataset.dtype}, expected {expected}")
         if len(dataset.shape or ()) not in ndims:
             expected = " or ".join(str(n) for n in ndims)
-            raise self.error(f"/{name}: {len(dataset.shape or ())} dimensions, expected {expected}")
+            raise self.error(Code.SHAPE, f"/{name}: {len(dataset.shape or ())} dimensions, expected {expected}")
         return dataset
 
     def stored_here(self, name: str, virtual: bool = False) -> h5py.Dataset:
@@ -145,26 +151,34 @@ class CheckedFile:
 
     def _check_storage(self, name: str, dataset: h5py.Dataset, virtual: bool) -> None:
         if dataset.external is not None or (dataset.is_virtual and not virtual):
-            raise self.error(f"/{name}: stored outside this file, which is refused")
+            raise self.error(Code.DAMAGED, f"/{name}: stored outside this file, which is refused")
         if dataset.is_virtual or dataset.shape is None:
             return
         filters = [name for name in dataset._filters if name not in _FILTERS]
         if filters:
-            raise self.error(f"/{name}: compressed by filter '{filters[0]}', expected {', '.join(_FILTERS)}")
+            raise self.error(
+                Code.UNSUPPORTED, f"/{name}: compressed by filter '{filters[0]}', expected {', '.join(_FILTERS)}"
+            )
         size, whole = self.path.stat().st_size, math.prod(dataset.shape) * dataset.dtype.itemsize
         expected = f"no more than a file of {size:,} bytes can hold"
         if whole > _DENSEST * size:
-            raise self.error(f"/{name}: shape {dataset.shape} claims {whole:,} bytes, expected {expected}")
+            raise self.error(
+                Code.TOO_LARGE, f"/{name}: shape {dataset.shape} claims {whole:,} bytes, expected {expected}"
+            )
         if dataset.chunks is None:
             missing = dataset.id.get_storage_size() < whole
         else:
             chunk = math.prod(dataset.chunks) * dataset.dtype.itemsize
             if chunk > _LARGEST_CHUNK:
-                raise self.error(f"/{name}: chunks of {chunk:,} bytes, expected at most {_LARGEST_CHUNK:,}")
+                raise self.error(
+                    Code.TOO_LARGE, f"/{name}: chunks of {chunk:,} bytes, expected at most {_LARGEST_CHUNK:,}"
+                )
             n_chunks = math.prod(-(-length // part) for length, part in zip(dataset.shape, dataset.chunks, strict=True))
             missing = dataset.id.get_num_chunks() < n_chunks
         if missing:
-            raise self.error(f"/{name}: shape {dataset.shape} claims {whole:,} bytes, but some were never written")
+            raise self.error(
+                Code.DAMAGED, f"/{name}: shape {dataset.shape} claims {whole:,} bytes, but some were never written"
+            )
 
     def own(self, name: str, kind: type) -> Any:
         """The object at `name`, once sure that it lies in this very file and is of that kind."""
@@ -174,12 +188,14 @@ class CheckedFile:
             with self.reading(place):
                 link = self._file.get(place, getlink=True)
                 if link is None:
-                    raise self.error(f"{place}: missing")
+                    raise self.error(Code.ABSENT, f"{place}: missing")
                 if not isinstance(link, h5py.HardLink):
-                    raise self.error(f"{place}: a link that may point elsewhere, which is refused")
+                    raise self.error(Code.DAMAGED, f"{place}: a link that may point elsewhere, which is refused")
                 found = self._file[place]
         if not isinstance(found, kind):
-            raise self.error(f"/{name}: found a {type(found).__name__.lower()}, expected a {kind.__name__.lower()}")
+            raise self.error(
+                Code.KIND, f"/{name}: found a {type(found).__name__.lower()}, expected a {kind.__name__.lower()}"
+            )
         return found
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtomo.distribution import LOST, Outcomes, shot_labels
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.measurement.calibration import Calibration
 from qtomo.measurement.povm import POVM
 from qtomo.measurement.settings import Design
@@ -21,6 +21,7 @@ from qtomo.records.file.hdf5 import CheckedFile, text
 from qtomo.records.file.schema import FORMAT, VERSION, Parameter, Target
 from qtomo.records.records import Records
 from qtomo.seeds import stream
+from qtomo.states.qasm import LARGEST_SOURCE
 
 __all__ = ["RecordFile", "split"]
 
@@ -135,7 +136,9 @@ class RecordFile(CheckedFile):
         if wrong.any():
             row, site = np.argwhere(wrong)[0]
             what = "setting" if name == "settings" else "outcome"
-            raise self.error(f"/{name}, row {first + row}, site {site}: {what} {block[row, site]}, expected {known}")
+            raise self.error(
+                Code.VALUE, f"/{name}, row {first + row}, site {site}: {what} {block[row, site]}, expected {known}"
+            )
         return block
 
     def settings(self) -> Outcomes:
@@ -145,7 +148,9 @@ class RecordFile(CheckedFile):
             InputError: the file has no settings, or unreadable ones.
         """
         if not self.has_settings:
-            raise self.error("/settings: missing; these are outcomes of a POVM, not shots in known bases")
+            raise self.error(
+                Code.UNSUPPORTED, "/settings: missing; these are outcomes of a POVM, not shots in known bases"
+            )
         return self._rows("settings", 0, self.n_records)
 
     @property
@@ -195,7 +200,7 @@ class RecordFile(CheckedFile):
         for name in names:
             dataset = self.dataset(f"shots/{name}", ("f8", "i8"), 1)
             if dataset.shape != (self.n_records,):
-                raise self.error(f"/shots/{name}: shape {dataset.shape}, expected ({self.n_records},)")
+                raise self.error(Code.SHAPE, f"/shots/{name}: shape {dataset.shape}, expected ({self.n_records},)")
             with self.reading(f"/shots/{name}"):
                 found[name] = np.asarray(dataset[()])
         return found
@@ -236,8 +241,9 @@ class RecordFile(CheckedFile):
         if not lost and (found == LOST).any():
             row, site = np.argwhere(found == LOST)[0]
             raise self.error(
+                Code.UNSUPPORTED,
                 f"/outcomes, row {first + row}, site {site}: outcome lost, expected whole records, "
-                "the only ones that models learn from"
+                "the only ones that models learn from",
             )
         return found
 
@@ -254,13 +260,16 @@ class RecordFile(CheckedFile):
             expected = self.sha256 if name == "outcomes" else self._settings_sha256
             if digest.hexdigest() != expected:
                 raise self.error(
-                    f"/{name}: SHA-256 {digest.hexdigest()[:12]}…, expected {expected[:12]}…: the data were changed"
+                    Code.DAMAGED,
+                    f"/{name}: SHA-256 {digest.hexdigest()[:12]}…, expected {expected[:12]}…: the data were changed",
                 )
 
     def _read_header(self) -> None:
         attrs = self._file.attrs
         if attrs.get("version") != VERSION:
-            raise self.error(f"record file of version {attrs.get('version')}, this qtomo reads version {VERSION}")
+            raise self.error(
+                Code.VERSION, f"record file of version {attrs.get('version')}, this qtomo reads version {VERSION}"
+            )
         self.creator = text(attrs.get("creator"))
         self.command = text(attrs.get("command"))
         self.seed = int(attrs["seed"]) if "seed" in attrs else None
@@ -270,18 +279,21 @@ class RecordFile(CheckedFile):
         self._data = {name: self.dataset(name, "u1", 2, virtual=True) for name in names}
         self.n_records, self.n_sites = (int(size) for size in self._data["outcomes"].shape)
         if self.n_records < 1:
-            raise self.error("/outcomes: no records")
+            raise self.error(Code.TOO_FEW, "/outcomes: no records")
         if not 1 <= self.n_sites <= _LARGEST_SITES:
-            raise self.error(f"/outcomes: {self.n_sites} sites, expected 1 to {_LARGEST_SITES}")
+            raise self.error(Code.VALUE, f"/outcomes: {self.n_sites} sites, expected 1 to {_LARGEST_SITES}")
         elements = self.dataset("povm/elements", "c16", (3, 4))
         limit = self.n_sites * _LARGEST_OUTCOMES * 4
         if elements.size > limit:
-            raise self.error(f"/povm/elements: shape {elements.shape}, more than {_LARGEST_OUTCOMES} outcomes per site")
+            raise self.error(
+                Code.TOO_LARGE,
+                f"/povm/elements: shape {elements.shape}, more than {_LARGEST_OUTCOMES} outcomes per site",
+            )
         try:
             self.povm = POVM(elements[()], text(elements.attrs.get("name")) or "custom")
             self.povm.site_elements(self.n_sites)
         except InputError as error:
-            raise self.error(f"/povm/elements: {error}") from None
+            raise self.error(error.code, f"/povm/elements: {error}") from None
         self.n_outcomes = self.povm.n_outcomes
         self.design: Design = self._read_design()
         if self._data["outcomes"].is_virtual:
@@ -296,51 +308,59 @@ class RecordFile(CheckedFile):
             return "povm"
         settings = self._data["settings"]
         if settings.shape != (self.n_records, self.n_sites):
-            raise self.error(f"/settings: shape {settings.shape}, expected that of /outcomes")
+            raise self.error(Code.SHAPE, f"/settings: shape {settings.shape}, expected that of /outcomes")
         if not self.povm.measures_bases:
-            raise self.error("/povm/elements: expected, beside /settings, six elements 2 * basis + bit as pauli6 has")
+            raise self.error(
+                Code.MISMATCH, "/povm/elements: expected, beside /settings, six elements 2 * basis + bit as pauli6 has"
+            )
         self._settings_sha256 = text(settings.attrs.get("sha256"))
         design = text(settings.attrs.get("design"))
         if design not in _DESIGNS:
-            raise self.error(f"/settings: design '{design}', expected random or listed")
+            raise self.error(Code.UNKNOWN, f"/settings: design '{design}', expected random or listed")
         return _DESIGNS[design]
 
     def _read_calibration(self) -> Calibration:
         dataset = self.dataset("calibration", "i8", 3)
         if dataset.shape != (self.n_sites, 2, 2):
-            raise self.error(f"/calibration: shape {dataset.shape}, expected ({self.n_sites}, 2, 2)")
+            raise self.error(Code.SHAPE, f"/calibration: shape {dataset.shape}, expected ({self.n_sites}, 2, 2)")
         counts = np.asarray(dataset[()])
         try:
             return Calibration(counts[..., 0], counts[..., 1])
         except InputError as error:
-            raise self.error(f"/calibration: {error}") from None
+            raise self.error(error.code, f"/calibration: {error}") from None
 
     def _open_shards(self) -> None:
         """Open the files that a joined file names, each a whole record file in the same folder."""
         shape = (self.n_records, self.n_sites)
         if not self._joined:
-            raise self.error("/outcomes: made of shards, expected a shard to be a whole record file")
+            raise self.error(Code.KIND, "/outcomes: made of shards, expected a shard to be a whole record file")
         for name in shard_names(self._data["outcomes"]) or [""]:
             if not name or name != Path(name).name or name in (".", ".."):
-                raise self.error(f"/outcomes: a shard '{name}' outside this file's folder, which is refused")
+                raise self.error(
+                    Code.DAMAGED, f"/outcomes: a shard '{name}' outside this file's folder, which is refused"
+                )
             path = self.path.parent / name
             if not path.is_file():
-                raise self.error(f"/outcomes: shard '{name}' is missing from the folder {self.path.parent}")
+                raise self.error(
+                    Code.ABSENT, f"/outcomes: shard '{name}' is missing from the folder {self.path.parent}"
+                )
             if path.resolve() == self.path.resolve():
-                raise self.error("/outcomes: the file names itself as its shard")
+                raise self.error(Code.DAMAGED, "/outcomes: the file names itself as its shard")
             shard = RecordFile(path, joined=False)
             self._shards.append(shard)
             found = (shard.n_sites, shard.design, shard.povm.elements.shape)
             expected = (self.n_sites, self.design, self.povm.elements.shape)
             if found != expected or not np.array_equal(shard.povm.elements, self.povm.elements):
-                raise self.error(f"/outcomes: shard '{name}' has other sites, settings or POVM than this file")
+                raise self.error(
+                    Code.MISMATCH, f"/outcomes: shard '{name}' has other sites, settings or POVM than this file"
+                )
         total = sum(shard.n_records for shard in self._shards)
         if total != self.n_records:
-            raise self.error(f"/outcomes: shape {shape}, but its shards hold {total} records")
+            raise self.error(Code.SHAPE, f"/outcomes: shape {shape}, but its shards hold {total} records")
 
     def _read_target(self) -> Target:
         group = self.own("target", h5py.Group)
-        parameters = {name: _plain(value) for name, value in group.attrs.items()}
+        parameters = {name: _plain(value) for name, value in group.attrs.items()} | self._long_parameters(group)
         tensors = None
         if "tensors" in group:
             ancillas = min(Target(parameters).ancillas, _LARGEST_ANCILLAS)
@@ -348,12 +368,29 @@ class RecordFile(CheckedFile):
         density_matrix = self.square("target/density_matrix", self.n_sites) if "density_matrix" in group else None
         target = Target(parameters, tensors, density_matrix)
         if parameters.get("n_sites", self.n_sites) != self.n_sites:
-            raise self.error(f"/target: state of {parameters['n_sites']} sites, expected {self.n_sites}")
+            raise self.error(Code.MISMATCH, f"/target: state of {parameters['n_sites']} sites, expected {self.n_sites}")
         try:
             _ = target.system
         except InputError as error:
-            raise self.error(f"/target: {error}") from None
+            raise self.error(error.code, f"/target: {error}") from None
         return target
+
+    def _long_parameters(self, group: h5py.Group) -> dict[str, Parameter]:
+        """Parameters of the target that are datasets: a circuit's text, and the edges of a graph."""
+        found: dict[str, Parameter] = {}
+        if "qasm" in group:
+            dataset = self.dataset("target/qasm", "u1", 1)
+            if dataset.size > LARGEST_SOURCE:
+                raise self.error(
+                    Code.TOO_LARGE, f"/target/qasm: {dataset.size:,} bytes, expected at most {LARGEST_SOURCE:,}"
+                )
+            found["qasm"] = text(np.asarray(dataset[()]).tobytes())
+        if "edges" in group:
+            dataset = self.dataset("target/edges", "i8", 2)
+            if dataset.shape[1] != 2 or len(dataset) > self.n_sites**2:
+                raise self.error(Code.SHAPE, f"/target/edges: shape {dataset.shape}, expected (edges, 2)")
+            found["edges"] = tuple((first, second) for first, second in np.asarray(dataset[()]).tolist())
+        return found
 
 
 def split(n_records: int, n_validation: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -363,7 +400,9 @@ def split(n_records: int, n_validation: int, seed: int) -> tuple[NDArray[np.int6
         InputError: fewer than one record would be left for training.
     """
     if not 0 <= n_validation < n_records:
-        raise InputError(f"{n_validation} validation records of {n_records}, expected at least one left to train on")
+        raise InputError(
+            Code.TOO_FEW, f"{n_validation} validation records of {n_records}, expected at least one left to train on"
+        )
     order = stream(seed, "split").permutation(n_records)
     return np.sort(order[n_validation:]), np.sort(order[:n_validation])
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.files import check_absent
 from qtomo.records.file.reader import RecordFile
 from qtomo.records.file.writer import open_new, set_text, write_header
@@ -40,7 +40,7 @@ def join_shards(output: str | os.PathLike[str], shards: int, overwrite: bool = F
     paths = [shard_path(output, shard, shards) for shard in range(shards)]
     missing = [path.name for path in paths if not path.is_file()]
     if missing:
-        raise InputError(f"{output}: shard '{missing[0]}' is missing ({len(missing)} of {shards} are)")
+        raise InputError(Code.ABSENT, f"{output}: shard '{missing[0]}' is missing ({len(missing)} of {shards} are)")
     digests = {"outcomes": hashlib.sha256(), "settings": hashlib.sha256()}
     counts = []
     with RecordFile(paths[0]) as first:
@@ -74,10 +74,12 @@ def join_shards(output: str | os.PathLike[str], shards: int, overwrite: bool = F
 def _check_kin(file: RecordFile, first: RecordFile, shard: int, shards: int) -> None:
     if file.shard != (shard, shards):
         found = f"shard {file.shard[0]} of {file.shard[1]}" if file.shard else "no shard"
-        raise InputError(f"{file.path}: holds {found}, expected shard {shard} of {shards}")
+        raise InputError(Code.MISMATCH, f"{file.path}: holds {found}, expected shard {shard} of {shards}")
     mine, theirs = (
         (f.seed, f.command, f.n_sites, f.design, f.povm.elements.tobytes(), f.target and f.target.parameters)
         for f in (file, first)
     )
     if mine != theirs:
-        raise InputError(f"{file.path}: a shard of another simulation than {first.path.name} (seed, command or POVM)")
+        raise InputError(
+            Code.MISMATCH, f"{file.path}: a shard of another simulation than {first.path.name} (seed, command or POVM)"
+        )

@@ -10,26 +10,26 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.files import check_absent
 from qtomo.measurement.povm import NAMED_POVMS, POVM, named_povm
 from qtomo.records.file.hdf5 import CheckedFile, first_line, text
 from qtomo.records.file.reader import RecordFile
 from qtomo.records.file.schema import FORMAT
 from qtomo.records.file.writer import open_new, set_text, write_checked
+from qtomo.states.arrays import state_of_array
 from qtomo.states.density import LARGEST_DENSITY, DensityMatrix
 from qtomo.states.lpdo import LPDO
 from qtomo.states.mps import MPS
 from qtomo.states.state import State
 from qtomo.version import __version__
 
-__all__ = ["STATE_FORMAT", "povm_of", "read_array", "read_povm", "read_state", "state_of_array", "write_state"]
+__all__ = ["STATE_FORMAT", "povm_of", "read_array", "read_povm", "read_state", "write_state"]
 
 STATE_FORMAT = "qtomo-state"
 _VERSION = 1
 _LARGEST_SITES = 100_000
 _LARGEST_ANCILLAS = 8
-_NORM = 1e-6  # by which a norm may be off 1
 _LARGEST_ARRAY = 4 ** (LARGEST_DENSITY + 1)
 
 
@@ -69,10 +69,12 @@ class _StateFile(CheckedFile):
 
     def _read_header(self) -> None:
         if self._file.attrs.get("version") != _VERSION:
-            raise self.error(f"state file of version {self._file.attrs.get('version')}, expected {_VERSION}")
+            raise self.error(
+                Code.VERSION, f"state file of version {self._file.attrs.get('version')}, expected {_VERSION}"
+            )
         n_sites = int(self._file.attrs.get("n_sites", 0))
         if not 1 <= n_sites <= _LARGEST_SITES:
-            raise self.error(f"attribute n_sites is {n_sites}, expected 1 to {_LARGEST_SITES}")
+            raise self.error(Code.VALUE, f"attribute n_sites is {n_sites}, expected 1 to {_LARGEST_SITES}")
         try:
             self.state: State
             if "density_matrix" in self._file:
@@ -80,13 +82,13 @@ class _StateFile(CheckedFile):
             elif "ancillas" in self._file.attrs:
                 ancillas = int(self._file.attrs["ancillas"])
                 if not 0 <= ancillas <= _LARGEST_ANCILLAS:
-                    raise self.error(f"attribute ancillas is {ancillas}, expected 0 to {_LARGEST_ANCILLAS}")
+                    raise self.error(Code.VALUE, f"attribute ancillas is {ancillas}, expected 0 to {_LARGEST_ANCILLAS}")
                 self.state = LPDO(MPS(self.tensors("tensors", n_sites * (1 + ancillas))), ancillas)
             else:
                 self.state = MPS(self.tensors("tensors", n_sites))
         except InputError as error:
             known = str(error).startswith(f"{self.path}: ")
-            raise error if known else self.error(str(error)) from None
+            raise error if known else self.error(error.code, str(error)) from None
 
 
 def read_state(path: str | os.PathLike[str]) -> State:
@@ -108,37 +110,14 @@ def read_state(path: str | os.PathLike[str]) -> State:
         try:
             return state_of_array(array)
         except InputError as error:
-            raise InputError(f"{path}: {error}") from None
+            raise InputError(error.code, f"{path}: {error}") from None
     if _format(path) == FORMAT:
         with RecordFile(path) as file:
             if file.target is None:
-                raise file.error("/target: missing, expected the state to read")
+                raise file.error(Code.ABSENT, "/target: missing, expected the state to read")
             return file.target.state()
     with _StateFile(path) as state_file:
         return state_file.state
-
-
-def state_of_array(array: NDArray[Any]) -> State:
-    """A state from numbers: a ket (2**N,) or (2**N, 1), or a density matrix (2**N, 2**N), site 0 its slowest index.
-
-    Raises:
-        InputError: another shape, numbers that are not finite, or a norm or trace that is not 1: nothing is normalised.
-    """
-    if array.ndim == 2 and array.shape[0] == 1 and array.shape[1] > 1:
-        raise InputError(f"an array of shape {array.shape} is a bra, expected a ket of shape ({array.shape[1]},)")
-    if array.ndim == 2 and array.shape[1] > 1:
-        return DensityMatrix(array)
-    if array.ndim not in (1, 2):
-        raise InputError(f"an array of shape {array.shape}, expected a ket (2**N,) or a density matrix (2**N, 2**N)")
-    if not np.isfinite(array).all():
-        raise InputError("a ket holds entries that are not finite numbers")
-    norm = float(np.linalg.norm(array))
-    if abs(norm - 1) > _NORM:
-        total = float(np.real(array).sum())
-        positive = np.isrealobj(array) and array.min() >= 0
-        hint = "; its entries sum to 1, as probabilities do" if positive and abs(total - 1) < _NORM else ""
-        raise InputError(f"a ket of norm {norm:.6g}, expected 1{hint}")
-    return MPS.from_statevector(array.ravel())
 
 
 def read_povm(path: str | os.PathLike[str]) -> POVM:
@@ -154,7 +133,7 @@ def read_povm(path: str | os.PathLike[str]) -> POVM:
     try:
         return POVM(read_array(path), path.stem)
     except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+        raise InputError(error.code, f"{path}: {error}") from None
 
 
 def povm_of(povm: POVM | str | os.PathLike[str]) -> POVM:
@@ -172,7 +151,7 @@ def povm_of(povm: POVM | str | os.PathLike[str]) -> POVM:
         return named_povm(povm)
     if Path(povm).exists():
         return read_povm(povm)
-    raise InputError(f"--povm {povm}: neither a file nor a measurement; known: {', '.join(NAMED_POVMS)}")
+    raise InputError(Code.UNKNOWN, f"--povm {povm}: neither a file nor a measurement; known: {', '.join(NAMED_POVMS)}")
 
 
 def read_array(path: Path) -> NDArray[Any]:
@@ -185,12 +164,14 @@ def read_array(path: Path) -> NDArray[Any]:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
         if array.dtype.kind not in "iufc" or array.size > _LARGEST_ARRAY:
             expected = f"numbers, at most {_LARGEST_ARRAY:,}"
-            raise InputError(f"{path}: an array of {array.dtype} {array.shape}, expected {expected}")
+            raise InputError(Code.SHAPE, f"{path}: an array of {array.dtype} {array.shape}, expected {expected}")
         return np.array(array)
     except (OSError, ValueError, EOFError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{path}: not a readable .npy file ({first_line(error)})") from None
+        raise InputError(
+            Code.DAMAGED if path.is_file() else Code.ABSENT, f"{path}: not a readable .npy file ({first_line(error)})"
+        ) from None
 
 
 def _format(path: Path) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtomo.distribution import LOST, Outcomes
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.files import atomic_output, check_absent
 from qtomo.measurement.calibration import Calibration
 from qtomo.measurement.povm import POVM
@@ -85,7 +85,10 @@ def write_records(
     path = check_absent(path, overwrite)
     povm.site_elements(n_sites)
     if design != "povm" and not povm.measures_bases:
-        raise InputError(f"shots with settings and POVM '{povm.name}', expected six elements 2 * basis + bit as pauli6")
+        raise InputError(
+            Code.MISMATCH,
+            f"shots with settings and POVM '{povm.name}', expected six elements 2 * basis + bit as pauli6",
+        )
     with open_new(path) as (file, disk):
         write_header(file, povm, target, seed, command)
         _write_origin(file, shard, ordered, calibration)
@@ -119,7 +122,7 @@ def _write_rows(
         _check_block(bits, n_sites, n_outcomes if settings is None else 2)
         if isinstance(block, tuple) is (settings is None):
             kind = "outcomes alone" if settings else "settings and bits"
-            raise InputError(f"a block of {kind}, which does not go with design '{design}'")
+            raise InputError(Code.MISMATCH, f"a block of {kind}, which does not go with design '{design}'")
         if settings is not None:
             _check_settings(block[0], bits)
             settings.append(block[0])
@@ -160,7 +163,8 @@ def set_text(place: h5py.Group | h5py.Dataset, name: str, value: str) -> None:
 
 def write_checked(place: h5py.Group, name: str, data: NDArray[Any], **options: Any) -> h5py.Dataset:
     """A dataset in one piece, with a checksum that HDF5 compares at each reading."""
-    return place.create_dataset(name, data=data, chunks=data.shape, fletcher32=True, track_times=False, **options)
+    chunks = {"chunks": data.shape, "fletcher32": True} if data.size else {}
+    return place.create_dataset(name, data=data, track_times=False, **chunks, **options)
 
 
 class _Rows:
@@ -196,29 +200,32 @@ class _Rows:
 
 def _check_block(block: Outcomes, n_sites: int, n_outcomes: int) -> None:
     if block.ndim != 2 or block.shape[1] != n_sites or block.dtype != np.uint8:
-        raise InputError(f"a block of outcomes is {block.dtype} {block.shape}, expected uint8 (rows, {n_sites})")
+        raise InputError(
+            Code.SHAPE, f"a block of outcomes is {block.dtype} {block.shape}, expected uint8 (rows, {n_sites})"
+        )
     wrong = (block >= n_outcomes) & (block != LOST)
     if wrong.any():
         row, site = np.argwhere(wrong)[0]
         raise InputError(
+            Code.VALUE,
             f"row {row} of a block, site {site}: outcome {block[row, site]}, expected 0 to {n_outcomes - 1}, "
-            f"or {LOST} where lost"
+            f"or {LOST} where lost",
         )
 
 
 def _check_settings(block: Outcomes, bits: Outcomes) -> None:
     if block.shape != bits.shape or block.dtype != np.uint8:
-        raise InputError(f"a block of settings is {block.dtype} {block.shape}, expected uint8 {bits.shape}")
+        raise InputError(Code.SHAPE, f"a block of settings is {block.dtype} {block.shape}, expected uint8 {bits.shape}")
     if block.max(initial=0) > 2:
         row, site = np.argwhere(block > 2)[0]
         found = f"row {row} of a block, site {site}: setting {block[row, site]}"
-        raise InputError(f"{found}, expected 0 (X), 1 (Y) or 2 (Z)")
+        raise InputError(Code.VALUE, f"{found}, expected 0 (X), 1 (Y) or 2 (Z)")
 
 
 def _write_column(file: h5py.File, name: str, values: NDArray[Any], n_records: int) -> None:
     array = np.asarray(values)
     if array.shape != (n_records,) or array.dtype.kind not in "iuf":
-        raise InputError(f"column '{name}' is {array.dtype} {array.shape}, expected numbers ({n_records},)")
+        raise InputError(Code.SHAPE, f"column '{name}' is {array.dtype} {array.shape}, expected numbers ({n_records},)")
     kind = np.float64 if array.dtype.kind == "f" else np.int64
     file.create_dataset(
         f"shots/{name}", data=array.astype(kind), compression="gzip", fletcher32=True, track_times=False
@@ -267,7 +274,11 @@ class _Disk(io.FileIO):
 def _write_target(file: h5py.File, target: Target) -> None:
     group = file.create_group("target")
     for name, value in target.parameters.items():
-        if isinstance(value, str):
+        if name == "qasm" and isinstance(value, str):  # more than an attribute may hold
+            write_checked(group, name, np.frombuffer(value.encode(), np.uint8))
+        elif name == "edges":
+            write_checked(group, name, np.array(value, np.int64).reshape(-1, 2))
+        elif isinstance(value, str):
             set_text(group, name, value)
         else:
             group.attrs[name] = value

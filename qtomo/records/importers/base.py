@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtomo.distribution import LOST, Outcomes
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.measurement.povm import BASES, POVM, named_povm
 from qtomo.records.file.writer import Block
 
@@ -98,7 +98,9 @@ class Alphabet:
             InputError: a value that is none of the known ones, with its site; or not `n_sites` of them.
         """
         if n_sites is not None and len(words) != n_sites:
-            raise InputError(f"{place}: {len(words)} values of kind {self.what}, expected {n_sites}, one per qubit")
+            raise InputError(
+                Code.SHAPE, f"{place}: {len(words)} values of kind {self.what}, expected {n_sites}, one per qubit"
+            )
         seen = self._seen
         try:
             return [seen[word] for word in words]
@@ -120,7 +122,7 @@ class Alphabet:
             InputError: a value that is none of the known ones, with its row and site, or another type.
         """
         if array.dtype.kind not in "biufSUO":
-            raise InputError(f"{place}: data of type {array.dtype}, expected numbers or letters")
+            raise InputError(Code.SHAPE, f"{place}: data of type {array.dtype}, expected numbers or letters")
         numeric = array.dtype.kind in "biuf"
         out = np.full(array.shape, _UNKNOWN, dtype=np.uint8)
         for text, code in self.codes.items():
@@ -139,7 +141,7 @@ class Alphabet:
         """What to say of a value that is none of these."""
         if isinstance(found, bytes):
             found = found.decode(errors="replace")
-        return InputError(f"{place}: {self.what} '{str(found)[:40]}', expected {self.expected}")
+        return InputError(Code.VALUE, f"{place}: {self.what} '{str(found)[:40]}', expected {self.expected}")
 
 
 def alphabets(n_outcomes: int, lost: str | None, one_based: str | None) -> tuple[Alphabet, Alphabet]:
@@ -160,7 +162,9 @@ def alphabets(n_outcomes: int, lost: str | None, one_based: str | None) -> tuple
     if lost is None:
         hints.append("--lost VALUE where it marks a lost one")
     elif _canonical(lost) in codes:
-        raise InputError(f"--lost {lost}: stands for an outcome as well, expected another mark than {known}")
+        raise InputError(
+            Code.CONFLICT, f"--lost {lost}: stands for an outcome as well, expected another mark than {known}"
+        )
     else:
         codes[_canonical(lost)] = LOST
         known += f", or {lost} for a lost one"
@@ -174,7 +178,9 @@ def names_bases(settings: str | None, basis: str | None) -> bool:
         InputError: both are given.
     """
     if settings is not None and basis is not None:
-        raise InputError(f"--basis {basis}: --settings names the bases of the shots, expected one of the two")
+        raise InputError(
+            Code.CONFLICT, f"--basis {basis}: --settings names the bases of the shots, expected one of the two"
+        )
     return settings is not None or basis is not None
 
 
@@ -186,12 +192,15 @@ def measurement(path: Path, povm: POVM | None, has_settings: bool) -> POVM:
     """
     if not has_settings and povm is None:
         raise InputError(
+            Code.REQUIRED,
             f"{path}: no basis of any shot, expected where they stand (--settings, --bases), one for all shots "
-            "(--basis), or what the outcomes mean (--povm)"
+            "(--basis), or what the outcomes mean (--povm)",
         )
     povm = povm or named_povm("pauli6")
     if has_settings and not povm.measures_bases:
-        raise InputError(f"{path}: bases beside POVM '{povm.name}', expected six elements 2 * basis + bit as pauli6")
+        raise InputError(
+            Code.MISMATCH, f"{path}: bases beside POVM '{povm.name}', expected six elements 2 * basis + bit as pauli6"
+        )
     return povm
 
 
@@ -202,7 +211,7 @@ def fixed_basis(letters: str, n_sites: int) -> Outcomes:
         InputError: other letters, or another number of them.
     """
     if len(letters) not in (1, n_sites) or any(letter not in BASES for letter in letters.upper()):
-        raise InputError(f"--basis '{letters}': expected a letter X, Y or Z, or {n_sites} of them")
+        raise InputError(Code.SYNTAX, f"--basis '{letters}': expected a letter X, Y or Z, or {n_sites} of them")
     codes = [BASES.index(letter) for letter in letters.upper()]
     return np.array(codes * (n_sites if len(codes) == 1 else 1), dtype=np.uint8)
 
@@ -220,9 +229,12 @@ def check_file(path: Path, what: str) -> None:
         InputError: no such file, a directory, or an empty file.
     """
     if not path.is_file():
-        raise InputError(f"{path}: {'a directory' if path.is_dir() else 'no such file'}, expected {what}")
+        raise InputError(
+            Code.KIND if path.is_dir() else Code.ABSENT,
+            f"{path}: {'a directory' if path.is_dir() else 'no such file'}, expected {what}",
+        )
     if path.stat().st_size == 0:
-        raise InputError(f"{path}: an empty file, expected {what}")
+        raise InputError(Code.TOO_FEW, f"{path}: an empty file, expected {what}")
 
 
 def text_lines(path: Path, what: str) -> Iterator[tuple[str, str]]:
@@ -242,20 +254,20 @@ def text_lines(path: Path, what: str) -> Iterator[tuple[str, str]]:
                 number += 1
                 place = f"{path}, line {number}"
                 if len(raw) == _LONGEST_LINE:
-                    raise InputError(f"{place}: more than {_LONGEST_LINE:,} bytes, expected one record")
+                    raise InputError(Code.TOO_LARGE, f"{place}: more than {_LONGEST_LINE:,} bytes, expected one record")
                 try:
                     line = raw.decode("utf-8-sig" if number == 1 else "utf-8").partition("#")[0].strip()
                 except UnicodeDecodeError as error:
                     raise InputError(
-                        f"{place}: byte 0x{raw[error.start]:02x} is not UTF-8 text, expected {what}"
+                        Code.DAMAGED, f"{place}: byte 0x{raw[error.start]:02x} is not UTF-8 text, expected {what}"
                     ) from None
                 if line:
                     found = True
                     yield place, line
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}), expected {what}") from None
+        raise InputError(Code.ENVIRONMENT, f"{path}: cannot be read ({error.strerror}), expected {what}") from None
     if not found:
-        raise InputError(f"{path}: no line of data, expected {what}")
+        raise InputError(Code.TOO_FEW, f"{path}: no line of data, expected {what}")
 
 
 def as_blocks(rows: Iterable[list[int]]) -> Iterator[Outcomes]:

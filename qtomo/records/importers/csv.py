@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.measurement.povm import BASES
 from qtomo.records.file.writer import Block
 from qtomo.records.importers.base import (
@@ -71,7 +71,7 @@ def read_csv(
     place, first = next(text_lines(path, _WHAT))
     layout = _layout(first, place, column)
     if layout.bases and basis is not None:
-        raise InputError(f"--basis {basis}: {path} has the bases of the shots, expected one of the two")
+        raise InputError(Code.CONFLICT, f"--basis {basis}: {path} has the bases of the shots, expected one of the two")
     has_settings = bool(layout.bases) or basis is not None
     povm = measurement(path, povm, has_settings)
     letters, outcomes = alphabets(2 if has_settings else povm.n_outcomes, lost, one_based)
@@ -102,7 +102,7 @@ def _lines(path: Path, layout: _Layout) -> Iterator[tuple[str, list[str]]]:
             continue
         words = _split(line, layout.separator)
         if len(words) != layout.width:
-            raise InputError(f"{place}: {len(words)} words, expected {layout.width} as in the first line")
+            raise InputError(Code.SHAPE, f"{place}: {len(words)} words, expected {layout.width} as in the first line")
         yield place, words
 
 
@@ -110,7 +110,7 @@ def _n_sites(path: Path, layout: _Layout) -> int:
     """Outcomes of the first line of data."""
     for _, line in _lines(path, layout):
         return len(_chosen(line, layout.outcomes))
-    raise InputError(f"{path}, after its header: no line of data, expected {_WHAT}")
+    raise InputError(Code.TOO_FEW, f"{path}, after its header: no line of data, expected {_WHAT}")
 
 
 def _chosen(line: list[str], places: list[int]) -> list[str]:
@@ -136,10 +136,12 @@ def _layout(first: str, place: str, kept: tuple[str, ...]) -> _Layout:
     if all(re.fullmatch(r"[A-Za-z]\w*", word) and set(word.upper()) - set(BASES) for word in words):
         return _layout_of_header(words, place, kept, separator)
     if kept:
-        raise InputError(f"{place}: no header, expected one with the column '{kept[0]}' of --column")
+        raise InputError(Code.ABSENT, f"{place}: no header, expected one with the column '{kept[0]}' of --column")
     n_bases = sum(bool(word) and not set(word.upper()) - set(BASES) for word in words)
     if n_bases and 2 * n_bases != len(words):
-        raise InputError(f"{place}: {n_bases} of {len(words)} words are bases, expected half of them: {_WHAT}")
+        raise InputError(
+            Code.SYNTAX, f"{place}: {n_bases} of {len(words)} words are bases, expected half of them: {_WHAT}"
+        )
     return _Layout(len(words), list(range(n_bases)), list(range(n_bases, len(words))), {}, separator, has_header=False)
 
 
@@ -150,8 +152,9 @@ def _layout_of_header(words: list[str], place: str, kept: tuple[str, ...], separ
         role = next((role for role in roles if re.fullmatch(role, word, re.I)), None)
         if re.fullmatch(_COUNTS, word, re.I):
             raise InputError(
+                Code.UNSUPPORTED,
                 f"{place}: column '{word}' of counts, expected a row per shot: write each row as often as it was seen, "
-                "or import the counts as JSON (qtomo import qiskit)"
+                "or import the counts as JSON (qtomo import qiskit)",
             )
         if word in kept:
             columns[word] = index
@@ -160,18 +163,23 @@ def _layout_of_header(words: list[str], place: str, kept: tuple[str, ...], separ
         else:
             expected = "bases, bits or outcomes (numbered where there is one per qubit)"
             raise InputError(
-                f"{place}: column '{word}', expected {expected}; --column {word} keeps it as a number per shot"
+                Code.UNKNOWN,
+                f"{place}: column '{word}', expected {expected}; --column {word} keeps it as a number per shot",
             )
     missing = [name for name in kept if name not in columns]
     if missing:
-        raise InputError(f"{place}: no column '{missing[0]}' of --column, found {', '.join(words)}")
+        raise InputError(Code.ABSENT, f"{place}: no column '{missing[0]}' of --column, found {', '.join(words)}")
     for chosen in roles.values():
         numbers = [int(found[0]) for index in chosen if (found := re.findall(r"\d+$", words[index]))]
         if len(chosen) > 1 and numbers != list(range(numbers[0] if numbers else 0, len(chosen) + (numbers or [0])[0])):
             names = ", ".join(words[index] for index in chosen)
-            raise InputError(f"{place}: columns {names}, expected them numbered in order from left to right")
+            raise InputError(
+                Code.SYNTAX, f"{place}: columns {names}, expected them numbered in order from left to right"
+            )
     if not roles[_OUTCOMES]:
-        raise InputError(f"{place}: no column of outcomes, found {', '.join(words)}, expected one called bits")
+        raise InputError(
+            Code.ABSENT, f"{place}: no column of outcomes, found {', '.join(words)}, expected one called bits"
+        )
     return _Layout(len(words), roles[_BASES], roles[_OUTCOMES], columns, separator, has_header=True)
 
 
@@ -179,7 +187,7 @@ def _number(word: str, place: str) -> float:
     try:
         return float(word)
     except ValueError:
-        raise InputError(f"{place}: '{word[:40]}', expected a number") from None
+        raise InputError(Code.VALUE, f"{place}: '{word[:40]}', expected a number") from None
 
 
 def _narrow(values: NDArray[Any]) -> NDArray[Any]:

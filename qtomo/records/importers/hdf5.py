@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtomo.distribution import Outcomes
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.records.file.hdf5 import CheckedFile
 from qtomo.records.file.writer import Block
 from qtomo.records.importers.base import (
@@ -48,7 +48,9 @@ class ForeignFile(CheckedFile):
         """The dataset at `name` as rows of values: (records, N), or (records,) strings of N letters."""
         dataset = self.stored_here(name.strip("/"))
         if dataset.dtype.kind not in "biuf" and h5py.check_string_dtype(dataset.dtype) is None:
-            raise self.error(f"/{name.strip('/')}: data of type {dataset.dtype}, expected numbers or letters")
+            raise self.error(
+                Code.SHAPE, f"/{name.strip('/')}: data of type {dataset.dtype}, expected numbers or letters"
+            )
         return Table(self, name.strip("/"), dataset, transposed)
 
 
@@ -62,9 +64,9 @@ class Table:
         is_text = h5py.check_string_dtype(dataset.dtype) is not None
         if len(shape) != 2 and (transposed or not is_text or len(shape) != 1):
             expected = "two (records, N)" + (" or one of strings" if is_text else "")
-            raise InputError(f"{self.place}: {len(shape)} dimensions, expected {expected}")
+            raise InputError(Code.SHAPE, f"{self.place}: {len(shape)} dimensions, expected {expected}")
         if 0 in shape:
-            raise InputError(f"{self.place}: shape {shape} holds no record")
+            raise InputError(Code.TOO_FEW, f"{self.place}: shape {shape} holds no record")
         self._words = len(shape) == 1
         self.n_records = int(shape[1] if transposed else shape[0])
         self.n_sites = len(self._read(0, 1)[0]) if self._words else int(shape[0] if transposed else shape[1])
@@ -135,7 +137,9 @@ def table_shape(file: ForeignFile, outcomes: str, settings: str | None, transpos
         bases = file.table(settings, transposed)
         if (bases.n_records, bases.n_sites) != (bits.n_records, bits.n_sites):
             found = f"{bases.n_records} records of {bases.n_sites} qubits"
-            raise InputError(f"{bases.place}: {found}, expected {bits.n_records} of {bits.n_sites} as the outcomes")
+            raise InputError(
+                Code.SHAPE, f"{bases.place}: {found}, expected {bits.n_records} of {bits.n_sites} as the outcomes"
+            )
     return bits.n_records, bits.n_sites
 
 
@@ -169,7 +173,7 @@ def table_blocks(
 def _named(text: str) -> tuple[str, str]:
     name, equals, dataset = text.partition("=")
     if not equals or not name.isidentifier() or not dataset:
-        raise InputError(f"--column {text}: expected NAME=DATASET, such as time=/run3/t")
+        raise InputError(Code.SYNTAX, f"--column {text}: expected NAME=DATASET, such as time=/run3/t")
     return name, dataset
 
 
@@ -177,6 +181,6 @@ def _column(file: ForeignFile, name: str, dataset: str, n_records: int) -> NDArr
     found = file.stored_here(dataset.strip("/"))
     if found.shape != (n_records,) or found.dtype.kind not in "iuf":
         place = f"/{dataset.strip('/')}, column '{name}'"
-        raise file.error(f"{place}: {found.dtype} {found.shape}, expected numbers ({n_records},)")
+        raise file.error(Code.SHAPE, f"{place}: {found.dtype} {found.shape}, expected numbers ({n_records},)")
     with file.reading(f"/{dataset.strip('/')}"):
         return np.asarray(found[()])

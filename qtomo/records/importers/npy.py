@@ -12,7 +12,7 @@ import numpy as np
 from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.records.file.hdf5 import first_line
 from qtomo.records.file.writer import Block
 from qtomo.records.importers.base import (
@@ -61,7 +61,9 @@ def read_npy(
         inside = path.suffix == ".npz" and not settings.endswith(".npy")
         chosen = read_outcomes_array(path, settings) if inside else read_outcomes_array(Path(settings))
         if chosen.shape != data.shape:
-            raise InputError(f"{path}: settings '{settings}' have shape {chosen.shape}, expected {data.shape}")
+            raise InputError(
+                Code.SHAPE, f"{path}: settings '{settings}' have shape {chosen.shape}, expected {data.shape}"
+            )
     if basis is not None:
         fixed_basis(basis, n_sites)
 
@@ -88,7 +90,7 @@ def read_outcomes_array(path: Path, name: str | None = None) -> NDArray[Any]:
     try:
         if not zipfile.is_zipfile(path):
             if name is not None:
-                raise InputError(f"{path}: a file of one array without a name, asked for '{name}'")
+                raise InputError(Code.ABSENT, f"{path}: a file of one array without a name, asked for '{name}'")
             with path.open("rb") as file:
                 _check_header(file, path.stat().st_size, str(path))
             found: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -97,10 +99,14 @@ def read_outcomes_array(path: Path, name: str | None = None) -> NDArray[Any]:
             names = [member.removesuffix(".npy") for member in archive.namelist()]
             if name not in names:
                 asked = f"no array '{name}'" if name else "an archive of arrays and no --outcomes NAME"
-                raise InputError(f"{path}: {asked}, expected one of {', '.join(names)}")
+                raise InputError(
+                    Code.ABSENT if name else Code.REQUIRED, f"{path}: {asked}, expected one of {', '.join(names)}"
+                )
             member = archive.getinfo(f"{name}.npy")
             if member.file_size > _LARGEST_ARRAY:
-                raise InputError(f"{path}, {name}: {member.file_size:,} bytes, expected at most {_LARGEST_ARRAY:,}")
+                raise InputError(
+                    Code.TOO_LARGE, f"{path}, {name}: {member.file_size:,} bytes, expected at most {_LARGEST_ARRAY:,}"
+                )
             with archive.open(member) as file:
                 _check_header(file, member.file_size, f"{path}, {name}")
             with archive.open(member) as file:
@@ -109,7 +115,7 @@ def read_outcomes_array(path: Path, name: str | None = None) -> NDArray[Any]:
     except InputError:
         raise
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-        raise InputError(f"{path}: not readable ({first_line(error)}), expected {_WHAT}") from None
+        raise InputError(Code.DAMAGED, f"{path}: not readable ({first_line(error)}), expected {_WHAT}") from None
 
 
 def _check_header(file: IO[bytes], size: int, place: str) -> None:
@@ -120,7 +126,7 @@ def _check_header(file: IO[bytes], size: int, place: str) -> None:
         raise ValueError(f"version {version} of the .npy format")
     shape, _, dtype = read(file)
     if dtype.kind not in "biufSU" or len(shape) != 2 or 0 in shape:
-        raise InputError(f"{place}: an array of {dtype} {shape}, expected numbers or letters (records, N)")
+        raise InputError(Code.SHAPE, f"{place}: an array of {dtype} {shape}, expected numbers or letters (records, N)")
     claimed, there = math.prod(shape) * dtype.itemsize, size - file.tell()
     if claimed > there:
-        raise InputError(f"{place}: {shape} claims {claimed:,} bytes, but the file holds {there:,}")
+        raise InputError(Code.DAMAGED, f"{place}: {shape} claims {claimed:,} bytes, but the file holds {there:,}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.measurement.povm import named_povm
 from qtomo.records.importers.base import Alphabet, Imported, Povm, as_blocks, text_lines
 
@@ -26,17 +26,19 @@ def read_onehot(path: Path, *, povm: Povm = None) -> Imported:
     place, first = next(text_lines(path, _WHAT))
     width = len(first.split())
     if width % k:
-        raise InputError(f"{place}: {width} entries, expected a multiple of K = {k} of POVM '{povm.name}'")
+        raise InputError(Code.SHAPE, f"{place}: {width} entries, expected a multiple of K = {k} of POVM '{povm.name}'")
 
     def rows() -> Iterator[list[int]]:
         for place, line in text_lines(path, _WHAT):
             entries = bits.of_words(line.split(), place)
             if len(entries) != width:
-                raise InputError(f"{place}: {len(entries)} entries, expected {width} as in the first line")
+                raise InputError(Code.SHAPE, f"{place}: {len(entries)} entries, expected {width} as in the first line")
             groups = [entries[start : start + k] for start in range(0, width, k)]
             for site, group in enumerate(groups):
                 if sum(group) != 1:
-                    raise InputError(f"{place}, site {site}: {sum(group)} ones in {group}, expected exactly one")
+                    raise InputError(
+                        Code.VALUE, f"{place}, site {site}: {sum(group)} ones in {group}, expected exactly one"
+                    )
             yield [group.index(1) for group in groups]
 
     notes = (f"{k} entries per qubit, the place of the 1 is the outcome of POVM '{povm.name}'",)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from qtomo.errors import Code
 from qtomo.measurement.povm import named_povm
 from qtomo.records.importers.base import Imported, Lost, OneBased, alphabets
 from qtomo.records.importers.hdf5 import ForeignFile, table_blocks, table_shape
@@ -22,7 +23,9 @@ def read_pastaq(path: Path, *, lost: Lost = None, one_based: OneBased = None) ->
     """
     with ForeignFile(path) as file:
         if file.has("inputs"):
-            raise file.error("/inputs: prepared states of process tomography, expected shots of one state")
+            raise file.error(
+                Code.UNSUPPORTED, "/inputs: prepared states of process tomography, expected shots of one state"
+            )
         settings = "bases" if file.has("bases") else None
         n_records, n_sites = table_shape(file, "outcomes", settings, transposed=True)
     basis = None if settings else "Z"

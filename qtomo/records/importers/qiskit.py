@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 
 from qtomo.distribution import Outcomes
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.measurement.povm import BASES, named_povm
 from qtomo.records.file.hdf5 import first_line
 from qtomo.records.file.writer import Block
@@ -67,8 +67,9 @@ def read_qiskit(
     _, bits = alphabets(2, lost, None)
     if bit_order is None and width > 1 and not all(experiment.is_result for experiment in experiments):
         raise InputError(
+            Code.REQUIRED,
             f"{path}: bare bit strings, whose order is in doubt; expected --bit-order qiskit (last classical bit "
-            "leftmost, as get_counts() gives) or --bit-order plain"
+            "leftmost, as get_counts() gives) or --bit-order plain",
         )
     if basis is not None:
         fixed_basis(basis, width)
@@ -97,8 +98,9 @@ def _site_order(path: Path, labels: list[str], order: Order | None) -> list[str]
     turned = [label for label in labels if label != label[::-1]]
     if order is None and turned:
         raise InputError(
+            Code.REQUIRED,
             f"{path}: basis label '{turned[0]}' may run either way; expected --basis-order plain (its first letter "
-            "is qubit 0) or --basis-order qiskit (its last is)"
+            "is qubit 0) or --basis-order qiskit (its last is)",
         )
     return [label[::-1] for label in labels] if order == "qiskit" else labels
 
@@ -123,12 +125,13 @@ def _load(path: Path) -> Any:
     size = path.stat().st_size
     if size > _LARGEST_FILE:
         raise InputError(
-            f"{path}: {size:,} bytes, expected at most {_LARGEST_FILE:,} of JSON; write it as .npy or HDF5"
+            Code.TOO_LARGE,
+            f"{path}: {size:,} bytes, expected at most {_LARGEST_FILE:,} of JSON; write it as .npy or HDF5",
         )
     try:
         return json.loads(path.read_bytes(), object_pairs_hook=_unique, parse_constant=_refuse)
     except (ValueError, RecursionError, OSError) as error:
-        raise InputError(f"{path}: not readable ({first_line(error)}), expected {_WHAT}") from None
+        raise InputError(Code.DAMAGED, f"{path}: not readable ({first_line(error)}), expected {_WHAT}") from None
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -154,33 +157,35 @@ def _experiments(path: Path, content: Any) -> list[_Experiment]:
     if isinstance(entries, dict):
         entries = [entries]
     if not isinstance(entries, list) or not entries:
-        raise InputError(f"{path}: no experiments, expected {_WHAT}")
+        raise InputError(Code.TOO_FEW, f"{path}: no experiments, expected {_WHAT}")
     found = [_experiment(f"{path}, experiment {i}", entry, is_result) for i, entry in enumerate(entries)]
     total = sum(count for experiment in found for _, count in experiment.words)
     if total > _LARGEST_SHOTS:
-        raise InputError(f"{path}: counts of {total:,} shots, expected at most {_LARGEST_SHOTS:,}")
+        raise InputError(Code.TOO_LARGE, f"{path}: counts of {total:,} shots, expected at most {_LARGEST_SHOTS:,}")
     return found
 
 
 def _experiment(place: str, entry: Any, is_result: bool) -> _Experiment:
     if not isinstance(entry, dict):
-        raise InputError(f"{place}: found {str(entry)[:40]!r}, expected an object with counts or memory")
+        raise InputError(Code.KIND, f"{place}: found {str(entry)[:40]!r}, expected an object with counts or memory")
     data = _object(entry.get("data")) or entry
     memory, counts = data.get("memory"), data.get("counts")
     if isinstance(memory, list) and memory:
         wrong = next((word for word in memory if not isinstance(word, str)), None)
         if wrong is not None:
-            raise InputError(f"{place}, memory: found {wrong!r}, expected bit strings")
+            raise InputError(Code.VALUE, f"{place}, memory: found {wrong!r}, expected bit strings")
         words, counted = [(word, 1) for word in memory], False
     elif isinstance(counts, dict) and counts:
         for word, count in counts.items():
             if not isinstance(count, int) or isinstance(count, bool) or count < 0:
-                raise InputError(f"{place}, counts of '{word[:40]}': {str(count)[:40]}, expected a whole number from 0")
+                raise InputError(
+                    Code.VALUE, f"{place}, counts of '{word[:40]}': {str(count)[:40]}, expected a whole number from 0"
+                )
         words, counted = [(word, count) for word, count in counts.items() if count], True
     else:
         words, counted = [], False
     if not words:
-        raise InputError(f"{place}: no shots, expected counts or memory")
+        raise InputError(Code.TOO_FEW, f"{place}: no shots, expected counts or memory")
     header = _object(entry.get("header"))
     width = header.get("memory_slots")
     return _Experiment(
@@ -210,14 +215,16 @@ def _width(experiments: list[_Experiment]) -> int:
         word = experiment.words[0][0]
         if experiment.width is None and word.startswith("0x"):
             raise InputError(
-                f"{experiment.place}: '{word[:40]}' without memory_slots in a header, expected bit strings"
+                Code.SYNTAX, f"{experiment.place}: '{word[:40]}' without memory_slots in a header, expected bit strings"
             )
         found.append(experiment.width if word.startswith("0x") else len(word.replace(" ", "")))
         if found[-1] != found[0]:
-            raise InputError(f"{experiment.place}: {found[-1]} bits, expected {found[0]} as in the first experiment")
+            raise InputError(
+                Code.MISMATCH, f"{experiment.place}: {found[-1]} bits, expected {found[0]} as in the first experiment"
+            )
     width = found[0]
     if width is None or not 1 <= width <= 100_000:
-        raise InputError(f"{experiments[0].place}: {width} bits, expected 1 to 100,000")
+        raise InputError(Code.VALUE, f"{experiments[0].place}: {width} bits, expected 1 to 100,000")
     return width
 
 
@@ -225,10 +232,10 @@ def _label(experiment: _Experiment, basis: str | None, width: int) -> str:
     label = basis or experiment.label
     if label is None:
         expected = "a label such as XZZ beside the counts, in its metadata or at the end of its name; or --basis"
-        raise InputError(f"{experiment.place}: no basis, expected {expected}")
+        raise InputError(Code.REQUIRED, f"{experiment.place}: no basis, expected {expected}")
     label = label.upper()
     if basis is None and (len(label) != width or set(label) - set(BASES)):
-        raise InputError(f"{experiment.place}: basis '{label[:40]}', expected {width} letters X, Y or Z")
+        raise InputError(Code.SYNTAX, f"{experiment.place}: basis '{label[:40]}', expected {width} letters X, Y or Z")
     return label
 
 
@@ -236,8 +243,8 @@ def _letters(word: str, width: int, place: str) -> str:
     letters = word.replace(" ", "")
     if letters.startswith("0x"):
         if not re.fullmatch(r"0x[0-9a-fA-F]+", letters) or len(letters) > width + 2:
-            raise InputError(f"{place}: expected a number of {width} bits in hexadecimal")
+            raise InputError(Code.VALUE, f"{place}: expected a number of {width} bits in hexadecimal")
         letters = format(int(letters, 16), f"0{width}b")
     if len(letters) != width:
-        raise InputError(f"{place}: {len(letters)} bits, expected {width}")
+        raise InputError(Code.SHAPE, f"{place}: {len(letters)} bits, expected {width}")
     return letters

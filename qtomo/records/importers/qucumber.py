@@ -7,7 +7,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated
 
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.records.file.writer import Block
 from qtomo.records.importers.base import (
     Basis,
@@ -41,7 +41,7 @@ def read_qucumber(
         InputError: names the line, what was found and what was expected.
     """
     if bases is not None and basis is not None:
-        raise InputError(f"--basis {basis}: {bases} has the bases of the shots, expected one of the two")
+        raise InputError(Code.CONFLICT, f"--basis {basis}: {bases} has the bases of the shots, expected one of the two")
     povm = measurement(path, None, bases is not None or basis is not None)
     letters, bits = alphabets(2, lost, None)
     n_sites = len(next(text_lines(path, _SAMPLES))[1].split())

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtomo.distribution import LOST, Outcomes
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.measurement.calibration import Calibration
 from qtomo.measurement.readout import checked_confusion
 from qtomo.records.file.hdf5 import first_line
@@ -60,20 +60,22 @@ def read_confusion(path: str | os.PathLike[str], n_sites: int) -> NDArray[np.flo
 
 def _json(path: Path, what: str) -> NDArray[Any]:
     if path.stat().st_size > _LARGEST_FILE:
-        raise InputError(f"{path}: {path.stat().st_size:,} bytes, expected {what}")
+        raise InputError(Code.TOO_LARGE, f"{path}: {path.stat().st_size:,} bytes, expected {what}")
     try:
         return _array(path, json.loads(path.read_bytes()), what)
     except (ValueError, RecursionError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{path}: not readable ({first_line(error)}), expected {what}") from None
+        raise InputError(Code.DAMAGED, f"{path}: not readable ({first_line(error)}), expected {what}") from None
 
 
 def _array(path: Path, rows: Any, what: str) -> NDArray[Any]:
     try:
         return np.array(rows, dtype=np.float64)
     except (ValueError, TypeError, OverflowError) as error:
-        raise InputError(f"{path}: not numbers of one shape ({first_line(error)}), expected {what}") from None
+        raise InputError(
+            Code.SHAPE, f"{path}: not numbers of one shape ({first_line(error)}), expected {what}"
+        ) from None
 
 
 def read_calibration(
@@ -99,7 +101,10 @@ def read_calibration(
         bits = _bits(path, n_sites, options or {})
         unread = (bits == LOST).all(axis=0)
         if unread.any():
-            raise InputError(f"{path}, site {int(unread.argmax())}: every bit is lost, expected shots of |{state}...>")
+            raise InputError(
+                Code.UNMEASURED,
+                f"{path}, site {int(unread.argmax())}: every bit is lost, expected shots of |{state}...>",
+            )
         shots.append(bits)
     return Calibration.of_bits(*shots)
 
@@ -112,7 +117,7 @@ def _bits(path: Path, n_sites: int, options: Mapping[str, Any]) -> Outcomes:
     given = {name: options[name] for name in _WRITTEN if name in taken and options.get(name) is not None}
     source = read(path, **given, **({"basis": "Z"} if "basis" in taken else {}))
     if source.n_sites != n_sites:
-        raise InputError(f"{path}: {source.n_sites} bits per shot, expected {n_sites}")
+        raise InputError(Code.MISMATCH, f"{path}: {source.n_sites} bits per shot, expected {n_sites}")
     bits = np.concatenate([block[1] if isinstance(block, tuple) else block for block in source.blocks()])
     return bits[:, ::-1] if options.get("bit_order") == "qiskit" and "bit_order" not in taken else bits
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from qtomo.config import near_miss
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.measurement.povm import POVM
 from qtomo.records.file.state_file import povm_of
 from qtomo.records.importers.base import Imported
@@ -72,7 +72,9 @@ class FormatOption:
         if get_origin(self.kind) is tuple:
             return (given,) if isinstance(given, str) else tuple(map(str, given))
         if get_origin(self.kind) is Literal and given not in get_args(self.kind):
-            raise InputError(f"{self.name} is '{given}', expected one of {', '.join(get_args(self.kind))}")
+            raise InputError(
+                Code.UNKNOWN, f"{self.name} is '{given}', expected one of {', '.join(get_args(self.kind))}"
+            )
         return str(given) if self.kind is str else given
 
 
@@ -111,15 +113,17 @@ def read_format(
     path = Path(path)
     name = format or _SUFFIXES.get(path.suffix.lower())
     if name is None:
-        raise InputError(f"{path}: its name does not tell the format, expected one of {', '.join(FORMATS)}")
+        raise InputError(
+            Code.REQUIRED, f"{path}: its name does not tell the format, expected one of {', '.join(FORMATS)}"
+        )
     if name not in FORMATS:
-        raise InputError(f"format '{name}'{near_miss(name, list(FORMATS))}; known: {', '.join(FORMATS)}")
+        raise InputError(Code.UNKNOWN, f"format '{name}'{near_miss(name, list(FORMATS))}; known: {', '.join(FORMATS)}")
     known = {option.name: option for option in format_options(FORMATS[name])}
     given = {key: value for key, value in (options or {}).items() if value is not None}
     unknown = next((key for key in given if key not in known), None)
     if unknown is not None:
-        raise InputError(f"format {name} has no option '{unknown}'{near_miss(unknown, list(known))}")
+        raise InputError(Code.UNKNOWN, f"format {name} has no option '{unknown}'{near_miss(unknown, list(known))}")
     missing = next((key for key, option in known.items() if option.is_required and key not in given), None)
     if missing is not None:
-        raise InputError(f"format {name}: no {missing}: {known[missing].help}")
+        raise InputError(Code.REQUIRED, f"format {name}: no {missing}: {known[missing].help}")
     return FORMATS[name](path, **{key: known[key].value(value) for key, value in given.items()})

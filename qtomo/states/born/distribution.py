@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from qtomo.distribution import LOST, Outcomes
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.measurement.povm import POVM, named_povm
 from qtomo.states.born.chain import ChainEngine, PurifiedEngine
 from qtomo.states.born.dense import DenseEngine
@@ -117,10 +117,12 @@ class BornDistribution:
             InputError: the POVM is not one of three bases, as Pauli-6 is, or settings of another shape or range.
         """
         if not self.povm.measures_bases:
-            raise InputError(f"POVM '{self.povm.name}' has no settings, expected one of bases X, Y and Z as pauli6")
+            raise InputError(
+                Code.UNSUPPORTED, f"POVM '{self.povm.name}' has no settings, expected one of bases X, Y and Z as pauli6"
+            )
         if settings.ndim != 2 or settings.shape[1] != self.n_sites or settings.max(initial=0) > 2:
             found = f"settings of shape {settings.shape}, up to {settings.max(initial=0)}"
-            raise InputError(f"{found}, expected (n, {self.n_sites}) of 0 (X), 1 (Y), 2 (Z)")
+            raise InputError(Code.SHAPE, f"{found}, expected (n, {self.n_sites}) of 0 (X), 1 (Y), 2 (Z)")
         return self._engine.sample_bits(settings, generator)
 
     def log_prob(self, outcomes: Outcomes) -> NDArray[np.float64]:
@@ -137,10 +139,12 @@ class BornDistribution:
 
     def _check(self, outcomes: Outcomes) -> None:
         if outcomes.ndim != 2 or outcomes.shape[1] != self.n_sites:
-            raise InputError(f"records have shape {outcomes.shape}, expected (batch, {self.n_sites})")
+            raise InputError(Code.SHAPE, f"records have shape {outcomes.shape}, expected (batch, {self.n_sites})")
         wrong = (outcomes >= self.n_outcomes) & (outcomes != LOST)
         if wrong.any():
-            raise InputError(f"outcome {outcomes[wrong][0]} in records of a POVM with {self.n_outcomes} outcomes")
+            raise InputError(
+                Code.VALUE, f"outcome {outcomes[wrong][0]} in records of a POVM with {self.n_outcomes} outcomes"
+            )
 
     def local_likelihoods(self, outcomes: Outcomes) -> LocalLikelihoods:
         """Likelihoods of records (batch, n_sites) with one site measured otherwise; see `local_likelihoods.py`.

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.seeds import stream
 from qtomo.training.sweep.search_space import Choices, Range, Settings, Space, with_options
 
@@ -33,7 +33,9 @@ def require_optuna() -> Any:
     try:
         import optuna
     except ImportError:
-        raise InputError("a sweep needs Optuna, which is not installed: pip install qtomo[sweep]") from None
+        raise InputError(
+            Code.ENVIRONMENT, "a sweep needs Optuna, which is not installed: pip install qtomo[sweep]"
+        ) from None
     return optuna
 
 
@@ -69,7 +71,9 @@ def propose(
                     optuna.create_trial(state=state, value=value, params=inner, distributions=distributions)
                 )
             except ValueError:
-                raise InputError(f"trial {number} with {dict(options)} lies outside the space of the sweep") from None
+                raise InputError(
+                    Code.VALUE, f"trial {number} with {dict(options)} lies outside the space of the sweep"
+                ) from None
         tried = [dict(options) for options, _ in found]
 
         def ask() -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import Field, PlainValidator, ValidationInfo, field_validator
 
 from qtomo.config import Config, near_miss
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.training.config import check_sections, parse_settings
 
 __all__ = [
@@ -158,7 +158,7 @@ def read_space(values: Mapping[str, Any], settings: Settings, place: str) -> Spa
     for name, found in _by_option(values, place):
         where = f"{place} {name}"
         if name in _REFUSED:
-            raise InputError(f"{where}: {_REFUSED[name]}")
+            raise InputError(Code.UNSUPPORTED, f"{where}: {_REFUSED[name]}")
         dimension = _read_dimension(found, where)
         section, _, option = name.partition(".")
         ends = [
@@ -169,7 +169,8 @@ def read_space(values: Mapping[str, Any], settings: Settings, place: str) -> Spa
         settings = with_options(settings, {name: ends[0]})
     if not space:
         raise InputError(
-            f'{place}: no option, expected such as "training.learning_rate" = {{ low = 1e-3, high = 1e-2 }}'
+            Code.REQUIRED,
+            f'{place}: no option, expected such as "training.learning_rate" = {{ low = 1e-3, high = 1e-2 }}',
         )
     return space
 
@@ -187,13 +188,15 @@ def _by_option(values: Mapping[str, Any], place: str) -> Iterator[tuple[str, Any
 def _read_dimension(values: Any, place: str) -> Range | Choices:
     known = ["choices", *Range.model_fields]
     if not isinstance(values, Mapping):
-        raise InputError(f"{place} = {values!r}, expected {{ low = …, high = … }} or {{ choices = […] }}")
+        raise InputError(Code.VALUE, f"{place} = {values!r}, expected {{ low = …, high = … }} or {{ choices = […] }}")
     for name in values:
         if name not in known:
-            raise InputError(f"{place}: unknown key '{name}'{near_miss(name, known)}")
+            raise InputError(Code.UNKNOWN, f"{place}: unknown key '{name}'{near_miss(name, known)}")
     if "choices" not in values:
         return Range.parse(values, place)
     if len(values) > 1:
         others = ", ".join(name for name in values if name != "choices")
-        raise InputError(f"{place}: choices beside {others}, expected choices alone, or a range with low and high")
+        raise InputError(
+            Code.CONFLICT, f"{place}: choices beside {others}, expected choices alone, or a range with low and high"
+        )
     return Choices.parse(values, place)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
+from qtomo.errors import Code, InputError
 from qtomo.states.mps import MPS
 from qtomo.statistics.estimate import Estimate
 from qtomo.verification.budget.costs import Costs
@@ -22,7 +24,7 @@ from qtomo.worded import Worded
 
 __all__ = ["KINDS", "NoBudget", "error_budget", "no_budget"]
 
-#: Errors of each qubit that are fitted.
+#: Errors of each qubit that are fitted, and of the target's Hamiltonian where it has such a parameter.
 KINDS = (
     FaultKind.DEPOLARIZING,
     FaultKind.DEPHASING,
@@ -31,6 +33,8 @@ KINDS = (
     FaultKind.ROTATION_Y,
     FaultKind.ROTATION_Z,
     *READOUT,
+    FaultKind.FIELD,
+    FaultKind.ANISOTROPY,
 )
 
 _PER_PARAMETER = 20  # records that it takes to fit one strength
@@ -53,7 +57,7 @@ def no_budget(context: Context, kinds: Sequence[FaultKind] = KINDS) -> NoBudget 
         return NoBudget.MIXED_TARGET
     if hypothesis.n_sites > _LONGEST:
         return NoBudget.TOO_MANY_QUBITS
-    if len(context.records) < _PER_PARAMETER * len(kinds) * hypothesis.n_sites:
+    if len(context.records) < _PER_PARAMETER * sum(kind in LOCAL_KINDS for kind in kinds) * hypothesis.n_sites:
         return NoBudget.TOO_FEW_RECORDS
     return None
 
@@ -65,25 +69,33 @@ def error_budget(context: Context, kinds: Sequence[FaultKind] = KINDS) -> Budget
         context: the records, and the target as it would be measured; calibration shots are a prior.
         kinds: local errors that are fitted at each qubit. Bit flips and Y flips beside dephasing are Pauli rates;
             depolarizing is a third of each, so that all four are not told apart.
+
+    Raises:
+        InputError: kinds of which none allows some of the records, as rotations alone do with a target that forbids
+            outcomes.
     """
     if no_budget(context, kinds) is not None:
         return None
     model = ErrorModel.of(context, kinds)
-    reading = Reading(model, fitted(context, model), context.options.level)
+    fit = fitted(context, model)
+    if not math.isfinite(fit.log_likelihood):
+        names = ", ".join(kind.words for kind in kinds)
+        found = f"{context.records.name}: {fit.context.n_impossible:,} records that are impossible under {names}"
+        raise InputError(Code.MISMATCH, f"{found}, expected kinds of error that allow them, such as depolarizing")
+    reading = Reading(model, fit, context.options.level)
     target = context.hypothesis.first.state
     assert isinstance(target, MPS)
     costs = Costs(reading, target)
-    context.options.say("error budget: fidelity")
+    context.options.progress.stage("error budget: fidelity")
     residuals = Residuals(reading)
-    sites, pairs = residuals.sites(), residuals.pairs()
     return Budget(
         fidelity=costs.fidelity(),
         entries=_entries(reading),
         kinds=costs.by_kind(),
         sites=costs.by_site(),
         tied=_tied(reading),
-        tests=adjusted(list(residuals.tests(sites, pairs))),
-        correlations=residuals.correlations(pairs),
+        tests=adjusted(list(residuals.tests())),
+        correlations=residuals.correlations(),
         alpha=context.options.alpha,
         level=context.options.level,
         n_records=len(context.records),
@@ -93,16 +105,20 @@ def error_budget(context: Context, kinds: Sequence[FaultKind] = KINDS) -> Budget
 def _entries(reading: Reading) -> list[Entry]:
     """Every strength."""
     model = reading.model
-    low, high = model.bounds
     found = []
-    for index, value in enumerate(reading.fit.theta.ravel()):
-        kind, site = model.kinds[index // model.n_sites], index % model.n_sites
+    for index, (kind, site) in enumerate(model.places):
+        low, high = (float(bound[index]) for bound in model.bounds)
         slope = np.zeros(model.n_parameters)
         slope[index] = 1.0
-        spread = reading.spread(float(value), slope)
-        strength = reading.estimate(spread, float(low[index]), float(high[index]))
-        found.append(Entry(kind, site, LOCAL_KINDS[kind].parameter, strength))
+        spread = reading.spread(float(reading.fit.theta[index]), slope)
+        parameter = LOCAL_KINDS[kind].parameter if kind in LOCAL_KINDS else _of_shift(model)
+        found.append(Entry(kind, site, parameter, reading.estimate(spread, low, high)))
     return found
+
+
+def _of_shift(model: ErrorModel) -> str:
+    assert model.shift is not None
+    return model.shift.parameter.parameter
 
 
 def _tied(reading: Reading) -> list[Tied]:
@@ -110,8 +126,8 @@ def _tied(reading: Reading) -> list[Tied]:
     model = reading.model
     alike: dict[tuple[tuple[FaultKind, ...], int], list[int]] = {}
     for number, (group, _) in enumerate(reading.groups):
-        kinds = tuple(kind for place, kind in enumerate(model.kinds) if place in set(group // model.n_sites))
-        one = len(set(group % model.n_sites)) == 1
+        kinds = tuple(dict.fromkeys(model.places[index][0] for index in group))
+        one = len({model.places[index][1] for index in group}) == 1
         alike.setdefault((kinds, -1 if one else number), []).append(number)
     found = []
     for (kinds, _), numbers in alike.items():
@@ -121,9 +137,9 @@ def _tied(reading: Reading) -> list[Tied]:
         bases = [reading.groups[number][1] for number in numbers]
         total = None
         if all(np.abs(basis.sum(axis=0)).max() < _OPEN for basis in bases):
-            spread = reading.spread(float(reading.fit.theta.ravel() @ slope), slope)
+            spread = reading.spread(float(reading.fit.theta @ slope), slope)
             total = reading.estimate(spread, *(float(bound[members].sum()) for bound in model.bounds))
-        sites = tuple(int(site) for site in sorted(set(members % model.n_sites)))
+        sites = tuple(sorted({site for _, site in map(model.places.__getitem__, members) if site is not None}))
         unseen = all(basis.shape[0] == basis.shape[1] for basis in bases)
         found.append(Tied(_tie(kinds, unseen, total), kinds, sites, total))
     return found

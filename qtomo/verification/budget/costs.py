@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from qtomo.states.mps import MPS
 from qtomo.statistics.estimate import Estimate
 from qtomo.verification.budget.fidelity import Fidelity
+from qtomo.verification.budget.model import SHIFT_STEP
 from qtomo.verification.budget.reading import Reading, Spread
 from qtomo.verification.budget.result import Cost
 from qtomo.verification.faults.base import FaultKind
@@ -58,18 +59,24 @@ class Costs:
 
     def fidelity(self) -> Estimate:
         """F after all errors of the state."""
-        loss = self._of(self.reading.model.channels)
+        loss = self._of(self._kinds)
         return _exponential(self.reading.estimate(loss.spread, 0.0), lambda x: math.exp(-x))
 
     def by_kind(self) -> list[Cost]:
         """What each kind of error of the state would cost alone."""
-        kinds = self.reading.model.channels
+        kinds = self._kinds
         return self._costs([self._of([kind]) for kind in kinds], [{"kind": kind} for kind in kinds])
 
     def by_site(self) -> list[Cost]:
         """What the errors of each qubit would cost alone."""
         n = self.reading.model.n_sites
         return self._costs([self._of_site(i) for i in range(n)], [{"site": i} for i in range(n)])
+
+    @property
+    def _kinds(self) -> tuple[FaultKind, ...]:
+        """All errors of the state."""
+        model = self.reading.model
+        return (*model.channels, *([model.shift.parameter.kind] if model.shift is not None else []))
 
     def _costs(self, losses: Sequence[_Loss], places: Sequence[dict[str, object]]) -> list[Cost]:
         estimates = [self.reading.estimate(loss.spread, 0.0) for loss in losses]
@@ -87,14 +94,27 @@ class Costs:
     def _of(self, kinds: Sequence[FaultKind]) -> _Loss:
         """Of errors of some kinds at all qubits."""
         model = self.reading.model
-        theta = self.reading.fit.theta.copy()
-        for place, kind in enumerate(model.kinds):
-            if kind not in kinds:
-                theta[place] = 0.0
-        value, slopes = self._fidelity.with_slopes(model.transfer(theta))
-        changes = np.einsum("npq,knpq->kn", slopes, model.transfer_slopes(theta))
-        changes = changes * np.array([kind in kinds for kind in model.channels])[:, None]
-        return self._loss(value, changes, kinds)
+        theta = model.only(self.reading.fit.theta, kinds)
+        transfer = model.transfer(theta)
+        value, slopes = self._prepared(theta).with_slopes(transfer)
+        changes = np.zeros(model.n_parameters)
+        local = np.einsum("npq,knpq->kn", slopes, model.transfer_slopes(theta)).ravel()
+        changes[: local.size] = local
+        if model.shift is not None:
+            ends = []
+            for step in (-SHIFT_STEP, SHIFT_STEP):
+                moved = theta.copy()
+                moved[-1] += step
+                ends.append(self._prepared(moved)(transfer))
+            changes[-1] = (ends[1] - ends[0]) / (2 * SHIFT_STEP)
+        return self._loss(value, model.only(changes, kinds), kinds)
+
+    def _prepared(self, theta: Reals) -> Fidelity:
+        """F where a parameter of the target was off."""
+        shift = self.reading.model.shift
+        if shift is None or not theta[-1]:
+            return self._fidelity
+        return Fidelity(self.target, shift.state(float(theta[-1])))
 
     @cached_property
     def _alone(self) -> Reals:
@@ -105,14 +125,14 @@ class Costs:
         """Of all errors of one qubit."""
         model, theta = self.reading.model, self.reading.fit.theta
         value = float((self._alone[site] * model.transfer(theta)[site]).sum())
-        changes = np.zeros((len(model.channels), model.n_sites))
-        changes[:, site] = np.einsum("pq,kpq->k", self._alone[site], model.transfer_slopes(theta)[:, site])
+        changes = np.zeros(model.n_parameters)
+        own = np.einsum("pq,kpq->k", self._alone[site], model.transfer_slopes(theta)[:, site])
+        changes[site : site + len(own) * model.n_sites : model.n_sites] = own
         return self._loss(value, changes, model.channels, site)
 
     def _loss(self, fidelity: float, changes: Reals, kinds: Sequence[FaultKind], site: int | None = None) -> _Loss:
-        """From F and its slopes, (channels, n_sites)."""
-        slope = np.zeros(self.reading.model.n_parameters)
-        slope[: changes.size] = -changes.ravel() / max(fidelity, _LEAST)
+        """From F and its slopes, (n_parameters,)."""
+        slope = -changes / max(fidelity, _LEAST)
         value = -math.log(max(fidelity, _LEAST))
         spread = self.reading.spread(value, slope)
         excess, variance, open_ = self._squares(kinds, site)
@@ -123,7 +143,7 @@ class Costs:
 
     @cached_property
     def _bends(self) -> Reals:
-        """C of -ln F = theta C theta/4 for small rotations, over all strengths (n_parameters, n_parameters)."""
+        """C of -ln F = theta C theta/4 for small angles and a small shift, (n_parameters, n_parameters)."""
         model = self.reading.model
         n, found = model.n_sites, np.zeros((model.n_parameters, model.n_parameters))
         marginals = model.hypothesis.marginals
@@ -138,21 +158,23 @@ class Costs:
                 block[j, i] = marginals.pairs[:, q, p] - means[j, i]
                 np.fill_diagonal(block, float(p == q) - np.diag(means))
                 found[model.index(first), model.index(second)] = block
+        if model.shift is not None:
+            overlap = abs(self.target.overlap(model.shift.state(SHIFT_STEP))) ** 2
+            found[-1, -1] = -4 * math.log(overlap) / SHIFT_STEP**2
         return found
 
     def _squares(self, kinds: Sequence[FaultKind], site: int | None) -> tuple[float, float, bool]:
-        """How much the errors of angles add to -ln F on average and to its variance; and whether rotations that the
-        records do not see cost something.
+        """How much the errors of angles and of a shift add to -ln F on average and to its variance; and whether
+        rotations that the records do not see cost something.
 
         Where such rotations change nothing, as opposite ones of two qubits of GHZ, the smallest angles are taken.
         """
         model = self.reading.model
-        turned = [kind for kind in kinds if kind in _ROTATIONS]
-        if not turned:
+        coherent = {kind for kind in kinds if kind in _ROTATIONS or kind not in model.kinds}
+        places = enumerate(model.places)
+        chosen = np.array([k for k, (kind, at) in places if kind in coherent and site in (None, at)], dtype=np.intp)
+        if not chosen.size:
             return 0.0, 0.0, False
-        chosen = np.concatenate([np.arange(model.n_parameters)[model.index(kind)] for kind in turned])
-        if site is not None:
-            chosen = chosen[chosen % model.n_sites == site]
         bends = self._bends[np.ix_(chosen, chosen)]
         product = bends @ self.reading.covariance[np.ix_(chosen, chosen)]
         unseen = any(

@@ -79,7 +79,7 @@ class Reading:
         """Strengths that their lower bound holds against more than noise, (n_parameters,)."""
         low, _ = self.model.bounds
         noise = np.sqrt(np.diag(self.fit.information).clip(0))
-        return np.asarray((self.fit.theta.ravel() <= low + 1e-9) & (-self.fit.gradient > _HELD * noise + 1.0))
+        return np.asarray((self.fit.theta <= low + 1e-9) & (-self.fit.gradient > _HELD * noise + 1.0))
 
     @cached_property
     def _spectrum(self) -> tuple[Reals, Reals]:
@@ -99,8 +99,19 @@ class Reading:
 
     @cached_property
     def _further(self) -> Reals:
-        """From the likeliest strengths to those without bounds, (n_parameters,)."""
-        return np.asarray(self.covariance @ np.where(self.held, 0.0, self.fit.gradient))
+        """From the likeliest strengths to those without bounds, (n_parameters,).
+
+        A step of Newton; P is linear in each strength, so that its slope there is that of sum ln(1 + s d) with the
+        scores s of the records, of which a second step takes the next order, the sum of s (s d)^2.
+        """
+        gradient = np.where(self.held, 0.0, self.fit.gradient)
+        step = self.covariance @ gradient
+        if not step.any():
+            return np.asarray(step)
+        counts, second = self.fit.context.counts, np.zeros_like(step)
+        for piece, found in self.fit.scores.pieces():
+            second += (counts[piece] * (found @ step) ** 2) @ found
+        return np.asarray(step + self.covariance @ second)
 
     @cached_property
     def groups(self) -> list[tuple[Places, Reals]]:
@@ -134,7 +145,7 @@ class Reading:
         along = basis.T @ slope
         if np.abs(along).max() < _SHIFT:
             return 0.0, 0.0
-        theta = self.fit.theta.ravel()[group]
+        theta = self.fit.theta[group]
         low, high = (bound[group] for bound in self.model.bounds)
         # Where a bound is reached is as uncertain as the strengths are.
         error = np.sqrt(np.diag(self.covariance)[group].clip(0))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from qtomo.distribution import LOST
-from qtomo.errors import InputError
+from qtomo.errors import Code, InputError
 from qtomo.seeds import stream
 from qtomo.states.born.local_likelihoods import pauli_coefficients
 from qtomo.statistics.evidence import log_mean_exp
@@ -197,7 +197,7 @@ def segments(context: Context) -> Segments:
     """
     order = context.records.order
     if order is None or len(order) < 2:
-        raise InputError("the order of the shots is not known")
+        raise InputError(Code.UNSUPPORTED, "the order of the shots is not known")
     n_blocks = min(_BLOCKS, len(order))
     blocks = np.array_split(order, n_blocks)
     logs: dict[FaultKind, Reals] = {}
