@@ -17,7 +17,7 @@ import itertools
 import time
 
 import numpy as np
-from verification import Result, Studies, by, command, rate
+from studies import Result, Studies, by, command, rate
 
 from qtomo.measurement.povm import named_povm
 from qtomo.reconstruction.dense import reconstruct_dense
