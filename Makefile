@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # Small matrices by the thousand: one thread a worker is faster than workers fighting for cores.
+# Each worker takes a stretch of files, so that fixtures of a module are made once, and steals what is left at the end.
 WORKERS ?= 2
 
 .PHONY: demo test test-all lint docs bench install clean
@@ -18,10 +19,10 @@ demo: install
 	$(BIN)/qtomo demo --overwrite
 
 test: install
-	$(BIN)/pytest -n $(WORKERS) -m "not slow"
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not slow"
 
 test-all: install
-	$(BIN)/pytest -n $(WORKERS)
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 lint: install
 	$(BIN)/ruff check .

@@ -25,6 +25,7 @@ from qtomo.measurement.noise import parse_noise
 from qtomo.measurement.povm import named_povm
 from qtomo.models.registry import build_model
 from qtomo.models.tensor_network import LPDOModel, MPSModel
+from qtomo.progress import Progress
 from qtomo.reconstruction.methods import LocallyPurified, MatrixProduct
 from qtomo.reconstruction.mps_fit import fit_tensor_network
 from qtomo.reconstruction.mps_intervals import network_estimates
@@ -74,12 +75,16 @@ def long(n: int, povm: str, seed: int, real_bond: int | None) -> None:
     outcomes = records_of(state, povm, n, seed)
     started, wall = time.process_time(), time.monotonic()
 
-    def say(text: str) -> None:
-        print(f"{time.process_time() - started:6.0f} CPU s  {time.monotonic() - wall:6.0f} s  {text}", flush=True)
+    class Printed(Progress):
+        def stage(self, text: str) -> None:
+            print(f"{time.process_time() - started:6.0f} CPU s  {time.monotonic() - wall:6.0f} s  {text}", flush=True)
+
+        def update(self, done: int, total: int, note: str = "") -> None:
+            self.stage(f"{done} of {total} {note}")
 
     complex_ = None if real_bond is None else False
     records, method = Records(outcomes, povm), MatrixProduct(real_bond)
-    model = fit_tensor_network(records, method, complex_amplitudes=complex_, seed=seed, say=say).model
+    model = fit_tensor_network(records, method, complex_amplitudes=complex_, seed=seed, progress=Printed()).model
     line(50, povm, n, model, fidelity(model.to_state(), state).low, started)
     print(f"wall clock {time.monotonic() - wall:.0f} s")
 
@@ -148,7 +153,11 @@ def optimisers(n_sites: int, n: int) -> None:
         seconds, found = time.process_time() - clock, fidelity(model.to_state(), state).low
         print(f"{name:18} {seconds:6.1f}  {value:.5f}      {found:.4f}", flush=True)
 
-    fit_natural(model, outcomes, steps=40, report=lambda step: tell("natural gradient", step.log_prob))
+    class Told(Progress):
+        def update(self, done: int, total: int, note: str = "") -> None:
+            tell("natural gradient", float(model.log_prob(outcomes).mean()))
+
+    fit_natural(model, outcomes, steps=40, progress=Told())
     for rate in (3e-3, 1e-2, 3e-2):
         model, clock = started(), time.process_time()
         optimiser = torch.optim.Adam(model.parameters(), lr=rate)

@@ -14,7 +14,7 @@ import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from qtomo import TFIM, Run, compare, simulate, train
+from qtomo import TFIM, Progress, Run, compare, simulate, train
 from qtomo.evaluation.judging import Evidence
 from qtomo.evaluation.latents import bounds_by_samples, collective_observables, latent_correlations, latent_report
 from qtomo.models.vae.vae import VAE
@@ -25,6 +25,14 @@ from qtomo.training.launch import resume
 from qtomo.training.presets import PRESETS
 
 VALIDATION = 5_000
+
+
+class Printed(Progress):
+    """Prints each stage."""
+
+    def stage(self, text: str) -> None:
+        """What is being done."""
+        print(text)
 
 
 def epochs_in(seconds: float, records: Path, settings: dict[str, dict[str, object]]) -> int:
@@ -85,7 +93,7 @@ def main() -> None:
         trained(preset, given.changes, given.epochs, 60 * given.minutes, records, given.output / preset)
         for preset in given.presets
     ]
-    comparison = compare(runs, samples=given.samples, allow_estimates=True, say=print)
+    comparison = compare(runs, samples=given.samples, allow_estimates=True, progress=Printed())
     text = "\n".join([markdown(comparison.table()), "", *(f"- {note}" for note in comparison.notes)])
     (given.output / "families.md").write_text(text + "\n", encoding="utf-8")
     (given.output / "families.json").write_text(json.dumps(comparison.to_dict(), indent=1) + "\n", encoding="utf-8")

@@ -25,12 +25,12 @@ import numpy as np
 from qtomo import TFIM, BornDistribution, Estimate, RecordFile, Run, simulate, train
 from qtomo.evaluation.judging import TOLERANCE
 from qtomo.models.base import Model
+from qtomo.progress import Progress
 from qtomo.seeds import stream
 from qtomo.statistics.divergences import compare_by_sampling
-from qtomo.training.checkpoint import Progress, load_weights
+from qtomo.training.checkpoint import TrainingState, load_weights
 from qtomo.training.config import read_settings
 from qtomo.training.launch import resume
-from qtomo.training.loop import Report
 
 GOAL = 0.99
 OURS, THEIRS = "gru", "carrasquilla2018"
@@ -55,31 +55,35 @@ class Judge:
         )
 
 
-def stop_after(enough: Callable[[Progress], bool], training: Callable[[Report], Run]) -> None:
-    """Let a training run until a step is enough, and stop it as Ctrl-C does: it is saved and can be resumed."""
+class Stop(Progress):
+    """Stops a training once the number of its steps is enough, as Ctrl-C does: it is saved and can be resumed."""
 
-    asked = False
+    def __init__(self, enough: Callable[[int], bool]) -> None:
+        self.enough, self.asked = enough, False
 
-    def report(progress: Progress, _total: int) -> None:
-        nonlocal asked
-        if not asked and enough(progress):
-            asked = True  # the step after this one is the last; a second signal would end it without a checkpoint
+    def update(self, done: int, total: int, note: str = "") -> None:
+        """Stop, if these steps are enough."""
+        if not self.asked and self.enough(done):
+            self.asked = True  # the step after this one is the last; a second signal would end it without a checkpoint
             signal.raise_signal(signal.SIGINT)
 
+
+def stop_after(enough: Callable[[int], bool], training: Callable[[Progress], Run]) -> None:
+    """Let a training run until its steps are enough."""
     with suppress(KeyboardInterrupt):
-        training(report)
+        training(Stop(enough))
 
 
-def train_until(seconds: float, folder: Path) -> Progress:
+def train_until(seconds: float, folder: Path) -> TrainingState:
     """Go on with a run until it has trained for so long, or to its end."""
     before = Run(folder).progress.seconds
     started: list[float] = []
 
-    def enough(_progress: Progress) -> bool:
+    def enough(_step: int) -> bool:
         started[:] = started or [time.monotonic()]
         return before + time.monotonic() - started[0] >= seconds
 
-    stop_after(enough, lambda report: resume(folder, report=report))
+    stop_after(enough, lambda stop: resume(folder, progress=stop))
     return Run(folder).progress
 
 
@@ -112,7 +116,7 @@ def race(preset: str, records: Path, folder: Path, judge: Judge, seed: int, most
 def train_nothing(preset: str, records: Path, folder: Path, seed: int) -> Run:
     """The folder of a run that is stopped after its first step."""
     settings = read_settings(preset, None, [f"training.seed={seed}"])
-    stop_after(lambda _: True, lambda report: train(records, folder, settings, overwrite=True, report=report))
+    stop_after(lambda _: True, lambda stop: train(records, folder, settings, overwrite=True, progress=stop))
     return Run(folder)
 
 
@@ -122,12 +126,12 @@ def train_for(minutes: float, settings: list[str], records: Path, folder: Path) 
         return resume(folder)
     seconds: list[float] = []
 
-    def enough(progress: Progress) -> bool:
+    def enough(step: int) -> bool:
         seconds.append(time.monotonic())
-        return progress.step >= 100
+        return step >= 100
 
     measured, chosen = folder.with_name(f".{folder.name}.measured"), read_settings(OURS, None, settings)
-    stop_after(enough, lambda report: train(records, measured, chosen, overwrite=True, report=report))
+    stop_after(enough, lambda stop: train(records, measured, chosen, overwrite=True, progress=stop))
     step = statistics.median(later - earlier for earlier, later in pairwise(seconds))
     config = Run(measured).config
     n_records = config.records.n_records - config.training.n_validation(config.records.n_records)

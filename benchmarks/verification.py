@@ -61,6 +61,7 @@ LEVEL = 0.95
 TARGETS = ("tfim 0.5", "tfim 1", "tfim 1.3", "tfim 2", "ghz", "w", "cluster", "product", "xxz", "circuit")
 DESIGNS = ("pauli4", "random", "listed", "unequal", "sic", "counts")
 Result = dict[str, Any]
+Studies = dict[str, tuple[Callable[[int], Result], Callable[[list[Result]], None]]]
 
 
 # Targets and designs
@@ -687,7 +688,7 @@ def report_plans(found: list[Result]) -> None:
         print(f"  {where:14} {fault:22} {design:7} n = {n:7,d}: {rate(sum(hits), len(hits))}")
 
 
-STUDIES: dict[str, tuple[Callable[[int], Result], Callable[[list[Result]], None]]] = {
+STUDIES: Studies = {
     "nulls": (nulls, report_nulls),
     "faults": (faults, report_faults),
     "kinds": (kinds, report_kinds),
@@ -697,9 +698,9 @@ STUDIES: dict[str, tuple[Callable[[int], Result], Callable[[list[Result]], None]
 }
 
 
-def _one(job: tuple[str, int]) -> tuple[int, Result]:
+def _one(job: tuple[Callable[[int], Result], int]) -> tuple[int, Result]:
     torch.set_num_threads(1)
-    return job[1], STUDIES[job[0]][0](job[1])
+    return job[1], job[0](job[1])
 
 
 def _read(path: Path) -> dict[int, Result]:
@@ -715,19 +716,32 @@ def _read(path: Path) -> dict[int, Result]:
     return found
 
 
-@click.command()
-@click.argument("study", type=click.Choice(list(STUDIES)))
-@click.option("--sets", default=100, show_default=True, help="Data sets, numbers 0 to this.")
-@click.option("--workers", default=2, show_default=True)
-@click.option("--output", type=click.Path(path_type=Path), required=True, help="Lines of JSON, read again if there.")
-def main(study: str, sets: int, workers: int, output: Path) -> None:
+def command(studies: Studies) -> click.Command:
+    """A command that runs a study by name, or goes on with it, and says what it found."""
+
+    @click.command()
+    @click.argument("study", type=click.Choice(list(studies)))
+    @click.option("--sets", default=100, show_default=True, help="Data sets, numbers 0 to this.")
+    @click.option("--workers", default=2, show_default=True)
+    @click.option(
+        "--output", type=click.Path(path_type=Path), required=True, help="Lines of JSON, read again if there."
+    )
+    def main(study: str, sets: int, workers: int, output: Path) -> None:
+        """Run a study, or go on with it, and say what it found."""
+        run(study, studies, sets, workers, output)
+
+    return main
+
+
+def run(study: str, studies: Studies, sets: int, workers: int, output: Path) -> None:
     """Run a study, or go on with it, and say what it found."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    function, report = studies[study]
     done = _read(output)
     left = [index for index in range(sets) if index not in done]
     started = time.monotonic()
     with output.open("a") as file, ProcessPoolExecutor(workers) as pool:
-        for number, (index, result) in enumerate(pool.map(_one, [(study, i) for i in left]), start=1):
+        for number, (index, result) in enumerate(pool.map(_one, [(function, i) for i in left]), start=1):
             file.write(json.dumps({"index": index, **result}) + "\n")
             file.flush()
             done[index] = result
@@ -741,8 +755,8 @@ def main(study: str, sets: int, workers: int, output: Path) -> None:
     seconds = Counter(r.get("seconds", 0.0) > 0 for r in found)
     print(f"## {study}: {len(found)} data sets, {time.monotonic() - started:.0f} s now", end="")
     print(f", {sum(r.get('seconds', 0.0) for r in found):.0f} s of one core in all" if seconds[True] else "")
-    STUDIES[study][1](found)
+    report(found)
 
 
 if __name__ == "__main__":
-    main()
+    command(STUDIES)()

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import logging
 import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any
 
 import rich_click as click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
 
 from qtomo.parallel import world
+from qtomo.progress import SILENT, Progress
 
 __all__ = [
     "command_line",
@@ -25,20 +28,14 @@ __all__ = [
     "level_option",
     "overwrite_option",
     "print_json",
-    "progress_bar",
     "records_option",
     "samples_option",
     "say",
     "seed_option",
     "shots_option",
+    "show_messages",
+    "shown_progress",
 ]
-
-
-class Update(Protocol):
-    """Say how far a work is."""
-
-    def __call__(self, done: int, total: int, note: str = "") -> None:
-        """`done` of `total`, with a few words."""
 
 
 _ELSEWHERE = ("--output", "-o", "--figure", "--shard", "--device")  # options that change where, not what
@@ -111,31 +108,100 @@ def say(line: str) -> None:
     click.echo(line, err=True)
 
 
-@contextmanager
-def progress_bar(label: str) -> Iterator[Update]:
-    """Progress on standard error: a bar on a terminal, a plain line every few seconds elsewhere.
+def plain(text: str) -> str:
+    """Text that leaves a terminal as it is: a question mark in place of each control character."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
-    Gives a function update(done, total, note). Of several processes only rank 0 shows it.
+
+class _Lines(Progress):
+    """A line of log for each stage, and every few seconds for how far it is: where there is no terminal."""
+
+    def __init__(self) -> None:
+        self._stage = self._last = ""
+        self._told = time.monotonic()
+
+    def stage(self, text: str) -> None:
+        self._stage, self._told = plain(text), time.monotonic()
+        say(self._stage)
+
+    def update(self, done: int, total: int, note: str = "") -> None:
+        line = f"{self._stage}: {done:,} of {total:,} {plain(note)}".rstrip()
+        if line != self._last and (done == total or time.monotonic() - self._told > _LINE_SECONDS):
+            self._last, self._told = line, time.monotonic()
+            say(line)
+
+
+class _Counted(ProgressColumn):
+    """A column that is empty while nothing is counted."""
+
+    def __init__(self, column: ProgressColumn) -> None:
+        super().__init__()
+        self._column = column
+
+    def render(self, task: Task) -> RenderableType:
+        """The column, once the stage has told how far it is."""
+        return self._column(task) if task.total is not None else ""
+
+
+class _Bars(Progress):
+    """A line for each stage on a terminal, which becomes a bar where the stage tells how far it is."""
+
+    def __init__(self) -> None:
+        self._shown: Bars | None = None
+
+    def stage(self, text: str) -> None:
+        self.close()
+        columns = map(_Counted, (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()))
+        words = (TextColumn(f"{{task.{name}}}", markup=False) for name in ("description", "fields[note]"))
+        self._shown = Bars(next(words), *columns, next(words), console=Console(stderr=True))
+        self._shown.add_task(plain(text), total=None, note="")
+        self._shown.start()
+
+    def update(self, done: int, total: int, note: str = "") -> None:
+        if self._shown is None:
+            self.stage("")
+        assert self._shown is not None
+        (task,) = self._shown.tasks
+        if done < task.completed:  # counted anew
+            self._shown.reset(task.id)
+        self._shown.update(task.id, completed=done, total=total, note=plain(note))
+
+    def close(self) -> None:
+        """Leave what is shown as it is."""
+        if self._shown is not None:
+            self._shown.stop()
+
+
+@contextmanager
+def shown_progress() -> Iterator[Progress]:
+    """Progress on standard error: bars on a terminal, plain lines elsewhere.
+
+    Of several processes only rank 0 shows it.
     """
     if world().rank:
-        yield lambda done, total, note="": None
-        return
-    if sys.stderr.isatty():
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, TextColumn("{task.fields[note]}"), console=Console(stderr=True)) as bar:
-            task = bar.add_task(label, note="")
+        yield SILENT
+    elif sys.stderr.isatty():
+        bars = _Bars()
+        try:
+            yield bars
+        finally:
+            bars.close()
+    else:
+        yield _Lines()
 
-            def draw(done: int, total: int, note: str = "") -> None:
-                bar.update(task, completed=done, total=total, note=note)
 
-            yield draw
-        return
-    last = time.monotonic()
+class _Messages(logging.Handler):
+    """Warnings of the library, as lines on standard error."""
 
-    def line(done: int, total: int, note: str = "") -> None:
-        nonlocal last
-        if done == total or time.monotonic() - last > _LINE_SECONDS:
-            last = time.monotonic()
-            say(f"{label}: {done:,} of {total:,} {note}".rstrip())
+    def emit(self, record: logging.LogRecord) -> None:
+        """Of several processes only rank 0 shows it."""
+        if not world().rank:
+            say(plain(f"{record.levelname.lower()}: {record.getMessage()}"))
 
-    yield line
+
+_MESSAGES = _Messages(logging.WARNING)
+
+
+def show_messages() -> None:
+    """Show the library's warnings."""
+    logging.getLogger("qtomo").addHandler(_MESSAGES)

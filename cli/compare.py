@@ -12,7 +12,7 @@ from qtomo.errors import Code, InputError
 from qtomo.files import check_absent
 from qtomo.reporting.style import figure_kind
 
-from .common import json_option, judging_options, overwrite_option, print_json, say
+from .common import json_option, judging_options, overwrite_option, print_json, shown_progress
 
 __all__ = ["command"]
 
@@ -43,7 +43,8 @@ def command(
             raise InputError(Code.CONFLICT, "--figure: of runs only, not of record files")
         figure_kind(figure)
         check_absent(figure, overwrite)
-    found = qtomo.compare(runs, records=records_file, say=say, **options)
+    with shown_progress() as progress:
+        found = qtomo.compare(runs, records=records_file, progress=progress, **options)
     if isinstance(found, qtomo.Comparison) and figure is not None:
         from qtomo.reporting.figures import comparison_figure, save_figure
 

@@ -11,7 +11,7 @@ import qtomo
 from qtomo.errors import Code, InputError
 from qtomo.records.shots import SHOTS
 
-from .common import json_option, overwrite_option, print_json, progress_bar, say, shots_option
+from .common import json_option, overwrite_option, print_json, say, shots_option, shown_progress
 from .train import run_training
 
 __all__ = ["command"]
@@ -44,15 +44,16 @@ def command(*, output: Path, qubits: int, shots: int, preset: str, epochs: int, 
     output.mkdir(parents=True, exist_ok=True)
     record_file, run_folder, figure = output / "tfim.h5", output / "run", output / "demo.png"
     say(f"[1/3] {shots + _VALIDATION:,} Pauli-4 records of the critical Ising chain of {qubits} qubits (J = h = 1)")
-    with progress_bar("records") as update:
-        qtomo.simulate(model, shots + _VALIDATION, record_file, seed=7, overwrite=overwrite, progress=update)
+    with shown_progress() as progress:
+        qtomo.simulate(model, shots + _VALIDATION, record_file, seed=7, overwrite=overwrite, progress=progress)
     say(f"[2/3] training on {shots:,} of them, {_VALIDATION:,} held out")
     run = run_training(run_folder, record_file, checked, overwrite)
     say("[3/3] judging against the exact state")
-    evaluation = qtomo.evaluate(run, say=say)
-    save_figure(summary_figure(run, evaluation), figure)
-    page = run.folder.report
-    qtomo.report([run.folder.path], page, overwrite=True, say=say)
+    with shown_progress() as progress:
+        evaluation = qtomo.evaluate(run, progress=progress)
+        save_figure(summary_figure(run, evaluation), figure)
+        page = run.folder.report
+        qtomo.report([run.folder.path], page, overwrite=True, progress=progress)
     seconds = time.monotonic() - started
     if as_json:
         print_json({**evaluation.to_dict(), "figure": str(figure), "report": str(page), "seconds": seconds})

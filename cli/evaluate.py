@@ -8,7 +8,7 @@ import rich_click as click
 
 import qtomo
 
-from .common import json_option, judging_options, print_json, say
+from .common import json_option, judging_options, print_json, shown_progress
 
 __all__ = ["command"]
 
@@ -27,7 +27,8 @@ def command(
 
     Example: qtomo evaluate run --samples 20000
     """
-    evaluation = qtomo.evaluate(run, records=records_file, say=say, **options)
+    with shown_progress() as progress:
+        evaluation = qtomo.evaluate(run, records=records_file, progress=progress, **options)
     if as_json:
         print_json(evaluation.to_dict())
     else:

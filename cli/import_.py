@@ -12,13 +12,15 @@ import rich_click as click
 import qtomo
 from qtomo.errors import Code, InputError
 from qtomo.measurement.povm import NAMED_POVMS, POVM
+from qtomo.records.file.schema import named_target
 from qtomo.records.importers.base import Imported
 from qtomo.records.importers.registry import FORMATS, format_options
 from qtomo.records.survey import Coarsening
-from qtomo.states.library import SYSTEMS, build_system
+from qtomo.states.state import State
 from qtomo.states.system import System, option_name
 
 from .common import command_line, json_option, overwrite_option, print_json
+from .target import TARGETS, parameters_of
 
 __all__ = ["command"]
 
@@ -42,39 +44,14 @@ def command() -> None:
     """
 
 
-def _target(family: str | None, parameters: Sequence[str]) -> Callable[[int], System] | None:
+def _target(name: str | None, parameters: Sequence[str]) -> Callable[[int], System | State] | None:
     """The target that the options name, by the number of qubits, which only the file tells."""
-    if family is None:
+    if name is None:
         if parameters:
-            raise InputError(Code.REQUIRED, f"--parameter {parameters[0]}: expected --target FAMILY as well")
+            raise InputError(Code.REQUIRED, f"--parameter {parameters[0]}: expected --target as well")
         return None
-    values: dict[str, Any] = {"family": family}
-    for text in parameters:
-        name, equals, value = text.partition("=")
-        if not equals or name in values:
-            raise InputError(Code.SYNTAX, f"--parameter {text}: expected NAME=VALUE, such as field=1.0, each name once")
-        values[name] = _value(text, value)
-
-    def of_size(n_sites: int) -> System:
-        system = build_system({**values, "n_sites": n_sites})
-        assert system is not None
-        return system
-
-    return of_size
-
-
-def _value(text: str, value: str) -> int | float | tuple[float, ...]:
-    try:
-        return int(value)
-    except ValueError:
-        pass
-    try:
-        numbers = tuple(float(part) for part in value.split(","))
-    except ValueError:
-        raise InputError(
-            Code.SYNTAX, f"--parameter {text}: '{value}' is not a number, or numbers with commas between"
-        ) from None
-    return numbers[0] if len(numbers) == 1 else numbers
+    values = parameters_of(name, parameters)
+    return lambda n_sites: named_target(name, n_sites, values)
 
 
 _SHARED = (
@@ -86,7 +63,7 @@ _SHARED = (
     ),
     click.option("--design", type=click.Choice(["random", "listed"]), help="How bases were chosen.  [default: tested]"),
     click.option("--coarsen", type=click.Choice(get_args(Coarsening)), help="Shots as outcomes of fewer kinds."),
-    click.option("--target", type=click.Choice(list(SYSTEMS)), help="The state that the records should be of."),
+    click.option("--target", help=f"The state that the records should be of: {TARGETS}"),
     click.option("--parameter", multiple=True, metavar="NAME=VALUE", help="A parameter of the target: field=1.0."),
     overwrite_option,
     json_option,

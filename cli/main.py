@@ -14,6 +14,8 @@ from click.shell_completion import CompletionItem
 from qtomo.errors import InputError, ProcessLost
 from qtomo.version import __version__
 
+from .common import show_messages
+
 __all__ = ["main"]
 
 #: Subcommands by name: the module that holds `command`, loaded when it is asked for, and what it does.
@@ -28,6 +30,7 @@ COMMANDS = {
     "compare": ("compare", "Compare runs side by side, or record files."),
     "reconstruct": ("reconstruct", "Reconstruct the state from records."),
     "verify": ("verify", "Test records against a target: was it prepared, and what is wrong?"),
+    "plan": ("plan", "Plan an experiment: which settings, how many shots?"),
     "report": ("report", "Write one HTML file of what is known."),
     "demo": ("demo", "Fifty qubits end to end: simulate, learn, judge."),
     "doctor": ("doctor", "Check the installation."),
@@ -113,6 +116,7 @@ def main() -> None:
     """Run the command; a user's mistake is one line on standard error and exit code 2."""
     # Before torch is loaded: threads that spin while they wait make it 30 times slower beside another program's.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    show_messages()
     try:
         result = cli(standalone_mode=False)
         if isinstance(result, int) and result:

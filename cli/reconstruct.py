@@ -21,10 +21,9 @@ from .common import (
     level_option,
     overwrite_option,
     print_json,
-    progress_bar,
     records_option,
-    say,
     seed_option,
+    shown_progress,
 )
 from .target import target_of, target_options
 
@@ -73,7 +72,7 @@ def command(
     chosen = _method(method, bond_dim)
     meant = target_of(target, parameters, _n_sites(source, records_file) if target is not None else None)
     started = time.monotonic()
-    with progress_bar("bootstrap") as update:
+    with shown_progress() as progress:
         found = reconstruct(
             source,
             chosen,
@@ -82,8 +81,7 @@ def command(
             resamples=resamples,
             seed=seed,
             records=records_file,
-            say=say,
-            progress=update,
+            progress=progress,
         )
     if output is not None:
         write_state(output, found.state, overwrite)

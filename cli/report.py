@@ -10,7 +10,7 @@ import rich_click as click
 import qtomo
 from qtomo.reporting.style import FORMATS
 
-from .common import judging_options, overwrite_option, say
+from .common import judging_options, overwrite_option, shown_progress
 
 __all__ = ["command"]
 
@@ -42,16 +42,14 @@ def command(
 
     Example: qtomo report gru rbm --output families.html --figure-format pdf
     """
-    page = qtomo.report(
-        sources,
-        output,
-        records=records_file,
-        figure_format=figure_format,
-        overwrite=overwrite,
-        say=say,
-        **options,
-    )
-    for drawing in page.drawings():
-        if drawing.failure:
-            say(f"figure {drawing.name} could not be drawn: {drawing.failure}")
+    with shown_progress() as progress:
+        qtomo.report(
+            sources,
+            output,
+            records=records_file,
+            figure_format=figure_format,
+            overwrite=overwrite,
+            progress=progress,
+            **options,
+        )
     click.echo(output)

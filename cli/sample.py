@@ -10,7 +10,7 @@ import qtomo
 from qtomo.errors import Code, InputError
 from qtomo.records.shots import SHOTS
 
-from .common import json_option, overwrite_option, print_json, progress_bar, records_option, seed_option
+from .common import json_option, overwrite_option, print_json, records_option, seed_option, shown_progress
 
 __all__ = ["command"]
 
@@ -34,8 +34,8 @@ def command(
         raise InputError(
             Code.ABSENT, f"--records {records_file}: no such file; the number of records to draw is given by --shots N"
         )
-    with progress_bar("records") as update:
-        path = qtomo.sample(run, shots, output, records=records_file, seed=seed, overwrite=overwrite, progress=update)
+    with shown_progress() as progress:
+        path = qtomo.sample(run, shots, output, records=records_file, seed=seed, overwrite=overwrite, progress=progress)
     if as_json:
         print_json({"file": str(path), "n_records": shots, "seed": seed})
     else:

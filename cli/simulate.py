@@ -8,15 +8,16 @@ from typing import Any
 import rich_click as click
 
 import qtomo
+from qtomo.errors import InputError
 from qtomo.measurement.noise import NOISES
 from qtomo.measurement.povm import NAMED_POVMS
 from qtomo.parallel import world
 from qtomo.records.file.reader import RecordFile
-from qtomo.records.file.state_file import read_state
+from qtomo.records.file.schema import named_target
 from qtomo.records.shots import SHOTS
 from qtomo.states.library import SYSTEMS
 from qtomo.states.state import State
-from qtomo.states.system import Numbers, System, option_name, system_fields
+from qtomo.states.system import Edges, Numbers, System, SystemField, option_name, system_fields
 
 from .common import (
     command_line,
@@ -24,32 +25,39 @@ from .common import (
     json_option,
     overwrite_option,
     print_json,
-    progress_bar,
     say,
     seed_option,
     shots_option,
+    shown_progress,
 )
 
 __all__ = ["FIELD_TYPES", "command"]
 
 
-class _Numbers(click.ParamType):  # type: ignore[type-arg]
-    """One number, or several with commas between."""
+class _Field(click.ParamType):  # type: ignore[type-arg]
+    """What a system's field of some kind is written as."""
 
-    name = "numbers"
+    def __init__(self, kind: Any, name: str) -> None:
+        self.name = name
+        self._field = SystemField("", kind, "", None)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if not isinstance(value, str):
             return value
         try:
-            numbers = tuple(float(part) for part in value.split(","))
-        except ValueError:
-            self.fail(f"'{value}' is not a number, or numbers with commas between", param, ctx)
-        return numbers[0] if len(numbers) == 1 else numbers
+            return self._field.read(value)
+        except InputError as error:
+            self.fail(str(error), param, ctx)
 
 
 #: Click's type of each kind of a system's field.
-FIELD_TYPES: dict[Any, Any] = {int: int, float: float, Numbers: _Numbers()}
+FIELD_TYPES: dict[Any, Any] = {
+    int: int,
+    float: float,
+    Numbers: _Field(Numbers, "numbers"),
+    Edges: _Field(Edges, "edges"),
+    str: _Field(str, "file"),
+}
 
 
 @click.group("simulate")
@@ -66,9 +74,11 @@ def _run(build: Callable[[], System | State], **options: Any) -> None:
     if isinstance(system, qtomo.TFIM) and system.is_degenerate:
         gap = system.free_fermions.gap
         say(f"note: the two lowest states are degenerate (gap {gap:.1e}); this is the one of even parity")
+    if isinstance(system, qtomo.Circuit) and system.truncation > 0:
+        say(f"note: bonds are truncated; infidelity with the circuit's state is at most {system.truncation:.1e}")
     output, seed, overwrite = (options[name] for name in ("output", "seed", "overwrite"))
     workers = world()
-    with workers.together(), progress_bar("records") as update:
+    with workers.together(), shown_progress() as progress:
         path = qtomo.simulate(
             system,
             options["shots"],
@@ -83,7 +93,7 @@ def _run(build: Callable[[], System | State], **options: Any) -> None:
             shard=options["shard"] or (workers.rank, workers.size),
             device=options["device"],
             overwrite=overwrite,
-            progress=update,
+            progress=progress,
             command=command_line(),
         )
     if workers.rank:
@@ -176,18 +186,27 @@ def _subcommand(family: str, system: type[Any]) -> click.Command:
         kind = FIELD_TYPES[field.kind]
         options.append(click.option(option_name(field.name), field.name, type=kind, help=field.help, **given))
     first_line = (system.__doc__ or "").strip().splitlines()[0]
-    example = f"Example: qtomo simulate {family} --qubits 50 --shots 100000 --output {family}.h5"
+    needed = _EXAMPLES.get(family, "--qubits 50")
+    example = f"Example: qtomo simulate {family} {needed} --shots 100000 --output {family}.h5"
     return click.command(family, help=f"{_TITLES.get(family, first_line)}\n\n{example}")(
         _with_options(callback, options)
     )
 
 
 def _state(state: str, **options: Any) -> None:
-    _run(lambda: read_state(state), **options)
+    _run(lambda: named_target(state), **options)
 
+
+#: What a system needs beside or instead of fifty qubits.
+_EXAMPLES = {
+    "dicke": "--qubits 50 --excitations 3",
+    "graph": "--qubits 4 --edges 0-1,1-2,2-3,0-3",
+    "circuit": "--qasm bell.qasm",
+}
 
 #: Where a class's own first line says too little.
 _TITLES = {
+    "circuit": "What a circuit in OpenQASM 2 or 3 prepares; site i is its qubit i. Needs Qiskit.",
     "tfim": "Ground state of the 1D transverse-field Ising model, open ends, by DMRG.",
     "xxz": "Ground state of the antiferromagnetic XXZ chain, open ends, by DMRG; Heisenberg by default.",
 }
@@ -198,7 +217,8 @@ for _family, _system in SYSTEMS.items():
 command.add_command(
     click.command(
         "state",
-        help="A state from a file: a state or record file of qtomo, or a .npy ket or density matrix.\n\n"
+        help="A state from a file: a state or record file of qtomo, a .npy ket or density matrix, or a .qasm circuit."
+        "\n\n"
         "Example: qtomo simulate state --file ghz.h5 --shots 100000 --output measured.h5",
     )(_with_options(_state, [click.option("--file", "state", type=click.Path(), required=True, help="The state.")]))
 )

@@ -1,22 +1,26 @@
-"""Options that say which state was meant: a family with its parameters, or a state file."""
+"""Options that say which state was meant: a family with its parameters, or a file of a state or a circuit."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import rich_click as click
 
+import qtomo
+from qtomo.config import near_miss
 from qtomo.errors import Code, InputError
-from qtomo.records.file.state_file import read_state
-from qtomo.states.library import SYSTEMS, build_system
+from qtomo.records.file.schema import named_target
+from qtomo.states.library import SYSTEMS
 from qtomo.states.state import State
 from qtomo.states.system import Numbers, System, SystemField, option_name, system_fields
 
 from .simulate import FIELD_TYPES
 
-__all__ = ["target_of", "target_options"]
+__all__ = ["TARGETS", "parameters_of", "target_of", "target_options"]
+
+#: What `--target` takes.
+TARGETS = f"{', '.join(SYSTEMS)}, or a file: of a state (HDF5, .npy) or a circuit (.qasm)."
 
 
 def target_options(callback: Callable[..., Any]) -> Callable[..., Any]:
@@ -30,8 +34,7 @@ def target_options(callback: Callable[..., Any]) -> Callable[..., Any]:
             kinds = {field.kind for field in by_family.values()}
             kind = FIELD_TYPES[Numbers if Numbers in kinds else kinds.pop()]
             callback = click.option(option_name(name), name, type=kind, help=_help(by_family))(callback)
-    what = f"What was meant: {', '.join(SYSTEMS)}, or a state file.  [default: the file's target]"
-    return click.option("--target", help=what)(callback)
+    return click.option("--target", help=f"What was meant: {TARGETS}  [default: the file's target]")(callback)
 
 
 def _help(by_family: dict[str, SystemField]) -> str:
@@ -55,15 +58,30 @@ def target_of(name: str | None, parameters: dict[str, Any], n_sites: int | None)
                 Code.REQUIRED, f"{option_name(next(iter(given)))}: a parameter of a target, expected --target beside it"
             )
         return None
-    if name not in SYSTEMS:
-        if Path(name).exists():
-            return read_state(name)
-        raise InputError(Code.UNKNOWN, f"--target {name}: neither a file nor a state; known: {', '.join(SYSTEMS)}")
-    system = SYSTEMS[name]
-    known = {field.name for field in system_fields(system)}
-    for option in given:
-        if option not in known:
-            raise InputError(Code.UNKNOWN, f"{option_name(option)}: a {name} has no such parameter")
-    if n_sites is None:
-        raise InputError(Code.REQUIRED, "--plan: expected --qubits")
-    return build_system({"family": name, "n_sites": n_sites, **given})
+    if n_sites is None and name in SYSTEMS and "n_sites" in {field.name for field in system_fields(SYSTEMS[name])}:
+        raise InputError(Code.REQUIRED, f"--target {name}: expected --qubits beside it")
+    return named_target(name, n_sites, given)
+
+
+def parameters_of(name: str, texts: Sequence[str]) -> dict[str, Any]:
+    """Parameters of a target that are written as NAME=VALUE.
+
+    Raises:
+        InputError: one that is written otherwise or twice, that the target does not have, or of another kind.
+    """
+    system = SYSTEMS.get(name, qtomo.Circuit)
+    fields = {field.name: field for field in system_fields(system)}
+    values: dict[str, Any] = {}
+    for text in texts:
+        parameter, equals, value = text.partition("=")
+        if not equals or parameter in values:
+            raise InputError(Code.SYNTAX, f"--parameter {text}: expected NAME=VALUE, such as field=1.0, each name once")
+        if parameter not in fields:
+            raise InputError(
+                Code.UNKNOWN, f"--parameter {text}: unknown parameter '{parameter}'{near_miss(parameter, list(fields))}"
+            )
+        try:
+            values[parameter] = fields[parameter].read(value)
+        except InputError as error:
+            raise InputError(error.code, f"--parameter {text}: {error}") from None
+    return values

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,10 +17,9 @@ from qtomo.training.presets import PRESETS
 from qtomo.training.sweep.folder import is_sweep
 
 if TYPE_CHECKING:
-    from qtomo.training.checkpoint import Progress
-    from qtomo.training.sweep.trials import Sweep, Trial
+    from qtomo.training.sweep.trials import Sweep
 
-from .common import json_option, overwrite_option, print_json, progress_bar, records_option
+from .common import json_option, overwrite_option, print_json, records_option, shown_progress
 
 __all__ = ["command", "run_training"]
 
@@ -107,16 +106,10 @@ def run_training(
     records_file: str | None = None,
 ) -> qtomo.Run:
     """Train with a progress bar, from the start on `records`, or from the checkpoint where None."""
-    with progress_bar("training") as update:
-
-        def report(progress: Progress, total: int) -> None:
-            loss = progress.loss_sum / max(1, progress.batches)
-            update(progress.step, total, f"steps, loss {loss:.3f}")
-
-        with _say_how_to_go_on(folder):
-            if records is None:
-                return qtomo.resume(folder, records=records_file, report=report)
-            return qtomo.train(records, folder, settings, overwrite=overwrite, report=report)
+    with shown_progress() as progress, _say_how_to_go_on(folder):
+        if records is None:
+            return qtomo.resume(folder, records=records_file, progress=progress)
+        return qtomo.train(records, folder, settings, overwrite=overwrite, progress=progress)
 
 
 def _run_sweep(
@@ -128,20 +121,10 @@ def _run_sweep(
     records_file: str | None = None,
 ) -> Sweep:
     """Sweep with a progress bar, from the start on `records` by the file `plan`, or on with a folder where None."""
-    with progress_bar("sweep") as update:
-
-        def report(done: Sequence[Trial], n_trials: int, progress: Progress, total: int) -> None:
-            losses = [trial.loss for trial in done if trial.loss is not None]
-            best = f", lowest loss {min(losses):.3f}" if losses else ""
-            update(len(done), n_trials, f"trials, step {progress.step:,} of {total:,} of the next{best}")
-
-        with _say_how_to_go_on(folder):
-            if records is None or plan is None:
-                found = qtomo.resume_sweep(folder, records=records_file, report=report)
-            else:
-                found = qtomo.sweep(records, folder, plan, settings, overwrite=overwrite, report=report)
-        update(len(found.trials), len(found.trials), "trials")
-    return found
+    with shown_progress() as progress, _say_how_to_go_on(folder):
+        if records is None or plan is None:
+            return qtomo.resume_sweep(folder, records=records_file, progress=progress)
+        return qtomo.sweep(records, folder, plan, settings, overwrite=overwrite, progress=progress)
 
 
 def _print_sweep(found: Sweep, as_json: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import rich_click as click
 
@@ -15,11 +15,7 @@ from qtomo.files import check_absent
 from qtomo.records.file.reader import RecordFile
 from qtomo.reporting.style import figure_kind
 
-if TYPE_CHECKING:
-    from qtomo.states.library import System
-    from qtomo.states.state import State
-
-from .common import command_line, device_option, json_option, print_json, progress_bar, say, seed_option
+from .common import command_line, device_option, json_option, print_json, seed_option, shown_progress
 from .target import target_of, target_options
 
 __all__ = ["command"]
@@ -40,8 +36,13 @@ def _renamed(name: str) -> Callable[[click.Context, click.Parameter, Any], None]
     return refuse
 
 
+def _moved(_context: click.Context, _parameter: click.Parameter, value: bool) -> None:
+    if value:
+        raise InputError(Code.UNKNOWN, "verify --plan is a command of its own now: qtomo plan")
+
+
 @click.command("verify")
-@click.argument("file", type=click.Path(), required=False)
+@click.argument("file", type=click.Path())
 @target_options
 @click.option("--alpha", default=0.01, show_default=True, help="Probability of a false alarm, over all tests together.")
 @click.option("--level", default=0.95, show_default=True, help="Confidence of intervals and bounds.")
@@ -57,23 +58,16 @@ def _renamed(name: str) -> Callable[[click.Context, click.Parameter, Any], None]
 @click.option("--figure", type=click.Path(path_type=Path), help="Map of the fault (.png, .pdf or .svg).")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="JSON file.  [default: NAME.verification.json]")
 @click.option("--all", "everything", is_flag=True, help="Show all tests, not only those that reject.")
-@click.option("--plan", "planning", is_flag=True, help="Instead: records needed to see faults, by measurement.")
-@click.option("--qubits", type=int, help="With --plan: number of qubits, where there is no file.")
-@click.option("--fault", "faults", multiple=True, metavar="NAME:SIZE", help="With --plan: such as depolarizing:0.01.")
-@click.option("--power", default=0.95, show_default=True, help="With --plan: probability to see the fault.")
+@click.option("--plan", is_flag=True, hidden=True, expose_value=False, callback=_moved)
 @device_option
 @seed_option
 @json_option
 def command(
-    file: str | None,
+    file: str,
     target: str | None,
     figure: Path | None,
     output: Path | None,
     everything: bool,
-    planning: bool,
-    qubits: int | None,
-    faults: tuple[str, ...],
-    power: float,
     as_json: bool,
     **options: Any,
 ) -> int:
@@ -84,31 +78,22 @@ def command(
     records are inconsistent.
 
     Example: qtomo verify lab.h5 --target tfim --coupling 1 --field 1
-
-    Example: qtomo verify --plan --target tfim --qubits 50 --fault depolarizing:0.01
     """
     if figure is not None:
         figure_kind(figure)
     if output is not None:
         check_absent(output, overwrite=True)
-    if file is None and not planning:
-        raise InputError(Code.REQUIRED, "expected FILE, or --plan to plan an experiment")
     asked = {name: options.pop(name) for name in _ASKED}
-    meant = target_of(target, options, qubits if file is None else _n_sites(file))
-    if planning:
-        _plan(meant, faults, as_json, alpha=asked["alpha"], power=power, seed=asked["seed"])
-        return 0
-    assert file is not None
+    meant = target_of(target, options, _n_sites(file))
     started = time.monotonic()
-    with progress_bar("scoring") as update:
+    with shown_progress() as progress:
         found = qtomo.verify(
             file,
             meant,
             **asked,
             output=output,
             command=command_line(),
-            say=say,
-            progress=update,
+            progress=progress,
         )
     if figure is not None:
         from qtomo.reporting.figures import fault_map, save_figure
@@ -122,16 +107,6 @@ def command(
         where = output or verification_path(file)
         click.echo(f"{found.text(everything)}\n\n{where}   ({time.monotonic() - started:.0f} s)")
     return REJECTED if found.verdict == "inconsistent" else 0
-
-
-def _plan(target: System | State | None, faults: tuple[str, ...], as_json: bool, **asked: Any) -> None:
-    if target is None:
-        raise InputError(Code.REQUIRED, "--plan: expected --target, with --qubits")
-    planned = qtomo.plan(target, faults, **asked, say=say)
-    if as_json:
-        print_json(planned.to_dict())
-    else:
-        click.echo(str(planned))
 
 
 def _n_sites(file: str) -> int:

@@ -9,6 +9,7 @@ from .measurement.povm import named_povm as named_povm
 from .observables.estimates import estimate_observables as estimate_observables
 from .observables.paulis import Observable as Observable
 from .observables.paulis import pauli as pauli
+from .progress import Progress as Progress
 from .reconstruction.dense import Reconstruction as Reconstruction
 from .reconstruction.door import reconstruct as reconstruct
 from .reconstruction.matrix_product import TensorNetworkReconstruction as TensorNetworkReconstruction
@@ -30,9 +31,12 @@ from .reporting.describe import info as info
 from .reporting.page import report as report
 from .results import read_result as read_result
 from .states.born.distribution import BornDistribution as BornDistribution
+from .states.circuit import Circuit as Circuit
 from .states.density import DensityMatrix as DensityMatrix
+from .states.graph import Graph as Graph
 from .states.library import GHZ as GHZ
 from .states.library import Cluster as Cluster
+from .states.library import Dicke as Dicke
 from .states.library import Product as Product
 from .states.library import RandomMPS as RandomMPS
 from .states.library import W as W
@@ -54,5 +58,6 @@ from .verification.pipeline import labelling_note as labelling_note
 from .verification.pipeline import verify as verify
 from .verification.planning import plan as plan
 from .verification.result import Verification as Verification
+from .verification.settings_plan import plan_settings as plan_settings
 
 __version__: str

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from qtomo.errors import Code, InputError
 from qtomo.evaluation.comparison import Comparison, compare_runs
+from qtomo.progress import Progress
 from qtomo.records.records import Records
 from qtomo.training.run import Run
 from qtomo.verification.file_comparison import FileComparison, compare_records
@@ -22,7 +23,7 @@ def compare(
     records: str | os.PathLike[str] | None = None,
     level: float = 0.95,
     seed: int = 0,
-    say: Callable[[str], None] | None = None,
+    progress: Progress | None = None,
     **options: Any,
 ) -> Comparison | FileComparison:
     """Runs that were trained on the same records, side by side with k-grams; or record files of the same measurement,
@@ -33,7 +34,7 @@ def compare(
         records: where the runs' record file is now, if it has moved.
         level: confidence of intervals; of record files 1 - level is the error rate of all tests together.
         seed: of all sampling.
-        say: called with a line about what is being done.
+        progress: told what is being done.
         options: of runs, fields of `Judging`: `samples`, `device`, `allow_estimates`.
 
     Raises:
@@ -51,8 +52,8 @@ def compare(
     if measured and runs:
         raise InputError(Code.KIND, f"{runs[0]}: not a record file as {measured[0]} is; compare runs, or record files")
     if measured:
-        return compare_records(measured, alpha=1 - level, seed=seed, say=say)
-    return compare_runs(runs, records=records, level=level, seed=seed, say=say, **options)
+        return compare_records(measured, alpha=1 - level, seed=seed, progress=progress)
+    return compare_runs(runs, records=records, level=level, seed=seed, progress=progress, **options)
 
 
 def _holds_records(source: Run | Records | str | os.PathLike[str]) -> bool:

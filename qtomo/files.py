@@ -11,7 +11,7 @@ from pathlib import Path
 
 from qtomo.errors import Code, InputError
 
-__all__ = ["atomic_folder", "atomic_output", "check_absent", "disk_errors", "write_atomic"]
+__all__ = ["atomic_folder", "atomic_output", "check_absent", "disk_errors", "read_text", "write_atomic"]
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -105,6 +105,29 @@ def write_atomic(path: Path, content: bytes | str) -> None:
     """Replace the file at once by this content, text as UTF-8."""
     with atomic_output(path) as partial:
         partial.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def read_text(path: str | os.PathLike[str], most: int) -> str:
+    """The text of a file of at most `most` bytes, in UTF-8.
+
+    Raises:
+        InputError: no such file, a larger one, or one that is no text.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(
+            Code.ABSENT, f"{path}: {'a directory' if path.is_dir() else 'no such file'}, expected a text file"
+        )
+    try:
+        with open(path, "rb") as file:
+            content = file.read(most + 1)
+        if len(content) > most:
+            raise InputError(Code.TOO_LARGE, f"{path}: larger than {most:,} bytes, expected less")
+        return content.decode()
+    except OSError as error:
+        raise InputError(Code.ENVIRONMENT, f"{path}: cannot be read, {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise InputError(Code.KIND, f"{path}: no text in UTF-8") from None
 
 
 def _sync_folder(folder: Path) -> None:

@@ -9,7 +9,7 @@ from qtomo.errors import Code, InputError
 
 
 @contextmanager
-def refused(code: Code, words: str = "") -> Iterator[pytest.ExceptionInfo[InputError]]:
+def refused(code: Code, words: str | None = None) -> Iterator[pytest.ExceptionInfo[InputError]]:
     """A block that raises an `InputError` of this code, whose message has `words` (a regular expression) in it."""
     with pytest.raises(InputError, match=words or None) as caught:
         yield caught

@@ -10,9 +10,10 @@ from typing import Any
 from qtomo.distribution import Likelihood
 from qtomo.errors import Code, InputError
 from qtomo.evaluation.evaluation import made_from
-from qtomo.evaluation.judging import BASELINES, TOLERANCE, Evidence, Judging, Say, draw, judge
+from qtomo.evaluation.judging import BASELINES, TOLERANCE, Evidence, Judging, draw, judge
 from qtomo.models.base import Model
 from qtomo.models.baselines import KGram
+from qtomo.progress import Progress
 from qtomo.results import Real, Result, Sha256, stating
 from qtomo.statistics.estimate import Estimate
 from qtomo.statistics.holm import expected_largest
@@ -129,7 +130,7 @@ def compare_runs(
     runs: Sequence[Run | str | os.PathLike[str]],
     *,
     records: str | os.PathLike[str] | None = None,
-    say: Say | None = None,
+    progress: Progress | None = None,
     **options: Any,
 ) -> Comparison:
     """Judge runs that were trained on the same records, with k-grams of these records beside them.
@@ -140,7 +141,7 @@ def compare_runs(
     Args:
         runs: runs, or their folders.
         records: where the record file is now, if it has moved.
-        say: called with a line about what is being done.
+        progress: told what is being done.
         options: fields of `Judging`: `samples` (a quarter is scored of a k-gram's), `seed`, `level`, `device`,
             `allow_estimates`.
 
@@ -148,24 +149,24 @@ def compare_runs(
         InputError: no run, one given twice, damaged ones, runs of other records, or fewer than 100 samples.
     """
     how = Judging.of(options)
-    say = say or (lambda _line: None)
+    progress = Progress.of(progress)
     by_name = _named([run if isinstance(run, Run) else Run(run) for run in runs])
     evidence = Evidence.of(next(iter(by_name.values())), records)
     held_out = {name: Evidence.of(run, records).held_out for name, run in by_name.items()}
-    say("counting k-grams")
+    progress.stage("counting k-grams")
     grams = evidence.baselines()
     models: dict[str, KGram | Model] = {**grams, **{name: run.model for name, run in by_name.items()}}
     held_out = {name: held_out.get(name, evidence.held_out) for name in models}
-    say("drawing records of every model")
+    progress.stage("drawing records of every model")
     drawn = draw(models, how.samples, how.seed)
     scored = {**drawn, **draw(grams, how.samples // 4, how.seed)}
-    born, divergences, _ = judge(evidence, models, held_out, scored, how, say)
-    say("observables")
+    born, divergences, _ = judge(evidence, models, held_out, scored, how, progress)
+    progress.stage("observables")
     observables = evidence.observables(drawn, born.state if born is not None else None, how.level)
     truth = observables.get("exact", {})
     entries = {}
     for name, model in models.items():
-        say(f"classifier two-sample test of {name} and held-out records")
+        progress.stage(f"classifier two-sample test of {name} and held-out records")
         run = by_name.get(name)
         found = observables.get(name, {})
         entries[name] = Entry(

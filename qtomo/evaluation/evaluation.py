@@ -13,13 +13,14 @@ import numpy as np
 from pydantic import Field
 
 from qtomo.distribution import Outcomes
-from qtomo.evaluation.judging import TOLERANCE, Estimates, Evidence, Judging, Say, draw, judge
+from qtomo.evaluation.judging import TOLERANCE, Estimates, Evidence, Judging, draw, judge
 from qtomo.evaluation.reliability import Calibration, calibrate
 from qtomo.measurement.settings import Design
 from qtomo.models.base import Model
 from qtomo.models.baselines import KGram
 from qtomo.observables.certificates.base import Certificate, CertificateKind
 from qtomo.observables.certificates.energy import energy_witnesses
+from qtomo.progress import Progress
 from qtomo.records.records import Records
 from qtomo.results import Real, Result, Sha256
 from qtomo.statistics.estimate import Estimate
@@ -131,7 +132,7 @@ def evaluate(
     *,
     records: str | os.PathLike[str] | None = None,
     save: bool = True,
-    say: Say | None = None,
+    progress: Progress | None = None,
     **options: Any,
 ) -> Evaluation:
     """Judge a run against the exact target of its records, with k-gram baselines and observables.
@@ -143,7 +144,7 @@ def evaluate(
         run: a run, or its folder.
         records: where the run's record file is now, if it has moved.
         save: write `evaluation.json` into the run folder.
-        say: called with a line about what is being done.
+        progress: told what is being done.
         options: fields of `Judging`: `samples`, `seed`, `level`, `device`, `allow_estimates`.
 
     Raises:
@@ -157,18 +158,18 @@ def evaluate(
     """
     how = Judging.of(options)
     run = run if isinstance(run, Run) else Run(run)
-    say = say or (lambda _line: None)
+    progress = Progress.of(progress)
     evidence = Evidence.of(run, records)
-    say("counting k-grams")
+    progress.stage("counting k-grams")
     family = str(run.config.model["family"])
     grams = evidence.baselines()
     models: dict[str, KGram | Model] = {**grams, family: run.model}
     drawn = {**draw(grams, how.samples // 4, how.seed), **draw({family: run.model}, how.samples, how.seed)}
-    born, divergences, gain = judge(evidence, models, dict.fromkeys(models, evidence.held_out), drawn, how, say)
+    born, divergences, gain = judge(evidence, models, dict.fromkeys(models, evidence.held_out), drawn, how, progress)
     mine, held_out, n_outcomes = drawn[family], evidence.held_out, evidence.povm.n_outcomes
     if run.model.likelihood == "none":
         divergences[family] = _without_likelihood(mine, held_out, n_outcomes, how)
-    say("observables")
+    progress.stage("observables")
     observables = evidence.observables({family: mine}, born.state if born is not None else None, how.level)
     evaluation = Evaluation(
         run=str(run.folder.path),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Annotated, Any
 
@@ -19,6 +19,7 @@ from qtomo.models.baselines import KGram
 from qtomo.observables.estimates import estimate_observables
 from qtomo.observables.paulis import chain_observables, exact_value
 from qtomo.parallel import pick_device
+from qtomo.progress import Progress
 from qtomo.records.file.reader import split
 from qtomo.records.file.schema import Target
 from qtomo.records.records import Records
@@ -36,14 +37,13 @@ from qtomo.statistics.divergences import (
 from qtomo.statistics.estimate import Estimate, exact, sample_mean
 from qtomo.training.run import Run
 
-__all__ = ["BASELINES", "TOLERANCE", "Estimates", "Evidence", "Judging", "Say", "draw", "judge"]
+__all__ = ["BASELINES", "TOLERANCE", "Estimates", "Evidence", "Judging", "draw", "judge"]
 
 #: The k-grams that stand beside every model: their orders by name.
 BASELINES = {f"{order}-gram": order for order in range(5)}
 #: Largest error of the target's log-probability, in nats per record.
 TOLERANCE = 1e-4
 
-Say = Callable[[str], None]
 Estimates = dict[str, Estimate]
 
 
@@ -158,7 +158,7 @@ def judge(
     held_out: Mapping[str, Outcomes],
     drawn: Mapping[str, Outcomes],
     how: Judging,
-    say: Say,
+    progress: Progress,
 ) -> tuple[BornDistribution | None, dict[str, Estimates], Estimate | None]:
     """The exact target where there is one, divergences of models by name, and the last model's gain over k-grams.
 
@@ -168,7 +168,7 @@ def judge(
         held_out: records that each model has not seen.
         drawn: fresh records of each model.
         how: seed, level, device, and whether an estimated likelihood may give a divergence.
-        say: called with a line about what is being done.
+        progress: told what is being done.
     """
     divergences: dict[str, Estimates] = {name: {} for name in models}
     for name, model in models.items():
@@ -179,12 +179,12 @@ def judge(
             divergences[name]["validation_loss"] = loss.widened(_shared_error(model))
     if evidence.target is None:
         return None, divergences, None
-    say("the exact target")
+    progress.stage("the exact target")
     born = BornDistribution(evidence.target.state(), evidence.povm, tolerance=TOLERANCE, device=pick_device(how.device))
     at_target = sample_mean(-born.log_prob(evidence.held_out), how.level, "mean over held-out records")
     allowed = ("exact", "lower_bound", "estimate") if how.allow_estimates else ("exact", "lower_bound")
     scored = {name: model for name, model in models.items() if model.likelihood in allowed}
-    found, gain = _compare(born, scored, drawn, how, say)
+    found, gain = _compare(born, scored, drawn, how, progress)
     for name, estimates in found.items():
         divergences[name].update(estimates)
     return born, {"exact": {"validation_loss": at_target}, **divergences}, gain
@@ -195,7 +195,7 @@ def _compare(
     models: Mapping[str, Distribution],
     drawn: Mapping[str, Outcomes],
     how: Judging,
-    say: Say,
+    progress: Progress,
 ) -> tuple[dict[str, Estimates], Estimate | None]:
     """Divergences from the target of models with a likelihood, and the last one's gain over the best k-gram."""
     found: dict[str, Estimates] = {}
@@ -203,12 +203,15 @@ def _compare(
         table = log_prob_table(BornDistribution(target.state, target.povm))
         for name, model in models.items():
             if model.likelihood == "exact":
-                say(f"{name} against the target, by enumeration")
+                progress.stage(f"{name} against the target, by enumeration")
                 found[name] = compare_by_enumeration(table, log_prob_table(model))
     fresh = target.sample(max(map(len, drawn.values())), stream(how.seed, "evaluate target"))
-    say(f"scoring {len(fresh):,} records of the target")
+    progress.stage(f"scoring {len(fresh):,} records of the target")
     target_at_target = target.log_prob(fresh)
-    scores = {name: model.log_prob(fresh) for name, model in models.items()}
+    scores = {}
+    for done, (name, model) in enumerate(models.items()):
+        scores[name] = model.log_prob(fresh)
+        progress.update(done + 1, len(models), "models")
     for name, model in models.items():
         if name in found:
             continue
@@ -218,7 +221,7 @@ def _compare(
             )
             found[name] = {"kl_target_model": divergence}
             continue
-        say(f"scoring {len(drawn[name]):,} records of {name}")
+        progress.stage(f"scoring {len(drawn[name]):,} records of {name}")
         found[name] = compare_by_sampling(
             target_at_target, scores[name], target.log_prob(drawn[name]), model.log_prob(drawn[name]), how.level
         )

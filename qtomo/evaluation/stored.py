@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import replace
 
 from qtomo.errors import InputError
 from qtomo.evaluation.evaluation import Evaluation, evaluate, made_from
 from qtomo.evaluation.judging import Judging
+from qtomo.progress import SILENT, Progress
 from qtomo.training.run import Run
 from qtomo.version import __version__
 
@@ -18,16 +18,17 @@ __all__ = ["stored_or_new"]
 def stored_or_new(
     run: Run,
     records: str | os.PathLike[str] | None = None,
-    say: Callable[[str], None] | None = None,
     how: Judging | None = None,
+    *,
+    progress: Progress = SILENT,
 ) -> Evaluation:
     """The run's stored evaluation where it is of these weights, records and options; else a new one, which is stored.
 
     Args:
         run: a run.
         records: where the run's record file is now, if it has moved.
-        say: called with a line about what is being done.
         how: options of the evaluation.
+        progress: told what is being done.
 
     Raises:
         InputError: as `evaluate`.
@@ -41,6 +42,5 @@ def stored_or_new(
             return stored
     except InputError:
         why = "is missing, damaged or of another version"
-    if say:
-        say(f"{run.folder.path}: judging, because evaluation.json {why}")
-    return evaluate(run, records=records, say=say, **vars(how))
+    progress.stage(f"{run.folder.path}: judging, because evaluation.json {why}")
+    return evaluate(run, records=records, progress=progress, **vars(how))

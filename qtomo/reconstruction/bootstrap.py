@@ -38,7 +38,7 @@ def bootstrap(
     for first in range(0, options.resamples, together):
         batch = range(first, min(first + together, options.resamples))
         rows += refits([draw(probabilities, stream(options.seed, "reconstruct bootstrap", b)) for b in batch])
-        options.progress(len(rows), options.resamples)
+        options.progress.update(len(rows), options.resamples)
     return {quantity: np.array([row[quantity] for row in rows]) for quantity in rows[0]}
 
 

@@ -185,7 +185,7 @@ def reconstruct_frequencies(
     unseen = frequencies.unseen()
     if not isinstance(method, MaximumLikelihood):
         frequencies.check_complete(name)
-    options.say("maximum likelihood")
+    options.progress.stage("maximum likelihood")
     fit = maximum_likelihood(frequencies)
     matrices = {MaximumLikelihood.name: fit.matrix}
     if not unseen:
@@ -256,7 +256,7 @@ class _Problem:
             return {quantity: exact(value, "exact distribution") for quantity, value in values.items()}
         if not determined:
             return {}
-        self.options.say(f"bootstrap of {self.options.resamples} data sets")
+        self.options.progress.stage(f"bootstrap of {self.options.resamples} data sets")
         found = self.intervals(values)
         if isinstance(self.target, DensityMatrix) and self.physical:
             found[FIDELITY] = self.fidelity_with_mixed(found[FIDELITY], self.target)

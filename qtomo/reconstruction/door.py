@@ -9,11 +9,12 @@ from pathlib import Path
 
 from qtomo.errors import Code, InputError
 from qtomo.observables.paulis import Observable
+from qtomo.progress import Progress
 from qtomo.reconstruction.dense import Reconstruction, reconstruct_dense, reconstruct_frequencies
 from qtomo.reconstruction.frequencies import Frequencies, check_size
 from qtomo.reconstruction.matrix_product import TensorNetworkReconstruction, reconstruct_tensor_network
 from qtomo.reconstruction.methods import DenseMethod, MaximumLikelihood, Method, TensorNetworkMethod, as_method
-from qtomo.reconstruction.options import Options, Progress, Say, silent
+from qtomo.reconstruction.options import Options
 from qtomo.records.file.reader import RecordFile
 from qtomo.records.file.schema import Target, TargetLike
 from qtomo.records.records import Records, checked_records
@@ -34,7 +35,6 @@ def reconstruct(
     seed: int = 0,
     records: str | os.PathLike[str] | None = None,
     observables: Sequence[Observable] | None = None,
-    say: Say | None = None,
     progress: Progress | None = None,
 ) -> Reconstruction | TensorNetworkReconstruction:
     """The state of the qubits from records of any design, or of a trained model's distribution P(a).
@@ -54,8 +54,7 @@ def reconstruct(
         records: where the record file of a run is now, if it has moved.
         observables: expectation values to estimate; by default the means of X, Z and ZZ of neighbours. A tensor network
             gives <X_i> and <Z_i Z_j> besides.
-        say: called with a line about what is being done.
-        progress: called as progress(done, total) over the resamples.
+        progress: told what is being done.
 
     Returns:
         The `state`, its `numbers` with intervals by name (entropies in nats), and `claims`; it prints itself.
@@ -72,7 +71,7 @@ def reconstruct(
     1.0
     """
     chosen = as_method(method)
-    options = Options(None, level, resamples, seed, observables, say or silent, progress or silent)
+    options = Options(None, level, resamples, seed, observables, Progress.of(progress))
     if isinstance(source, str | os.PathLike) and Path(source).is_dir():
         return _of_model(Path(source), chosen, options, target, records)
     if records is not None:

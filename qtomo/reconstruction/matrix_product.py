@@ -144,7 +144,7 @@ def reconstruct_tensor_network(
     _check(records)
     n_sites, seen = records.n_sites, coverage(records)
     target = options.target_state(n_sites, records.name)
-    fit = fit_tensor_network(records, method, seed=options.seed, say=options.say)
+    fit = fit_tensor_network(records, method, seed=options.seed, progress=options.progress)
     assert isinstance(fit.model, MPSModel | LPDOModel)
     system = options.target.system if options.target is not None else None
     quantities = network_quantities(

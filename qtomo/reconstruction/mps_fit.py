@@ -23,14 +23,14 @@ from numpy.typing import NDArray
 from qtomo.distribution import Outcomes
 from qtomo.models.registry import build_model
 from qtomo.models.tensor_network import TensorNetwork
+from qtomo.progress import SILENT, Progress
 from qtomo.reconstruction.methods import LocallyPurified, MatrixProduct, TensorNetworkMethod
-from qtomo.reconstruction.options import Say, silent
 from qtomo.records.file.reader import split
 from qtomo.records.records import Records
 from qtomo.results import Real
 from qtomo.seeds import stream
 from qtomo.states.mps import right_canonical
-from qtomo.training.natural import Step, fit_natural
+from qtomo.training.natural import fit_natural
 
 __all__ = ["Stage", "TensorNetworkFit", "fit_tensor_network", "fit_wider", "free_parameters"]
 
@@ -102,7 +102,7 @@ def fit_tensor_network(
     *,
     complex_amplitudes: bool | None = None,
     seed: int = 0,
-    say: Say | None = None,
+    progress: Progress = SILENT,
 ) -> TensorNetworkFit:
     """Fit records, none of whose outcomes is lost.
 
@@ -111,9 +111,9 @@ def fit_tensor_network(
         method: with the bond dimension, which is chosen by held-out records where it is None.
         complex_amplitudes: chosen by held-out records, at bond dimension 2, where None.
         seed: of the split and of the noise that opens bonds.
-        say: called with a line about what is being done.
+        progress: told what is being done.
     """
-    search = _Search(records, method, seed, say or silent)
+    search = _Search(records, method, seed, progress)
     best = search.choose(method.bond_dim, complex_amplitudes)
     final, log_prob = search.fit_all(best)
     return TensorNetworkFit(final, best.model, search.stages, search.rows, search.held, log_prob)
@@ -122,8 +122,8 @@ def fit_tensor_network(
 class _Search:
     """The search for the network that predicts held-out records best; each step is a method."""
 
-    def __init__(self, records: Records, method: TensorNetworkMethod, seed: int, say: Say) -> None:
-        self.outcomes, self.povm, self.method, self.say = records.labels, records.povm, method, say
+    def __init__(self, records: Records, method: TensorNetworkMethod, seed: int, progress: Progress) -> None:
+        self.outcomes, self.povm, self.method, self.progress = records.labels, records.povm, method, progress
         n = len(records)
         self.rows, self.held = split(n, max(1, n // _HELD_OUT), seed)
         self.generator = stream(seed, "chain fit")
@@ -167,6 +167,7 @@ class _Search:
 
     def start(self, bond: int, complex_amplitudes: bool) -> TensorNetwork:
         """The best of a few starts on a part of the records, whose measurement is taken as depolarised at first."""
+        self.progress.stage(f"bond {bond}, {_kind(complex_amplitudes)} amplitudes: starts")
         models, values = [], []
         for index in range(_STARTS):
             # A mixed state comes to coherence that few records show more surely from a pure one: all starts but one.
@@ -178,7 +179,7 @@ class _Search:
             if pure:
                 model = self.network(bond, complex_amplitudes, model)
                 value = self.climb(model)
-            self.say(f"bond {bond}: start {index + 1} of {_STARTS}, ln P {value:.4f} per record")
+            self.progress.update(index + 1, _STARTS, f"ln P {value:.4f} per record")
             models.append(model)
             values.append(value)
         return models[int(np.argmax(values))]
@@ -215,10 +216,8 @@ class _Search:
         """Fit the training records until the held-out ones stop gaining; the gain is that over the best before."""
         config, weights = model.config, copy.deepcopy(model.state_dict())
 
-        def follow(step: Step) -> None:
-            self.say(f"bond {config.bond_dim}: ln P {step.log_prob:.5f} per record, held out {step.validation:.5f}")
-
-        fit = fit_natural(model, self.training, self.validation, _STEPS, tolerance=0.1, report=follow)
+        self.progress.stage(f"bond {config.bond_dim}, {_kind(config.complex_amplitudes)} amplitudes")
+        fit = fit_natural(model, self.training, self.validation, _STEPS, tolerance=0.1, progress=self.progress)
         log_prob = model.log_prob(self.validation)
         gains = log_prob - best.log_prob if best is not None else np.full(len(log_prob), np.nan)
         stage = Stage(
@@ -237,8 +236,8 @@ class _Search:
 
     def fit_all(self, best: _Candidate) -> tuple[TensorNetwork, float]:
         """The chosen network fitted to all records, and their mean ln P."""
-        amplitudes = "complex" if best.stage.complex_amplitudes else "real"
-        self.say(f"bond {best.stage.bond_dim}, {amplitudes} amplitudes: all records")
+        amplitudes = _kind(best.stage.complex_amplitudes)
+        self.progress.stage(f"bond {best.stage.bond_dim}, {amplitudes} amplitudes: all records")
         model = copy.deepcopy(best.model)
         model.load_state_dict(best.start)
         final = fit_natural(
@@ -246,17 +245,18 @@ class _Search:
             self.outcomes[self.generator.permutation(len(self.outcomes))],
             None,
             best.steps,
-            report=lambda step: self.say(f"all records: ln P {step.log_prob:.5f} per record"),
+            progress=self.progress,
         )
         return model, final.log_prob
 
 
-def fit_wider(model: TensorNetwork, outcomes: Outcomes, seed: int = 0, say: Say | None = None) -> TensorNetwork | None:
+def fit_wider(
+    model: TensorNetwork, outcomes: Outcomes, seed: int = 0, progress: Progress = SILENT
+) -> TensorNetwork | None:
     """The next larger bond dimension, fitted to all records (n, n_sites) to the end from where a model stands.
 
     None where so few qubits have no room for it.
     """
-    say = say or silent
     config = model.config.model_copy(update={"bond_dim": model.config.bond_dim + 1})
     with torch.random.fork_rng():
         torch.manual_seed(int(stream(seed, "wider chain").integers(2**63)))
@@ -265,13 +265,8 @@ def fit_wider(model: TensorNetwork, outcomes: Outcomes, seed: int = 0, say: Say 
             return None
         wider.effects.copy_(model.effects)
         wider.take(right_canonical(model.arrays())[0], _NOISE)
-    fit_natural(
-        wider,
-        outcomes,
-        None,
-        _STEPS,
-        report=lambda step: say(f"bond {config.bond_dim}, for the intervals: ln P {step.log_prob:.5f} per record"),
-    )
+    progress.stage(f"bond {config.bond_dim}, for the intervals")
+    fit_natural(wider, outcomes, None, _STEPS, progress=progress)
     return wider
 
 
@@ -284,6 +279,10 @@ class _Candidate:
     log_prob: NDArray[np.float64]
     start: dict[str, torch.Tensor]
     steps: int
+
+
+def _kind(complex_amplitudes: bool) -> str:
+    return "complex" if complex_amplitudes else "real"
 
 
 def _smoothed(elements: NDArray[np.complex128], strength: float) -> NDArray[np.complex128]:

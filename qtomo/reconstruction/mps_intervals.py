@@ -51,9 +51,8 @@ def drawn_states(model: TensorNetwork, outcomes: Outcomes, draws: int, seed: int
     model.take(right_canonical(model.arrays())[0])
     n = len(outcomes)
     fisher = fisher_matrix(model, outcomes[: max(20_000, 25 * model.n_parameters)])
-    scale = torch.diag(fisher.diagonal() + 1e-3 * fisher.diagonal().mean())
-    root = torch.linalg.cholesky(fisher + _JITTER * scale)
-    solver = torch.linalg.cholesky(fisher + _RIDGE / n * torch.eye(len(fisher), dtype=fisher.dtype))
+    root = _root(fisher, _JITTER)
+    solver = _root(fisher + _RIDGE / n * torch.eye(len(fisher), dtype=fisher.dtype))
     parameters = list(model.parameters())
     kept = [p.detach().clone() for p in parameters]
     for index in range(draws):
@@ -70,6 +69,17 @@ def drawn_states(model: TensorNetwork, outcomes: Outcomes, draws: int, seed: int
             parameter.copy_(old)
 
 
+def _root(matrix: torch.Tensor, jitter: float = 0.0) -> torch.Tensor:
+    """L with L L^T the matrix and a share `jitter` of its diagonal, larger where it is not positive by rounding."""
+    root: torch.Tensor
+    scale = torch.diag(matrix.diagonal() + 1e-3 * matrix.diagonal().mean())
+    root, failed = torch.linalg.cholesky_ex(matrix + jitter * scale)
+    while failed:  # rounding of products in float32
+        jitter = max(10 * jitter, _JITTER)
+        root, failed = torch.linalg.cholesky_ex(matrix + jitter * scale)
+    return root
+
+
 def network_estimates(
     fit: TensorNetworkFit,
     records: Records,
@@ -78,17 +88,18 @@ def network_estimates(
 ) -> dict[Quantity, Estimate]:
     """Quantities of a fit to records, with intervals."""
     outcomes = _exchangeable(records, options.seed)
-    wider = fit_wider(fit.model, outcomes, options.seed, options.say)
+    wider = fit_wider(fit.model, outcomes, options.seed, options.progress)
     models: list[TensorNetwork] = [fit.model] if wider is None else [fit.model, wider]
     draws = options.resamples
     method = f"maximum likelihood, {draws} draws of the Fisher matrix at {len(models)} bond dimensions"
+    options.progress.stage(f"{draws} draws of the Fisher matrix at each bond dimension")
     found: dict[Quantity, Estimate] = {}
     for index, model in enumerate(models):
         assert isinstance(model, MPSModel | LPDOModel)
         values, rows = quantities(model.to_state()), []
         for done, state in enumerate(drawn_states(model, outcomes, draws, options.seed)):
             rows.append(quantities(state))
-            options.progress(index * draws + done + 1, len(models) * draws)
+            options.progress.update(index * draws + done + 1, len(models) * draws)
         for quantity, value in values.items():
             drawn = np.array([row[quantity] for row in rows])
             here = reflected(value, drawn, value, quantity, level=options.level, n_records=len(records), method=method)

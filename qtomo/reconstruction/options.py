@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from qtomo.errors import Code, InputError
 from qtomo.observables.paulis import Observable
+from qtomo.progress import SILENT, Progress
 from qtomo.records.file.schema import Target
 from qtomo.states.state import State
 
-__all__ = ["UNSAVED_STATE", "Options", "Progress", "Say", "silent"]
+__all__ = ["UNSAVED_STATE", "Options"]
 
 #: Why a result that was read has no state.
 UNSAVED_STATE = "a result that was read from its JSON has no state, expected a state file (qtomo reconstruct --output)"
 
-Say = Callable[[str], None]
-Progress = Callable[[int, int], None]
-
 _FEWEST_RESAMPLES = 20
-
-
-def silent(*_: object) -> None:
-    """Tell nobody."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """Target, intervals, and who is told of progress.
+    """Target, intervals, and who listens to the work.
 
     Args:
         target: the state to compare with, if any.
@@ -35,8 +29,7 @@ class Options:
         resamples: data sets of the bootstrap, or draws of a tensor network, at least 20.
         seed: of all that is drawn.
         observables: to estimate; what the method takes by default where None.
-        say: called with a line about what is being done.
-        progress: called as progress(done, total) over the resamples.
+        progress: told what is being done.
 
     Raises:
         InputError: a level or a number of resamples out of range.
@@ -47,8 +40,7 @@ class Options:
     resamples: int = 200
     seed: int = 0
     observables: Sequence[Observable] | None = None
-    say: Say = silent
-    progress: Progress = silent
+    progress: Progress = SILENT
 
     def __post_init__(self) -> None:
         if not 0.5 <= self.level < 1 or self.resamples < _FEWEST_RESAMPLES:

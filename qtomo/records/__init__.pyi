@@ -13,7 +13,6 @@ from .importing import import_records as import_records
 from .records import Records as Records
 from .records import checked_records as checked_records
 from .records import distinct_rows as distinct_rows
-from .simulation import Progress as Progress
 from .simulation import Shard as Shard
 from .simulation import draw_blocks as draw_blocks
 from .simulation import simulate as simulate

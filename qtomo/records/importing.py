@@ -241,9 +241,10 @@ def _target(target: TargetLike | None, source: Imported) -> Target | None:
     if target is None:
         return None
     meant = Target.of(target, n_sites=source.n_sites)
-    n_sites = meant.parameters["n_sites"] if "n_sites" in meant.parameters else meant.state().n_sites
-    if n_sites != source.n_sites:
-        raise InputError(Code.MISMATCH, f"{source.path}: records of {source.n_sites} qubits, the target has {n_sites}")
+    if meant.n_sites != source.n_sites:
+        raise InputError(
+            Code.MISMATCH, f"{source.path}: records of {source.n_sites} qubits, the target has {meant.n_sites}"
+        )
     return meant
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +18,8 @@ from qtomo.measurement.noise import parse_noise
 from qtomo.measurement.povm import BASES, NAMED_POVMS, POVM, parse_axes
 from qtomo.measurement.settings import Design, SettingList, read_setting_list
 from qtomo.parallel import pick_device
-from qtomo.records.file.schema import Target
+from qtomo.progress import SILENT, Progress
+from qtomo.records.file.schema import Target, TargetLike
 from qtomo.records.file.shards import shard_path
 from qtomo.records.file.state_file import povm_of
 from qtomo.records.file.writer import Block, write_records
@@ -27,9 +28,9 @@ from qtomo.seeds import stream
 from qtomo.states.born.distribution import BornDistribution
 from qtomo.states.mps import MPS
 from qtomo.states.state import State
-from qtomo.states.system import System, option_name, system_fields
+from qtomo.states.system import System, in_words, option_name, system_fields
 
-__all__ = ["Progress", "Shard", "draw_blocks", "simulate"]
+__all__ = ["Shard", "draw_blocks", "simulate"]
 
 
 #: Records per random stream. Block b is a function of (seed, b) alone, whoever draws it and when.
@@ -38,27 +39,24 @@ BLOCK = 8192
 #: (i, n): part i of n, counted from 0.
 Shard = tuple[int, int]
 
-#: Called as progress(done, total).
-Progress = Callable[[int, int], None]
-
 
 def draw_blocks(
     source: Distribution,
     n_records: int,
     seed: int,
     purpose: str,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> Iterator[Outcomes]:
     """`n_records` samples in blocks of `BLOCK`, each from its own random stream.
 
-    `progress(done, total)` is called after each block.
+    `progress` is told after each block.
     """
     for block in _Progressing(n_records, (0, 1), progress):
         yield source.sample(block.rows, stream(seed, purpose, block.index))
 
 
 def simulate(
-    system: System | State,
+    system: TargetLike,
     shots: int | None = None,
     output: str | os.PathLike[str] = "records.h5",
     *,
@@ -78,7 +76,7 @@ def simulate(
     """Measure a state, into a record file that carries the exact state, so that models can be judged against it.
 
     Args:
-        system: what is measured, such as `TFIM(50)`, or a state.
+        system: what is measured, such as `TFIM(50)`, a state, or whatever else `Target.of` takes.
         shots: how often, each one outcome per qubit; a list of settings says it itself, so give None or nothing.
         output: the record file to write.
         povm: each qubit's measurement, its name, or a file with one; pauli4, or pauli6 with settings, if not given.
@@ -91,7 +89,7 @@ def simulate(
         shard: (i, n) makes part i of n, from 0, at `shard_path(output, i, n)`; `join_shards` makes one file of them.
         device: `cpu`, `cuda` or `auto`.
         overwrite: replace an existing file.
-        progress: called as progress(done, total).
+        progress: told what is being done.
         command: how to make the file again.
 
     Raises:
@@ -102,19 +100,30 @@ def simulate(
     >>> simulate(GHZ(3), 200, "ghz.h5", povm="pauli6", settings="random", seed=1).name
     'ghz.h5'
     """
+    system = _prepared(system)
     bases, n = _bases(settings, system.n_sites), system.n_sites
     draw = _Draw(_number(shots, bases), seed, loss, bases, shard)
     path = check_absent(shard_path(output, *shard) if draw.is_part else output, overwrite)
     named = povm_of(povm or ("pauli4" if bases is None else "pauli6"))
     clean = parse_axes(named, axes, n)
     measured = _noisy(clean, noise, n, draw)
-    state = system if isinstance(system, State) else system.state()
+    progress = Progress.of(progress)
+    state = system if isinstance(system, State) else _solved(system, progress)
+    progress.stage("records")
     blocks = _experiment(BornDistribution(state, measured, device=pick_device(device)), draw, progress)
     target = Target.of(system, state if isinstance(state, MPS) else None)
     command = command or _command(system, named, draw, {"axes": axes, "noise": noise, "undeclared": not declared})
     kept: dict[str, Any] = {"design": draw.design, "seed": seed, "shard": shard if draw.is_part else None}
     povm = measured if declared else clean
     return write_records(path, blocks, n, povm, target=target, command=command, overwrite=overwrite, **kept)
+
+
+def _prepared(system: TargetLike) -> System | State:
+    """The system that is meant, or its state where there is none."""
+    if isinstance(system, System | State) and not isinstance(system, type):
+        return system
+    meant = Target.of(system)
+    return meant.system or meant.state()
 
 
 @dataclass(frozen=True)
@@ -197,7 +206,12 @@ def _noisy(clean: POVM, noise: Sequence[str], n_sites: int, draw: _Draw) -> POVM
     return measured
 
 
-def _experiment(born: BornDistribution, draw: _Draw, progress: Progress | None) -> Iterator[Block]:
+def _solved(system: System, progress: Progress) -> State:
+    progress.stage(f"exact state of {system.n_sites} qubits")
+    return system.state()
+
+
+def _experiment(born: BornDistribution, draw: _Draw, progress: Progress) -> Iterator[Block]:
     """The blocks of a simulated file, each a function of (seed, its index)."""
     for block in _Progressing(draw.n_records, draw.shard, progress):
         rng = stream(draw.seed, "simulate", block.index)
@@ -218,7 +232,7 @@ class _BlockOfRecords:
 class _Progressing:
     """The blocks of a shard, in order, telling how far they are."""
 
-    def __init__(self, n_records: int, shard: Shard, progress: Progress | None = None) -> None:
+    def __init__(self, n_records: int, shard: Shard, progress: Progress = SILENT) -> None:
         n_blocks = -(-n_records // BLOCK)
         self._range = range(n_blocks * shard[0] // shard[1], n_blocks * (shard[0] + 1) // shard[1])
         self._n_records = n_records
@@ -233,8 +247,7 @@ class _Progressing:
         for index in self._range:
             rows = min(BLOCK, self._n_records - index * BLOCK)
             yield _BlockOfRecords(index, index * BLOCK, rows)
-            if self._progress:
-                self._progress(index * BLOCK + rows - start, total)
+            self._progress.update(index * BLOCK + rows - start, total)
 
 
 def _command(system: System | State, povm: POVM, draw: _Draw, others: Mapping[str, Sequence[str] | bool]) -> str:
@@ -242,10 +255,12 @@ def _command(system: System | State, povm: POVM, draw: _Draw, others: Mapping[st
     name = next((name for name, made in NAMED_POVMS.items() if np.array_equal(made(), povm.elements)), None)
     if isinstance(system, State) or name is None or isinstance(draw.settings, SettingList):
         return ""
+    fields = system_fields(type(system))
+    if any(field.kind is str for field in fields):  # whose file is not known
+        return ""
     words = ["qtomo", "simulate", system.family]
-    for field in system_fields(type(system)):
-        value = getattr(system, field.name)
-        words += [option_name(field.name), ",".join(map(str, value)) if isinstance(value, tuple) else str(value)]
+    for field in fields:
+        words += [option_name(field.name), in_words(getattr(system, field.name))]
     words += ["--povm", name, "--shots", str(draw.n_records), "--seed", str(draw.seed)]
     words += ["--settings", draw.settings] if draw.settings else []
     words += ["--loss", str(draw.loss)] if draw.loss else []

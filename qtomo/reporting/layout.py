@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ __all__ = [
 ]  # fmt: skip
 
 
+_LOG = logging.getLogger(__name__)
 _LONG = 48  # letters from which a cell of a table breaks its lines
 
 
@@ -139,7 +141,9 @@ def draw(name: str, caption: str, make: Callable[[], Figure]) -> Drawing:
         figure = make()
         return Drawing(name, caption, figure, svg(figure, name))
     except Exception as error:  # a page without one of its figures is better than none
-        return Drawing(name, caption, None, "", f"{type(error).__name__}: {error}".rstrip(": "))
+        why = f"{type(error).__name__}: {error}".rstrip(": ")
+        _LOG.warning("figure %s could not be drawn: %s", name, why)
+        return Drawing(name, caption, None, "", why)
 
 
 def certificate_blocks(certificates: Sequence[Certificate]) -> list[Block]:

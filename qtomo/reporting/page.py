@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from qtomo.errors import Code, InputError
 from qtomo.evaluation.judging import Judging
 from qtomo.evaluation.stored import stored_or_new
 from qtomo.files import check_absent, disk_errors, write_atomic
+from qtomo.progress import SILENT, Progress
 from qtomo.reporting.layout import Page, render
 from qtomo.reporting.run_page import run_page
 from qtomo.reporting.style import FORMATS, save_figure
@@ -20,8 +21,6 @@ from qtomo.verification.result import Verification
 
 __all__ = ["page_of", "report"]
 
-Say = Callable[[str], None]
-
 
 def report(
     sources: Sequence[Run | str | os.PathLike[str]] | Run | str | os.PathLike[str],
@@ -30,7 +29,7 @@ def report(
     records: str | os.PathLike[str] | None = None,
     figure_format: str | None = None,
     overwrite: bool = False,
-    say: Say | None = None,
+    progress: Progress | None = None,
     **options: Any,
 ) -> Page:
     """Write the report of runs, or of a verification, to one HTML file, and return what it holds.
@@ -43,7 +42,7 @@ def report(
         records: where the runs' record file is now, if it has moved.
         figure_format: `pdf`, `png` or `svg`: save each figure also as a file, in a folder of the output's name.
         overwrite: replace what is there.
-        say: called with a line about what is being done.
+        progress: told what is being done.
         options: of `evaluate`, where a run is evaluated.
 
     Raises:
@@ -62,7 +61,7 @@ def report(
     folder = path.with_name(f"{path.stem}-figures")
     if figure_format is not None and folder.exists() and not folder.is_dir():
         raise InputError(Code.KIND, f"{folder}: is a file, expected a folder for the figures or nothing")
-    page = page_of(sources, records, say, Judging.of(options))
+    page = page_of(sources, records, Judging.of(options), progress=Progress.of(progress))
     if figure_format is not None:
         with disk_errors(folder):
             folder.mkdir(exist_ok=True)
@@ -76,8 +75,9 @@ def report(
 def page_of(
     sources: Sequence[Run | str | os.PathLike[str]],
     records: str | os.PathLike[str] | None = None,
-    say: Say | None = None,
     how: Judging | None = None,
+    *,
+    progress: Progress = SILENT,
 ) -> Page:
     """What `report` writes.
 
@@ -98,7 +98,7 @@ def page_of(
             )
         return verification_page(Verification.load(files[0]))
     judged = {
-        name: (run, stored_or_new(run, records, say, how))
+        name: (run, stored_or_new(run, records, how, progress=progress))
         for name, run in _named([source if isinstance(source, Run) else Run(source) for source in sources]).items()
     }
     return run_page(judged, records)

@@ -9,13 +9,14 @@ import numpy as np
 
 from qtomo.reporting.style import BLUE, GREY, VERMILION, letters, new_figure, reaches
 from qtomo.statistics.estimate import Estimate
+from qtomo.verification.budget.result import Budget
 from qtomo.verification.result import Verification
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["batch_figure", "fault_map", "heat_figure", "outcome_figure"]
+__all__ = ["batch_figure", "budget_figure", "fault_map", "heat_figure", "outcome_figure"]
 
 _WIDTH = 4.8
 _VECTORS = 4000  # cells of a map that are drawn one by one
@@ -117,6 +118,29 @@ def batch_figure(found: Verification) -> Figure:
     shown = places[:: -(-len(places) // _TICKS)]
     for panel in panels:
         panel.set_xticks(shown, [f"{batches[place].first:.12g}" for place in shown])
+    return figure
+
+
+@letters()
+def budget_figure(found: Budget) -> Figure:
+    """Share of the infidelity that each kind of error costs, the largest first, and that each qubit costs, with
+    intervals.
+    """
+    kinds = sorted(found.kinds, key=lambda cost: -cost.share.value)
+    figure = new_figure(_WIDTH, 2.4 + 0.27 * len(kinds))
+    above, below = figure.subplots(2, 1, height_ratios=(1 + len(kinds), 7))
+    shares = [cost.share for cost in kinds]
+    names = [cost.kind.words if cost.kind is not None else "" for cost in kinds]
+    above.barh(range(len(kinds)), [e.value for e in shares], color=BLUE, xerr=reaches(shares), capsize=1.5)
+    above.set_yticks(range(len(kinds)), names)
+    above.invert_yaxis()
+    above.set_xlabel("share of the infidelity")
+    shares = [cost.share for cost in found.sites]
+    below.bar(range(len(shares)), [e.value for e in shares], color=BLUE, yerr=reaches(shares), capsize=1.5)
+    below.set_xlabel("site")
+    below.set_ylabel("share of the infidelity")
+    above.set_xlim(0, 1)
+    below.set_ylim(0, None)
     return figure
 
 

@@ -1,10 +1,15 @@
+from .arrays import state_of_array as state_of_array
+from .arrays import state_of_qutip as state_of_qutip
 from .born.distribution import BornDistribution as BornDistribution
+from .circuit import Circuit as Circuit
 from .density import LARGEST_DENSITY as LARGEST_DENSITY
 from .density import DensityMatrix as DensityMatrix
 from .dmrg import Terms as Terms
+from .graph import Graph as Graph
 from .library import GHZ as GHZ
 from .library import SYSTEMS as SYSTEMS
 from .library import Cluster as Cluster
+from .library import Dicke as Dicke
 from .library import Product as Product
 from .library import RandomMPS as RandomMPS
 from .library import System as System
@@ -12,6 +17,8 @@ from .library import W as W
 from .library import build_system as build_system
 from .lpdo import LPDO as LPDO
 from .mps import MPS as MPS
+from .stabilisers import Stabilisers as Stabilisers
+from .stabilisers import stabilisers_of as stabilisers_of
 from .state import State as State
 from .tfim import TFIM as TFIM
 from .tfim import FreeFermions as FreeFermions

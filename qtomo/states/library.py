@@ -13,14 +13,19 @@ import numpy as np
 from qtomo.config import near_miss
 from qtomo.errors import Code, InputError
 from qtomo.seeds import stream
+from qtomo.states.circuit import Circuit
 from qtomo.states.dmrg import Terms
+from qtomo.states.graph import Graph
 from qtomo.states.mps import MPS
 from qtomo.states.stabilisers import Stabilisers
 from qtomo.states.system import Qubits, System, system_fields
 from qtomo.states.tfim import TFIM
 from qtomo.states.xxz import XXZ
 
-__all__ = ["GHZ", "SYSTEMS", "Cluster", "Product", "RandomMPS", "System", "W", "build_system"]
+__all__ = ["GHZ", "SYSTEMS", "Cluster", "Dicke", "Product", "RandomMPS", "System", "W", "build_system"]
+
+
+_LARGEST_BOND = 1024
 
 
 class _Textbook:
@@ -79,6 +84,50 @@ class W(_Textbook):
         if self.n_sites == 1:
             return MPS([tensor[:1, :, 1:]])
         return MPS([tensor[:1], *[tensor] * (self.n_sites - 2), tensor[:, :, 1:]])
+
+
+@dataclass(frozen=True)
+class Dicke(_Textbook):
+    """All qubits but K in |0>, K in |1>, in equal superposition of all orders (Dicke 1954).
+
+    Args:
+        n_sites: N.
+        excitations: K.
+
+    >>> Dicke(4, 2).state().bond_dims
+    (2, 3, 2)
+    """
+
+    family: ClassVar[str] = "dicke"
+    n_sites: Qubits
+    excitations: Annotated[int, "Number K of qubits in |1>."]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.excitations <= self.n_sites:
+            raise InputError(Code.VALUE, f"excitations is {self.excitations}, expected 0 to {self.n_sites}")
+        bond = min(self.excitations, self.n_sites - self.excitations) + 1
+        if bond > _LARGEST_BOND:
+            raise InputError(
+                Code.TOO_LARGE, f"a Dicke state of bond dimension {bond:,}, expected at most {_LARGEST_BOND:,}"
+            )
+
+    def state(self) -> MPS:
+        """Bond dimension at most min(K, N - K) + 1: the bond counts the ones so far.
+
+        A site's amplitudes are roots of the probability of a one given that count, (K - count) / (sites left).
+        """
+        n, k = self.n_sites, self.excitations
+        counts = [range(max(0, k - n + i), min(i, k) + 1) for i in range(n + 1)]
+        tensors = []
+        for site in range(n):
+            tensor = np.zeros((len(counts[site]), 2, len(counts[site + 1])))
+            for row, count in enumerate(counts[site]):
+                for bit, share in ((0, n - site - (k - count)), (1, k - count)):
+                    if share:
+                        tensor[row, bit, count + bit - counts[site + 1].start] = math.sqrt(share / (n - site))
+            tensors.append(tensor)
+        return MPS(tensors)
 
 
 @dataclass(frozen=True)
@@ -159,8 +208,8 @@ class RandomMPS(_Textbook):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 1 <= self.bond_dim <= 1024:
-            raise InputError(Code.VALUE, f"bond dimension is {self.bond_dim}, expected 1 to 1024")
+        if not 1 <= self.bond_dim <= _LARGEST_BOND:
+            raise InputError(Code.VALUE, f"bond dimension is {self.bond_dim}, expected 1 to {_LARGEST_BOND}")
         if self.state_seed < 0:
             raise InputError(Code.VALUE, f"state_seed is {self.state_seed}, expected 0 or more")
 
@@ -179,10 +228,17 @@ SYSTEMS: dict[str, type[Any]] = {
     "xxz": XXZ,
     "ghz": GHZ,
     "w": W,
+    "dicke": Dicke,
     "cluster": Cluster,
+    "graph": Graph,
     "product": Product,
     "random": RandomMPS,
+    "circuit": Circuit,
 }
+
+
+#: Parameters of a target that say something of its state, and of the system only where it has such a field.
+_ABOUT = ("n_sites", "truncation")
 
 
 def build_system(parameters: Mapping[str, Any]) -> System | None:
@@ -198,18 +254,15 @@ def build_system(parameters: Mapping[str, Any]) -> System | None:
     if values.pop("boundary", "open") != "open":
         raise InputError(Code.VALUE, f"boundary is '{parameters['boundary']}', expected 'open'")
     known = {field.name: field for field in system_fields(system)}
+    for name in _ABOUT:
+        if name not in known:
+            values.pop(name, None)
     for name in values:
         if name not in known:
             raise InputError(Code.UNKNOWN, f"unknown parameter '{name}'{near_miss(name, list(known))}")
     for name, field in known.items():
-        value = values.get(name, field.default)
         if field.is_required and name not in values:
             raise InputError(Code.REQUIRED, f"no parameter '{name}'")
-        if isinstance(value, str):
-            raise InputError(Code.VALUE, f"{name} is '{value}', expected a number")
-        if field.kind is int and not isinstance(value, int):
-            raise InputError(Code.VALUE, f"{name} is {value}, expected a whole number")
-        if field.kind is float and isinstance(value, tuple):
-            raise InputError(Code.VALUE, f"{name} has {len(value)} values, expected one")
+        field.check(values.get(name, field.default))
     built: System = system(**values)
     return built

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qtomo.errors import Code, InputError
 
-__all__ = ["Stabilised", "Stabilisers", "kernel", "solved"]
+if TYPE_CHECKING:
+    from qtomo.states.state import State
+    from qtomo.states.system import System
+
+__all__ = ["Stabilised", "Stabilisers", "echelon", "kernel", "solved", "stabilisers_of"]
 
 Bits = NDArray[np.uint8]
 
@@ -120,6 +124,12 @@ class Stabilisers:
             and independent elements of Z alone (k, N), any product of which times the first is drawn for it too.
         """
         turned = settings != 2
+        chosen, there, beside = solved(self.x.T, turned.T.astype(np.uint8))
+        if not len(beside):  # as of graph states, whose generators X tells apart
+            wrong = ((chosen @ self.z + (settings == 1)) % 2 == 1) & turned
+            rows = np.flatnonzero(there & ~wrong.any(axis=1))
+            yield rows, chosen[rows], beside
+            return
         patterns, inverse = np.unique(turned, axis=0, return_inverse=True)
         for index in range(len(patterns)):
             pattern: NDArray[np.bool_] = patterns[index]
@@ -157,10 +167,20 @@ class Stabilisers:
 
 @runtime_checkable
 class Stabilised(Protocol):
-    """A system whose state has stabilisers."""
+    """A system whose state has stabilisers, or may have them."""
 
-    def stabilisers(self) -> Stabilisers:
-        """Generators."""
+    def stabilisers(self) -> Stabilisers | None:
+        """Generators; None where the state is not known to be a stabiliser state."""
+
+
+def stabilisers_of(system: System | State | None) -> Stabilisers | None:
+    """The stabilisers of a system; None where its state is not known to be a stabiliser state.
+
+    >>> from qtomo import GHZ, W
+    >>> str(stabilisers_of(GHZ(2))), stabilisers_of(W(2))
+    ('+XX +ZZ', None)
+    """
+    return system.stabilisers() if isinstance(system, Stabilised) else None
 
 
 def kernel(matrix: Bits) -> Bits:
@@ -168,13 +188,12 @@ def kernel(matrix: Bits) -> Bits:
     return solved(matrix, np.zeros((len(matrix), 0), np.uint8))[2]
 
 
-def solved(matrix: Bits, right: Bits) -> tuple[Bits, NDArray[np.bool_], Bits]:
-    """Solutions of matrix v = r modulo 2 for each column r of `right`: one each as rows, whether there is one, and a
-    basis of what may be added to them.
-    """
-    work, n = np.concatenate([matrix, right], axis=1).astype(np.uint8) % 2, matrix.shape[1]
+def echelon(matrix: Bits, columns: int) -> tuple[Bits, list[int]]:
+    """The reduced row echelon form modulo 2 of the first columns, rows of zeros last, and the column where each of the
+    other rows has its first one. What stands in further columns follows its row."""
+    work = matrix.astype(np.uint8) % 2
     pivots: list[int] = []
-    for column in range(n):
+    for column in range(columns):
         rank = len(pivots)
         below = np.flatnonzero(work[rank:, column])
         if not len(below):
@@ -185,6 +204,15 @@ def solved(matrix: Bits, right: Bits) -> tuple[Bits, NDArray[np.bool_], Bits]:
         others[rank] = False
         work[others] ^= work[rank]
         pivots.append(column)
+    return work, pivots
+
+
+def solved(matrix: Bits, right: Bits) -> tuple[Bits, NDArray[np.bool_], Bits]:
+    """Solutions of matrix v = r modulo 2 for each column r of `right`: one each as rows, whether there is one, and a
+    basis of what may be added to them.
+    """
+    n = matrix.shape[1]
+    work, pivots = echelon(np.concatenate([matrix, right], axis=1), n)
     rank = len(pivots)
     solutions = np.zeros((right.shape[1], n), np.uint8)
     solutions[:, pivots] = work[:rank, n:].T

@@ -20,13 +20,13 @@ from torch import Tensor
 from qtomo.errors import Code, InputError
 from qtomo.files import write_atomic
 
-__all__ = ["Progress", "load_checkpoint", "load_weights", "save_checkpoint"]
+__all__ = ["TrainingState", "load_checkpoint", "load_weights", "save_checkpoint"]
 
 _KEY = "qtomo"  # a single header entry, because their order in the file is not fixed
 
 
 @dataclass
-class Progress:
+class TrainingState:
     """How far a run is."""
 
     #: Whole epochs done, and steps done in all.
@@ -46,7 +46,7 @@ class Progress:
 
 def save_checkpoint(
     path: Path,
-    progress: Progress,
+    progress: TrainingState,
     model: torch.nn.Module,
     average: dict[str, Tensor],
     best: dict[str, Tensor],
@@ -64,7 +64,7 @@ def save_checkpoint(
 
 def load_checkpoint(
     path: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer
-) -> tuple[Progress, dict[str, Tensor], dict[str, Tensor]]:
+) -> tuple[TrainingState, dict[str, Tensor], dict[str, Tensor]]:
     """Put the stored state into model and optimiser; returns the progress, the averaged and the best weights.
 
     Raises:
@@ -80,7 +80,7 @@ def load_checkpoint(
     return progress, _under(tensors, "average."), _under(tensors, "best.")
 
 
-def load_weights(path: Path, model: torch.nn.Module, best: bool = True) -> Progress:
+def load_weights(path: Path, model: torch.nn.Module, best: bool = True) -> TrainingState:
     """Put the best weights into the model, or those of now, averaged where they are.
 
     Raises:
@@ -92,15 +92,15 @@ def load_weights(path: Path, model: torch.nn.Module, best: bool = True) -> Progr
     return progress
 
 
-def _read(path: Path) -> tuple[Progress, dict[str, Tensor]]:
+def _read(path: Path) -> tuple[TrainingState, dict[str, Tensor]]:
     if not path.is_file():
         raise InputError(Code.ABSENT, f"{path}: no such file, expected the checkpoint of a training run")
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {})[_KEY])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        known = {f.name for f in fields(Progress)}
-        return Progress(**{name: value for name, value in header.items() if name in known}), tensors
+        known = {f.name for f in fields(TrainingState)}
+        return TrainingState(**{name: value for name, value in header.items() if name in known}), tensors
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise InputError(
             Code.DAMAGED,

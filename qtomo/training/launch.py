@@ -11,11 +11,12 @@ from typing import Any
 from qtomo.config import near_miss
 from qtomo.errors import Code, InputError
 from qtomo.parallel import pick_device, world
+from qtomo.progress import Progress
 from qtomo.records.file.reader import RecordFile
 from qtomo.training.config import SHORTCUTS, RecordsConfig, RunConfig, TrainingConfig, merge_settings, preset_of
 from qtomo.training.distributed import check_shares
 from qtomo.training.feed import open_feed
-from qtomo.training.loop import Report, fit
+from qtomo.training.loop import fit
 from qtomo.training.run import Run, RunFolder
 
 __all__ = ["describe_records", "plan_run", "resume", "train"]
@@ -27,7 +28,7 @@ def train(
     settings: Mapping[str, Mapping[str, Any]] | None = None,
     *,
     overwrite: bool = False,
-    report: Report | None = None,
+    progress: Progress | None = None,
     **shortcuts: Any,
 ) -> Run:
     """Train a model on a record file; everything it leaves is in the run folder.
@@ -40,7 +41,7 @@ def train(
         settings: sections `model` (with `family`; the default is a GRU) and `training`, over the family's preset.
             See `qtomo.training.config` for the options.
         overwrite: replace an existing run.
-        report: called as report(progress, total_steps) after each step.
+        progress: told after each step, with epoch and losses.
         shortcuts: `model`, a family's name with its preset, and single settings: `epochs`, `batch_size`,
             `learning_rate`, `hidden_size`, `seed`, `device`.
 
@@ -54,7 +55,7 @@ def train(
     >>> train(path, "run", epochs=1, hidden_size=4).progress.finished
     True
     """
-    workers = world()
+    workers, progress = world(), Progress.of(progress)
     with workers.together():
         if workers.rank == 0:
             wanted = _with_shortcuts(settings or {}, shortcuts)
@@ -63,7 +64,7 @@ def train(
                 check_shares(config.training.batch_size, workers)
                 file.check(lost=False)
             RunFolder(Path(output)).create(config, overwrite)
-    return resume(output, report=report)
+    return resume(output, progress=progress)
 
 
 def _with_shortcuts(settings: Mapping[str, Mapping[str, Any]], shortcuts: Mapping[str, Any]) -> dict[str, Any]:
@@ -127,14 +128,14 @@ def describe_records(file: RecordFile, folder: str | os.PathLike[str]) -> Record
 
 
 def resume(
-    folder: str | os.PathLike[str], *, records: str | os.PathLike[str] | None = None, report: Report | None = None
+    folder: str | os.PathLike[str], *, records: str | os.PathLike[str] | None = None, progress: Progress | None = None
 ) -> Run:
     """Go on with a run from its last checkpoint; a finished one is returned as it is.
 
     Args:
         folder: the run folder.
         records: where the run's record file is now, if it has moved.
-        report: called as report(progress, total_steps) after each step.
+        progress: told after each step, with epoch and losses.
 
     Raises:
         InputError: not a run folder, damaged files, or other records.
@@ -147,7 +148,8 @@ def resume(
     >>> resume("run").progress.epoch
     1
     """
-    workers = world()
+    workers, progress = world(), Progress.of(progress)
+    progress.stage("training")
     with ExitStack() as opened:
         with workers.together():
             run = Run(folder)
@@ -157,6 +159,6 @@ def resume(
             feed, validation = open_feed(file, config, workers)
             model = run.new_model()
             model.measured_by(file.povm)
-        fit(model, feed, validation, config, run.folder, report=report, workers=workers)
+        fit(model, feed, validation, config, run.folder, progress=progress, workers=workers)
     workers.wait()
     return Run(folder)

@@ -20,18 +20,16 @@ from qtomo.errors import Code, Diverged, InputError
 from qtomo.files import disk_errors, write_atomic
 from qtomo.models.base import Model
 from qtomo.parallel import ALONE, World, pick_device
+from qtomo.progress import SILENT, Progress
 from qtomo.seeds import stream
-from qtomo.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from qtomo.training.checkpoint import TrainingState, load_checkpoint, save_checkpoint
 from qtomo.training.config import TrainingConfig
 from qtomo.training.distributed import reduce_step, share, share_buffers, start_together
 from qtomo.training.feed import Feed
 from qtomo.training.run import RunFolder
 from qtomo.training.schedule import learning_rate
 
-__all__ = ["Report", "fit", "stop_flag", "validation_loss"]
-
-#: Called as report(progress, total_steps) after each step.
-Report = Callable[[Progress, int], None]
+__all__ = ["fit", "stop_flag", "validation_loss"]
 
 _VALIDATION_CHUNKS = 20  # at least, for the standard error
 _LARGEST_CHUNK = 256
@@ -44,9 +42,9 @@ def fit(
     config: TrainingConfig,
     folder: RunFolder,
     *,
-    report: Report | None = None,
+    progress: Progress = SILENT,
     workers: World = ALONE,
-) -> Progress:
+) -> TrainingState:
     """Train from the folder's checkpoint, or from the start where there is none, to the end.
 
     A step is a function of the state before it and of (seed, step), so an interrupted run that
@@ -60,7 +58,7 @@ def fit(
         validation: the held-out records, (n, n_sites).
         config: the settings.
         folder: the run folder.
-        report: called as report(progress, total_steps) after each step.
+        progress: told after each step.
         workers: the processes that train together.
 
     Raises:
@@ -71,11 +69,11 @@ def fit(
     """
     training = _Training(model, feed, validation, config, folder, workers)
     with stop_flag() as stopped, torch.random.fork_rng():
-        while not training.progress.finished:
-            training.epoch(stopped, report)
+        while not training.state.finished:
+            training.epoch(stopped, progress)
             training.validate()
     model.load_state_dict(training.best)
-    return training.progress
+    return training.state
 
 
 class _Training:
@@ -97,34 +95,33 @@ class _Training:
         self.optimizer = torch.optim.AdamW(
             model.parameters(), config.learning_rate, betas=(config.momentum, 0.999), weight_decay=config.weight_decay
         )
-        self.progress, self.best = Progress(), _weights(model)
+        self.state, self.best = TrainingState(), _weights(model)
         self.average = _parameters(model) if config.averaging else {}
         if folder.checkpoint.exists():
-            self.progress, average, self.best = load_checkpoint(folder.checkpoint, model, self.optimizer)
+            self.state, average, self.best = load_checkpoint(folder.checkpoint, model, self.optimizer)
             self.average = {name: value.to(device) for name, value in average.items()}
         self.total = math.ceil(feed.n_records / config.batch_size) * config.epochs
         self.step = _Step(model, self.optimizer, config, workers, self.total)
         self.writes = workers.rank == 0
         if self.writes:
-            _rewrite_metrics(folder, self.progress)
-        self.started = time.monotonic() - self.progress.seconds
+            _rewrite_metrics(folder, self.state)
+        self.started = time.monotonic() - self.state.seconds
         self.saved = time.monotonic()
 
     def save(self) -> None:
         """Write a checkpoint."""
-        self.progress.seconds = time.monotonic() - self.started
+        self.state.seconds = time.monotonic() - self.started
         if self.writes:
-            save_checkpoint(self.folder.checkpoint, self.progress, self.model, self.average, self.best, self.optimizer)
+            save_checkpoint(self.folder.checkpoint, self.state, self.model, self.average, self.best, self.optimizer)
 
-    def epoch(self, stopped: Callable[[], bool], report: Report | None) -> None:
+    def epoch(self, stopped: Callable[[], bool], progress: Progress) -> None:
         """What is left of an epoch; asked to stop, it saves and raises KeyboardInterrupt."""
         self.model.train()
-        with closing(self.feed.batches(self.progress.epoch, self.progress.batches)) as batches:
+        with closing(self.feed.batches(self.state.epoch, self.state.batches)) as batches:
             for batch in batches:
-                stop = self.step(batch, self.progress, stopped)
-                _follow(self.average, self.model, self.config.averaging, self.progress.step)
-                if report:
-                    report(self.progress, self.total)
+                stop = self.step(batch, self.state, stopped)
+                _follow(self.average, self.model, self.config.averaging, self.state.step)
+                progress.update(self.state.step, self.total, _note(self.state, self.config))
                 if stop:
                     self.save()
                     self.workers.wait()
@@ -135,16 +132,16 @@ class _Training:
 
     def validate(self) -> None:
         """The end of an epoch: its validation loss, the best weights so far, a checkpoint."""
-        progress = self.progress
-        _seed_torch(self.config.seed, "validation", progress.epoch)
+        state = self.state
+        _seed_torch(self.config.seed, "validation", state.epoch)
         with averaged(self.model, self.average):
             loss, error = validation_loss(self.model, self.held_out, self.workers)
-            _end_epoch(progress, loss, error, self.config, time.monotonic() - self.started)
-            if progress.best_epoch == progress.epoch:
+            _end_epoch(state, loss, error, self.config, time.monotonic() - self.started)
+            if state.best_epoch == state.epoch:
                 self.best = _weights(self.model)
         self.save()
         if self.writes:
-            _append_metrics(self.folder, progress)
+            _append_metrics(self.folder, state)
 
 
 def validation_loss(model: Model, outcomes: Tensor, workers: World = ALONE) -> tuple[float, float]:
@@ -189,15 +186,15 @@ class _Step:
         self._loss = torch.compile(model.loss) if config.compile else model.loss
         self._purpose = "step" if workers.rank == 0 else f"step of rank {workers.rank}"
 
-    def __call__(self, batch: Tensor, progress: Progress, stopped: Callable[[], bool]) -> bool:
+    def __call__(self, batch: Tensor, state: TrainingState, stopped: Callable[[], bool]) -> bool:
         """Take the step of a batch of all processes, uint8 (batch_size, n_sites); whether any was asked to stop."""
         model, config, workers = self._model, self._config, self._workers
-        if workers.size > 1 and progress.step == 0:
+        if workers.size > 1 and state.step == 0:
             _seed_torch(config.seed, "step", 0)
             start_together(model, batch.long(), workers)
-        _seed_torch(config.seed, self._purpose, progress.step)
+        _seed_torch(config.seed, self._purpose, state.step)
         for group in self._optimizer.param_groups:
-            group["lr"] = learning_rate(config, progress.step, self._total)
+            group["lr"] = learning_rate(config, state.step, self._total)
         self._optimizer.zero_grad(set_to_none=True)
         value, stop = reduce_step(model, self._backward(batch), stopped(), workers)
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.gradient_clip or math.inf).item()
@@ -205,16 +202,16 @@ class _Step:
             if not math.isfinite(number):
                 raise Diverged(
                     Code.DIVERGED,
-                    f"the {what} is {number} at epoch {progress.epoch + 1}, batch {progress.batches + 1}: the weights "
+                    f"the {what} is {number} at epoch {state.epoch + 1}, batch {state.batches + 1}: the weights "
                     f"of the last checkpoint stay; lower training.learning_rate ({config.learning_rate}) or "
                     "training.gradient_clip",
                 )
         self._optimizer.step()
         share_buffers(model, workers)
-        progress.step += 1
-        progress.batches += 1
-        progress.loss_sum += value
-        progress.loss_squares += value**2
+        state.step += 1
+        state.batches += 1
+        state.loss_sum += value
+        state.loss_squares += value**2
         return stop
 
     def _backward(self, batch: Tensor) -> float:
@@ -253,27 +250,33 @@ class _Step:
             ) from error
 
 
-def _end_epoch(progress: Progress, loss: float, error: float, config: TrainingConfig, seconds: float) -> None:
-    mean = progress.loss_sum / progress.batches
-    spread = max(0.0, progress.loss_squares / progress.batches - mean**2)
-    progress.epoch += 1
-    progress.history.append(
+def _note(state: TrainingState, config: TrainingConfig) -> str:
+    """Epoch and losses so far, the held-out one of the epoch before."""
+    words = f"steps, epoch {state.epoch + 1} of {config.epochs}, loss {state.loss_sum / max(1, state.batches):.3f}"
+    return f"{words}, held out {state.history[-1]['validation_loss']:.3f}" if state.history else words
+
+
+def _end_epoch(state: TrainingState, loss: float, error: float, config: TrainingConfig, seconds: float) -> None:
+    mean = state.loss_sum / state.batches
+    spread = max(0.0, state.loss_squares / state.batches - mean**2)
+    state.epoch += 1
+    state.history.append(
         {
-            "epoch": progress.epoch,
-            "step": progress.step,
+            "epoch": state.epoch,
+            "step": state.step,
             "train_loss": mean,
-            "train_loss_error": math.sqrt(spread / progress.batches),
+            "train_loss_error": math.sqrt(spread / state.batches),
             "validation_loss": loss,
             "validation_loss_error": error if math.isfinite(error) else None,
             "seconds": round(seconds, 3),
         }
     )
-    progress.loss_sum = progress.loss_squares = 0.0
-    progress.batches = 0
-    if loss < progress.best_loss:
-        progress.best_loss, progress.best_epoch = loss, progress.epoch
-    tired = config.patience and progress.epoch - progress.best_epoch >= config.patience
-    progress.finished = bool(progress.epoch >= config.epochs or tired)
+    state.loss_sum = state.loss_squares = 0.0
+    state.batches = 0
+    if loss < state.best_loss:
+        state.best_loss, state.best_epoch = loss, state.epoch
+    tired = config.patience and state.epoch - state.best_epoch >= config.patience
+    state.finished = bool(state.epoch >= config.epochs or tired)
 
 
 def _weights(model: Model) -> dict[str, Tensor]:
@@ -312,13 +315,13 @@ def _line(entry: dict[str, Any]) -> str:
     return json.dumps(entry) + "\n"
 
 
-def _rewrite_metrics(folder: RunFolder, progress: Progress) -> None:
-    write_atomic(folder.metrics, "".join(_line(entry) for entry in progress.history))
+def _rewrite_metrics(folder: RunFolder, state: TrainingState) -> None:
+    write_atomic(folder.metrics, "".join(_line(entry) for entry in state.history))
 
 
-def _append_metrics(folder: RunFolder, progress: Progress) -> None:
+def _append_metrics(folder: RunFolder, state: TrainingState) -> None:
     with disk_errors(folder.metrics), open(folder.metrics, "a", encoding="utf-8") as file:
-        file.write(_line(progress.history[-1]))
+        file.write(_line(state.history[-1]))
 
 
 class _Ask:

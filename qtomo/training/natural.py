@@ -9,7 +9,8 @@ and its right, so that all the work is matrix products over records that share a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,6 +20,7 @@ from torch import Tensor
 
 from qtomo.distribution import Outcomes
 from qtomo.models.tensor_network import TensorNetwork, log_norm, transfer_derivatives
+from qtomo.progress import SILENT, Progress
 
 __all__ = ["NaturalFit", "Step", "fisher_matrix", "fit_natural", "mean_log_prob", "scores"]
 
@@ -74,7 +76,7 @@ def fit_natural(
     fisher_records: int = 0,
     damping: float = 1.0,
     patience: int = 2,
-    report: Callable[[Step], None] | None = None,
+    progress: Progress = SILENT,
 ) -> NaturalFit:
     """Climb the likelihood from where the model stands; it ends with the best weights met.
 
@@ -89,7 +91,7 @@ def fit_natural(
             steps but not where they end.
         damping: to begin with.
         patience: steps without a better validation before the end.
-        report: called after each step.
+        progress: told the steps done of those there may be, with ln P.
     """
     n, size = len(outcomes), model.n_parameters
     some = outcomes[: fisher_records or max(20_000, 25 * size)]
@@ -113,14 +115,20 @@ def fit_natural(
         if validation is not None:
             held_out = mean_log_prob(model, validation)
         done.append(Step(value, held_out, used, gain))
-        if report:
-            report(done[-1])
+        progress.update(len(done), steps, _note(done[-1]))
         if validation is None or held_out > kept.validation:
             kept, best_weights = NaturalFit([], value, held_out, len(done)), _flat(model)
         if gain < 1e-3 * enough or len(done) - kept.best_step >= patience:
             break
+    if done:
+        progress.update(len(done), len(done), _note(done[-1]))
     _set(model, best_weights)
     return replace(kept, steps=done)
+
+
+def _note(step: Step) -> str:
+    held_out = "" if math.isnan(step.validation) else f", held out {step.validation:.5f}"
+    return f"steps, ln P {step.log_prob:.5f} per record{held_out}"
 
 
 def _uphill(

@@ -11,7 +11,7 @@ from qtomo.errors import Code, InputError
 from qtomo.files import atomic_folder, write_atomic
 from qtomo.models.base import Model
 from qtomo.records.file.reader import RecordFile
-from qtomo.training.checkpoint import Progress, load_weights
+from qtomo.training.checkpoint import TrainingState, load_weights
 from qtomo.training.config import RecordsConfig, RunConfig
 
 __all__ = ["Run", "RunFolder", "open_records"]
@@ -89,7 +89,7 @@ class Run:
         self.config = RunConfig.load(self.folder.config)
 
     @cached_property
-    def _loaded(self) -> tuple[Model, Progress]:
+    def _loaded(self) -> tuple[Model, TrainingState]:
         model = self.new_model()
         progress = load_weights(self.folder.checkpoint, model)
         model.eval()
@@ -105,7 +105,7 @@ class Run:
         return self._loaded[0]
 
     @property
-    def progress(self) -> Progress:
+    def progress(self) -> TrainingState:
         """How far the training went, and its history."""
         return self._loaded[1]
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from qtomo.errors import Code, InputError
 from qtomo.files import check_absent
+from qtomo.progress import Progress
 from qtomo.records.file.writer import write_records
 from qtomo.records.shots import SHOTS
-from qtomo.records.simulation import Progress, draw_blocks
+from qtomo.records.simulation import draw_blocks
 from qtomo.training.run import Run
 
 __all__ = ["sample"]
@@ -34,7 +35,7 @@ def sample(
         records: where the run's record file is now, if it has moved.
         seed: of the sampling.
         overwrite: replace an existing file.
-        progress: called as progress(done, total) after each block.
+        progress: told what is being done.
 
     Raises:
         InputError: fewer than one shot, a damaged run, or an output that exists or cannot be written.
@@ -51,6 +52,8 @@ def sample(
     run = run if isinstance(run, Run) else Run(run)
     with run.open_records(records) as file:
         povm, target = file.povm, file.target
+    progress = Progress.of(progress)
+    progress.stage("records")
     blocks = draw_blocks(run.model, shots, seed, "sample", progress)
     command = f"qtomo sample {run.folder.path.name} --shots {shots} --seed {seed}"
     n_sites = run.config.records.n_sites

@@ -12,3 +12,5 @@ from .planning import Plan as Plan
 from .planning import plan as plan
 from .result import Verdict as Verdict
 from .result import Verification as Verification
+from .settings_plan import SettingsPlan as SettingsPlan
+from .settings_plan import plan_settings as plan_settings

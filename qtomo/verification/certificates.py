@@ -9,7 +9,9 @@ from qtomo.distribution import Outcomes
 from qtomo.observables.certificates.base import Certificate
 from qtomo.observables.certificates.energy import energy_witnesses
 from qtomo.observables.certificates.misfit import forbidden_share, misfit
+from qtomo.observables.certificates.stabilisers import stabiliser_witnesses
 from qtomo.verification.context import Context
+from qtomo.verification.fidelity import fidelity_asked
 from qtomo.verification.learned import Learned
 
 __all__ = ["CERTIFICATES", "Certifying", "certificates"]
@@ -36,6 +38,12 @@ def by_energy(given: Certifying) -> Iterable[Certificate]:
     return energy_witnesses(given.context.hypothesis.system, records, given.context.options.level, given.parity_bits)
 
 
+def by_stabilisers(given: Certifying) -> Iterable[Certificate]:
+    """Fidelity with a stabiliser state."""
+    asked = fidelity_asked(given.context)
+    return stabiliser_witnesses(asked) if asked is not None else ()
+
+
 def by_misfit(given: Certifying) -> Iterable[Certificate]:
     """KL(data‖target) from below."""
     context, learned = given.context, given.learned
@@ -51,6 +59,7 @@ def by_forbidden_outcomes(given: Certifying) -> Iterable[Certificate]:
 
 #: All of them, in the order in which they are shown.
 CERTIFICATES: tuple[Callable[[Certifying], Iterable[Certificate]], ...] = (
+    by_stabilisers,
     by_energy,
     by_misfit,
     by_forbidden_outcomes,

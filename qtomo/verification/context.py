@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from qtomo.distribution import Outcomes
 from qtomo.measurement.povm import BASES
+from qtomo.progress import SILENT, Progress
 from qtomo.records.records import Records, distinct_rows
 from qtomo.seeds import stream
 from qtomo.states.born.local_likelihoods import LocalLikelihoods
@@ -39,8 +40,7 @@ class Options:
         n_reference: exact records that are drawn for comparison.
         seed: of all randomness.
         device: where to work.
-        say: called with a line about what is being done.
-        progress: called as progress(done, total) over the scoring of records.
+        progress: told what is being done.
     """
 
     alpha: float = 0.01
@@ -50,8 +50,7 @@ class Options:
     n_reference: int = 20_000
     seed: int = 0
     device: str = "cpu"
-    say: Callable[[str], None] = lambda _line: None
-    progress: Callable[[int, int], None] = lambda _done, _total: None
+    progress: Progress = SILENT
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +123,7 @@ class Context:
             found = self.hypothesis.likelihoods(self.rows[first : first + _CHUNK])
             parts.append((found.log_prob, found.log_scale, found.weights.astype(np.float32)))
             if len(self.rows) > _CHUNK:
-                self.options.progress(min(first + _CHUNK, len(self.rows)), len(self.rows))
+                self.options.progress.update(min(first + _CHUNK, len(self.rows)), len(self.rows), "scored")
         return LocalLikelihoods(*(np.concatenate(values) for values in zip(*parts, strict=True)))
 
     @cached_property

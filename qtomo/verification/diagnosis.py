@@ -104,7 +104,7 @@ def diagnose(context: Context, alternative: Learned | None) -> Diagnosis:
         if chosen.explanations or part is context:
             break
         size *= 4  # too few to show it
-    options.say("how large the faults are")
+    options.progress.stage("how large the faults are")
     fitted = chosen.apply(context)
     if part is not context and chosen.explanations:
         rejecting = _rejecting(context, _judged(context, chosen, fitted))
@@ -124,7 +124,7 @@ def _selected(context: Context) -> tuple[_Chosen, list[list[Fault]], list[Test]]
         rejected = bool(_rejecting(context, tests))
         if rivals and not rejected and all(test.p_value > _HINT for test in tests if test.kind in _OF_FAULTS):
             break
-        context.options.say("which fault explains the records" + (", beside those found" if rivals else ""))
+        context.options.progress.stage("which fault explains the records" + (", beside those found" if rivals else ""))
         candidates = _candidates(current)
         enough = _TOLD if rejected or not rivals else _BESIDE
         if not candidates or not candidates[0].score - current.log_likelihood > enough:
@@ -164,7 +164,7 @@ def _split(
         fitted = chosen.apply(context)
         if fitted.n_impossible or not signed_gain(fitted, site) > _BESIDE:
             continue
-        context.options.say(f"two faults in place of {one.fault.what}")
+        context.options.progress.stage(f"two faults in place of {one.fault.what}")
         others = chosen.without(index)
         two = together(others.apply(context), site, fitted.log_likelihood + _BESIDE)
         if two is not None:
@@ -197,7 +197,7 @@ def _exchanged(
     """
     for _ in chosen.explanations:
         first, others = chosen.explanations[0], chosen.without(0)
-        context.options.say(f"another fault in place of {first.fault.what}")
+        context.options.progress.stage(f"another fault in place of {first.fault.what}")
         now = chosen.apply(context).log_likelihood
         candidates = _candidates(others.apply(context))
         if candidates and not candidates[0].log_likelihood < now - _TOLD:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated
 
@@ -13,6 +13,7 @@ from pydantic import Field
 from qtomo.errors import Code, InputError
 from qtomo.observables.estimates import estimate_observables
 from qtomo.observables.paulis import chain_observables
+from qtomo.progress import Progress
 from qtomo.records.file.reader import RecordFile
 from qtomo.records.records import Records
 from qtomo.results import Level, Real, Result
@@ -151,7 +152,7 @@ def compare_records(
     *,
     alpha: float = 0.05,
     seed: int = 0,
-    say: Callable[[str], None] | None = None,
+    progress: Progress | None = None,
 ) -> FileComparison:
     """Test whether record files of the same measurement have the same distribution: a device today and last week, say.
 
@@ -164,7 +165,7 @@ def compare_records(
         sources: record files, or `Records`, all compared with the first.
         alpha: false-alarm rate over all tests of all files together; intervals are at 1 - alpha.
         seed: of all randomness.
-        say: called with a line about what is being done.
+        progress: told what is being done.
 
     Raises:
         InputError: fewer than two files, damaged ones, or files of different qubits or measurements.
@@ -176,7 +177,7 @@ def compare_records(
     """
     if len(sources) < 2:
         raise InputError(Code.TOO_FEW, "one record file, expected two or more to compare")
-    say = say or (lambda _line: None)
+    progress = Progress.of(progress)
     whole = [_read(source) for source in sources]
     checksums = {records.name: records.sha256 for records in whole}
     first, *others = (_few(records, seed) for records in whole)
@@ -185,7 +186,7 @@ def compare_records(
     names: list[str] = []
     found = []
     for other in others:
-        say(f"{other.name} against {first.name}")
+        progress.stage(f"{other.name} against {first.name}")
         names.append(other.name if other.name not in names else f"{other.name} ({len(names) + 1})")
         found.append(_drift(first, other, alpha, seed))
     tests = adjusted([drift.tests for drift in found])

@@ -29,7 +29,7 @@ from qtomo.training.config import TrainingConfig
 from qtomo.training.feed import in_memory
 from qtomo.training.loop import fit
 from qtomo.training.run import RunFolder
-from qtomo.verification.context import Context
+from qtomo.verification.context import Context, Options
 
 __all__ = ["KGRAM", "Learned", "check_alternative", "learned_ratios"]
 
@@ -103,7 +103,7 @@ def learned_ratios(context: Context) -> Learned | None:
     if options.alternative == "none" or len(records) < _FEWEST:
         return None
     halves = records.halves(stream(options.seed, "halves"))
-    found = [_best(records.take(mine), options.alternative, options.seed) for mine in halves]
+    found = [_best(records.take(mine), options) for mine in halves]
     return Learned(
         (found[0][0], found[1][0]),
         (halves[1], halves[0]),
@@ -111,8 +111,9 @@ def learned_ratios(context: Context) -> Learned | None:
     )
 
 
-def _best(records: Records, family: str, seed: int) -> tuple[str, LogProb]:
+def _best(records: Records, options: Options) -> tuple[str, LogProb]:
     """The alternative with the best likelihood of records held out for the choice."""
+    family, seed = options.alternative, options.seed
     if len(records) > _MOST:
         records = records.take(np.sort(stream(seed, "learned").choice(len(records), _MOST, replace=False)))
     order = stream(seed, "held out").permutation(len(records))
@@ -126,7 +127,7 @@ def _best(records: Records, family: str, seed: int) -> tuple[str, LogProb]:
     enough = family != "auto" or 2 * len(records) >= _LARGE
     if network != KGRAM and enough and len(whole) == len(training) and not held_out.lost.any():
         few = whole.take(np.arange(min(len(whole), max(_LARGE // 2, _NETWORK // whole.n_sites))))
-        candidates[f"a {network}"] = _network(network, few, held_out, seed)
+        candidates[f"a {network}"] = _network(network, few, held_out, options)
     if not candidates:
         return "k-gram", next(iter(_kgrams(training).values()))
     scores = {name: float(log_prob(held_out).mean()) for name, log_prob in candidates.items()}
@@ -161,15 +162,15 @@ def _of_gram(gram: KGram) -> LogProb:
     return log_prob
 
 
-def _network(family: str, records: Records, held_out: Records, seed: int) -> LogProb:
+def _network(family: str, records: Records, held_out: Records, options: Options) -> LogProb:
     """A model of the registry, trained on whole records."""
     model = build_model({"family": family}, records.n_sites, records.povm.n_outcomes)
     model.measured_by(records.povm)
-    config = TrainingConfig.parse({"seed": seed, "epochs": _EPOCHS, "checkpoint_seconds": 1e9}, "[training]")
+    config = TrainingConfig.parse({"seed": options.seed, "epochs": _EPOCHS, "checkpoint_seconds": 1e9}, "[training]")
     with tempfile.TemporaryDirectory() as folder:
         run = RunFolder(Path(folder))
         run.checkpoint.parent.mkdir()
-        fit(model, in_memory(records.labels, config), held_out.labels, config, run)
+        fit(model, in_memory(records.labels, config), held_out.labels, config, run, progress=options.progress)
     trained = model.eval()
 
     def log_prob(given: Records) -> Reals:

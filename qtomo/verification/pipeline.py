@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +10,8 @@ import numpy as np
 
 from qtomo.distribution import Outcomes
 from qtomo.errors import Code, InputError
+from qtomo.observables.fidelity.registry import fidelities
+from qtomo.progress import Progress
 from qtomo.records.facts import record_facts
 from qtomo.records.file.reader import RecordFile
 from qtomo.records.file.schema import Target, TargetLike
@@ -25,6 +26,7 @@ from qtomo.verification.diagnosis import Diagnosis, diagnose
 from qtomo.verification.faults import relabellings
 from qtomo.verification.faults.base import Fault, FaultKind
 from qtomo.verification.faults.local import LOCAL_KINDS
+from qtomo.verification.fidelity import disagreement, fidelity_asked
 from qtomo.verification.hypothesis import Hypothesis
 from qtomo.verification.learned import Learned, check_alternative, learned_ratios
 from qtomo.verification.readout import fitted_readout
@@ -58,8 +60,7 @@ def verify(
     save: bool | None = None,
     output: str | os.PathLike[str] | None = None,
     command: str = "",
-    say: Callable[[str], None] | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Verification:
     """Ask whether records are of a target state; of a file, write the answer beside it.
 
@@ -79,8 +80,7 @@ def verify(
         save: write the answer as JSON; by default where the records are a file.
         output: where, `NAME.verification.json` beside the records if not given.
         command: how to ask again, kept with the answer.
-        say: called with a line about what is being done.
-        progress: called as progress(done, total) over the scoring.
+        progress: told what is being done.
 
     Raises:
         InputError: a bad file, no target, a target of other size, or options out of range.
@@ -92,8 +92,8 @@ def verify(
     >>> verify(shots, GHZ(2)).headline
     'no test rejects the target, in Z alone: phases were not seen'
     """
-    options = Options(alpha, level, resolution, alternative, n_reference, seed, device)
-    options = _checked(replace(options, say=say or options.say, progress=progress or options.progress))
+    told = Progress.of(progress)
+    options = _checked(Options(alpha, level, resolution, alternative, n_reference, seed, device, told))
     given, facts = _given(records)
     meant, state = _meant(given, target)
     context = Context(given, Hypothesis.of(state, given.povm, meant.system, device), options)
@@ -180,10 +180,14 @@ def _verified(context: Context, parity_bits: Outcomes | None) -> Verification:
     context, tests, learned = tested(_bounded(context))
     rejecting = [test for test in tests if test.rejects(options.alpha)]
     diagnosis = diagnose(context, learned) if rejecting else None
-    options.say("maps and bounds")
+    options.progress.stage("fidelity")
+    asked = fidelity_asked(whole.under(context.hypothesis))
+    found = fidelities(asked) if asked is not None else []
+    options.progress.stage("maps and bounds")
     mapped = _mapped(diagnosis)
     findings = Findings(context, whole, tests, diagnosis)
     verdict, headline, claims = answer(findings)
+    claims += disagreement(found)
     return Verification(
         file=context.records.name,
         target="",
@@ -198,6 +202,7 @@ def _verified(context: Context, parity_bits: Outcomes | None) -> Verification:
         explains=bool(diagnosis and diagnosis.explains),
         share=diagnosis.share if diagnosis else None,
         tests=tests,
+        fidelities=found,
         certificates=certificates(Certifying(context, learned, parity_bits)),
         map=Maps(
             mapped,
@@ -216,13 +221,13 @@ def tested(context: Context) -> tuple[Context, list[Test], Learned | None]:
     """The records under the target with its readout as fitted, all tests with Holm's correction, and what was
     learned.
     """
-    say = context.options.say
+    stage = context.options.progress.stage
     context, tests = fitted_readout(context)
     for what, checks in CHECKS.items():
-        say(what)
+        stage(what)
         for check in checks:
             tests += check(context)
-    say("an alternative learned from each half of the records")
+    stage("an alternative learned from each half of the records")
     learned = learned_ratios(context)
     tests += learned_check(context, learned)
     return context, adjusted(tests), learned

@@ -20,12 +20,12 @@ from scipy import stats
 from qtomo.config import near_miss
 from qtomo.errors import Code, InputError
 from qtomo.measurement.povm import named_povm
-from qtomo.records.file.schema import Target
+from qtomo.progress import Progress
+from qtomo.records.file.schema import Target, TargetLike
 from qtomo.records.records import Records
 from qtomo.results import Level, Result
 from qtomo.seeds import stream
 from qtomo.states.library import System
-from qtomo.states.state import State
 from qtomo.statistics.estimate import Estimate
 from qtomo.table import Table
 from qtomo.verification.context import Context
@@ -86,19 +86,19 @@ class Plan(Result, format="qtomo-plan", version=1):
 
 
 def plan(
-    target: System | State | Target,
+    target: TargetLike,
     faults: Sequence[str] = (),
     *,
     alpha: float = 0.01,
     power: float = 0.95,
     n_exact: int = _EXACT,
     seed: int = 0,
-    say: Callable[[str], None] | None = None,
+    progress: Progress | None = None,
 ) -> Plan:
     """Records with which `verify` sees faults written as NAME:SIZE, with Pauli-4, Pauli-6 (random bases) and SIC.
 
     Args:
-        target: what is to be prepared.
+        target: what is to be prepared, with its number of qubits.
         faults: local faults on every qubit (depolarizing, dephasing, readout-1-to-0, rotation-x, ...), or a parameter
             of the target that is off by a share of itself, such as field:0.02; depolarizing:0.01 and dephasing:0.01
             where none are given.
@@ -106,7 +106,7 @@ def plan(
         power: probability that the records are called inconsistent.
         n_exact: records of the faulty state that the evidence is estimated from.
         seed: of their randomness.
-        say: called with a line about what is being done.
+        progress: told what is being done.
 
     Raises:
         InputError: a fault that is not understood, or alpha or power outside (0, 1).
@@ -120,13 +120,12 @@ def plan(
     for name, value in (("alpha", alpha), ("power", power)):
         if not 0 < value < 1:
             raise InputError(Code.VALUE, f"{name} is {value:g}, expected between 0 and 1")
-    aimed = Target.of(target)
+    aimed, progress = Target.of(target), Progress.of(progress)
     state, system = aimed.state(), aimed.system
     changes = {fault: _change(fault, system) for fault in faults}
     needed: dict[str, dict[str, Estimate]] = {fault: {} for fault in faults}
     for name in _MEASUREMENTS:
-        if say:
-            say(f"exact records in {name}")
+        progress.stage(f"exact records in {name}")
         hypothesis = Hypothesis.of(state, named_povm(name), system)
         for fault, (change, evidence) in changes.items():
             try:

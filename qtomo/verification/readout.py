@@ -20,7 +20,7 @@ from qtomo.states.born.local_likelihoods import pauli_coefficients
 from qtomo.verification.checks.base import Test, TestKind
 from qtomo.verification.context import Context
 
-__all__ = ["fitted_readout"]
+__all__ = ["ReadoutModel", "fitted_readout"]
 
 Reals = NDArray[np.float64]
 
@@ -30,7 +30,7 @@ _LARGEST = 0.5
 _CHUNK = 4096
 
 
-class _Readout:
+class ReadoutModel:
     """A measurement by the probabilities of reading 0 as 1 and 1 as 0: linear in both.
 
     Args:
@@ -91,12 +91,12 @@ def fitted_readout(context: Context) -> tuple[Context, list[Test]]:
     if calibration is None:
         return context, []
     try:
-        readout = _Readout(context.hypothesis.povm, calibration)
+        readout = ReadoutModel(context.hypothesis.povm, calibration)
         flips = (calibration.wrong + 0.5) / (calibration.shots + 1)
         readout.povm(flips)
     except (ValueError, np.linalg.LinAlgError):
         return context, []  # no bits to misread
-    context.options.say("readout errors, within their calibration")
+    context.options.progress.stage("readout errors, within their calibration")
 
     def read(flips: Reals) -> Context:
         return context.under(context.hypothesis.measured(lambda _povm: readout.povm(flips)))

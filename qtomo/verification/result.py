@@ -4,6 +4,7 @@ JSON.
 
 from __future__ import annotations
 
+import math
 import textwrap
 from dataclasses import dataclass, field
 from html import escape
@@ -11,7 +12,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from qtomo.observables.certificates.base import Certificate
+from qtomo.observables.certificates.base import GUARANTEES, Certificate
+from qtomo.observables.fidelity.base import Fidelity
 from qtomo.results import Level, Probability, Result
 from qtomo.statistics.estimate import Estimate
 from qtomo.table import Table
@@ -86,6 +88,7 @@ class Verification(Result, format="qtomo-verification", version=1):
         share: of what the learned alternative sees that the faults explain, where that can be told.
         tests: by p-value, with Holm's correction.
         certificates: bounds on fidelity and misfit.
+        fidelities: estimates of the fidelity with a pure target, that of the smallest standard error first.
         map: where records and target disagree.
         claims: what the data support, in sentences.
         lost: share of outcomes that were lost.
@@ -118,6 +121,7 @@ class Verification(Result, format="qtomo-verification", version=1):
     lost: Annotated[Probability, Field(alias="lost_share")] = 0.0
     measured: dict[str, str] = field(default_factory=dict)
     command: str = ""
+    fidelities: list[Fidelity] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         if len(self.tied) != len(self.faults):
@@ -127,6 +131,28 @@ class Verification(Result, format="qtomo-verification", version=1):
     def rejecting(self) -> list[Test]:
         """The tests that reject."""
         return [test for test in self.tests if test.rejects(self.alpha)]
+
+    @property
+    def fidelity(self) -> Fidelity | None:
+        """The best estimate: model-free where there is one."""
+        return min(self.fidelities, key=lambda one: (not one.is_model_free, one.estimate.standard_error), default=None)
+
+    @property
+    def fidelity_bound(self) -> Certificate | None:
+        """The best bound of the fidelity from below: guaranteed where there is one that says anything."""
+        told = [one for one in self.certificates if one.bounds_fidelity and one.informative]
+        return max(told, key=lambda one: (one.guarantee == "finite-sample", one.value), default=None)
+
+    def how_near(self) -> list[str]:
+        """The best estimate of the fidelity and the best bound, in words."""
+        words, found, bound = [], self.fidelity, self.fidelity_bound
+        if found is not None:
+            how = "model-free" if found.is_model_free else "of a model"
+            words.append(f"F = {found.estimate} ({how}: {found.name})")
+        if bound is not None:
+            value = math.floor(1000 * bound.value) / 1000
+            words.append(f"F ≥ {value:.3f} at {bound.level:.0%} ({GUARANTEES[bound.guarantee]}: {bound.name})")
+        return words
 
     def tables(self, everything: bool = False) -> list[Table]:
         """The faults found, and the tests that reject or all."""
@@ -162,10 +188,13 @@ class Verification(Result, format="qtomo-verification", version=1):
         subject = _wrapped(f"{self.file}: {self.n_records:,} records against {self.target}")
         tables = (str(table) for table in self.tables(everything))
         bounds = "\n".join(_wrapped(f"• {bound}", "  ") for bound in self.bounds())
-        return "\n\n".join([head, subject, *tables, *([f"Certified:\n{bounds}"] if bounds else []), claims])
+        near = "\n".join(_wrapped(line, "  ") for line in self.how_near())
+        return "\n\n".join(
+            [head, *([near] if near else []), subject, *tables, *([f"Certified:\n{bounds}"] if bounds else []), claims]
+        )
 
     def _repr_html_(self) -> str:
-        items = "".join(f"<li>{escape(claim)}</li>" for claim in [*self.bounds(), *self.claims])
+        items = "".join(f"<li>{escape(claim)}</li>" for claim in [*self.how_near(), *self.bounds(), *self.claims])
         tables = "".join(table._repr_html_() for table in self.tables())
         return f"<p><b>{self.verdict}</b>: {escape(self.headline)}</p>{tables}<ul>{items}</ul>"
 

@@ -295,12 +295,25 @@ def test_states_that_are_none(refused, tmp_path):
 
 
 def test_targets_that_are_none(refused, copied, tmp_path):
-    assert "expected FILE, or --plan" in refused("verify")
-    assert "--target cat: neither a file nor a state; known: tfim" in refused("verify", copied, "--target", "cat")
+    assert "verify --plan is a command of its own now: qtomo plan" in refused("verify", "x.h5", "--plan")
+    assert "target 'cat': neither a file nor a state; known: tfim" in refused("verify", copied, "--target", "cat")
+    (tmp_path / "lab.csv").write_text("ZZ,01\n")
+    lab, text = ("import", "csv", tmp_path / "lab.csv", "--dry-run"), tmp_path / "a.qasm"
+    text.write_text("qreg q[2];")
+    assert "target 'cat': neither a file nor a state" in refused(*lab, "--target", "cat")
+    assert "'0' is not pairs of sites" in refused(*lab, "--target", "graph", "--parameter", "edges=0")
+    assert "'0-1,1' is not pairs of sites" in refused("verify", copied, "--target", "graph", "--edges", "0-1,1")
+    assert "no parameter 'edges'" in refused("verify", copied, "--target", "graph")
+    assert "a circuit without 'OPENQASM" in refused("verify", copied, "--target", "circuit", "--qasm", text)
+    assert f"{text}: a circuit without 'OPENQASM" in refused("verify", copied, "--target", text)
+    twice = refused("verify", copied, "--target", text, "--qasm", text)
+    assert "--qasm: a circuit's file has no such parameter" in twice
     assert "a ghz has no such parameter" in refused("verify", copied, "--target", "ghz", "--field", 1)
     assert "expected --target beside it" in refused("verify", copied, "--field", 1)
-    assert "--plan: expected --qubits" in refused("verify", "--plan", "--target", "tfim")
-    assert "unknown fault 'x'" in refused("verify", "--plan", "--target", "ghz", "--qubits", 3, "--fault", "x:1")
+    assert "--target tfim: expected --qubits" in refused("plan", "--target", "tfim")
+    assert "unknown fault 'x'" in refused("plan", "--target", "ghz", "--qubits", 3, "--fault", "x:1")
+    assert "--power goes without --certify" in refused("plan", "--certify", 0.9, "--power", 0.9)
+    assert "--expected goes with --certify" in refused("plan", "--target", "ghz", "--expected", 0.9)
     path = write_records(tmp_path / "a.h5", [np.zeros((99, 2), np.uint8)], 2, named_povm("sic"))
     assert "names no target" in refused("verify", path)
 

@@ -7,11 +7,14 @@ import signal
 import pytest
 import torch
 from qtomo_cli.main import COMMANDS
+from qtomo_cli.target import target_of
 from safetensors.torch import load_file
 
-from qtomo import TFIM, RecordFile
+from qtomo import TFIM, Graph, RecordFile
 from qtomo.states.library import SYSTEMS
+from qtomo.states.system import in_words, option_name
 from qtomo.training import loop
+from tests.systems.named import example, ghz_circuit, parameters
 
 SIMULATE = ("simulate", "tfim", "--qubits", 4, "--shots", 600, "--seed", 7)
 TRAIN = ("--set", "model.hidden_size=6", "--set", "training.epochs=1")
@@ -147,15 +150,43 @@ def test_every_system_is_simulated(qtomo, family, tmp_path):
     assert f"Example: qtomo simulate {family} " in " ".join(qtomo("simulate", family, "--help").output.split())
     path, again = tmp_path / "a.h5", tmp_path / "b.h5"
     noise = ("--noise", "depolarizing:0.1@0,2", "--noise", "dephasing:0.05")
-    result = qtomo("simulate", family, "--qubits", 4, "--shots", 50, *noise, "--output", path)
+    given = parameters(family, 4)
+    if "qasm" in given:
+        (tmp_path / "a.qasm").write_text(given["qasm"])
+        given["qasm"] = str(tmp_path / "a.qasm")
+    own = [word for name, value in given.items() for word in (option_name(name), in_words(value))]
+    result = qtomo("simulate", family, *own, "--shots", 50, *noise, "--output", path)
     assert result.code == 0, result.errors
     with RecordFile(path) as file:
         assert file.povm.name == "pauli4 after dephasing:0.05 after depolarizing:0.1@0,2"
         assert file.povm.elements.shape == (4, 4, 2, 2)
-        assert file.target.system == SYSTEMS[family](4)
+        assert file.target.system == example(family, 4)
         words = file.command.split()
     assert qtomo(*words[1:], "--output", again).code == 0
     assert again.read_bytes() == path.read_bytes()
+
+
+def test_a_circuit_is_simulated_verified_planned_and_imported(qtomo, tmp_path):
+    """`--target` takes a circuit's file everywhere, and the text with the family's own option."""
+    circuit, path, lab = tmp_path / "ghz.qasm", tmp_path / "a.h5", tmp_path / "lab.csv"
+    circuit.write_text(ghz_circuit(3))
+    shots = ("--shots", 300, "--povm", "pauli6", "--settings", "random")
+    assert qtomo("simulate", "circuit", "--qasm", circuit, *shots, "--output", path).code == 0
+    described = " ".join(qtomo("info", path).output.split())
+    assert "circuit: bond_dim 256, n_sites 3, truncation 0.0, qasm of" in described
+    assert qtomo("verify", path, "--target", circuit, "--alternative", "none").code == 0
+    known = {"bond_dim": 2, "qasm": circuit.read_text()}
+    assert target_of("circuit", known, 3) == target_of(str(circuit), {"bond_dim": 2}, None)
+    assert target_of("graph", {"edges": ((0, 1),)}, 3) == Graph(3, ((0, 1),))
+    lab.write_text("ZZZ,000\nZZZ,111\n")
+    for target in (("circuit", "--parameter", f"qasm={circuit}"), (circuit,), (path,)):
+        result = qtomo("import", "csv", lab, "--target", *target, "--dry-run")
+        assert result.code == 0, result.errors
+        assert "target: circuit: " in result.output or target == (path,)
+    again = tmp_path / "b.h5"
+    assert qtomo("simulate", "state", "--file", circuit, *shots, "--output", again).code == 0
+    with RecordFile(path) as first, RecordFile(again) as second:
+        assert first.target.parameters == second.target.parameters
 
 
 def test_losses_are_kept_and_not_learned(qtomo, tmp_path):
@@ -227,7 +258,7 @@ def test_shards_by_hand(qtomo, tmp_path):
 
 
 def test_verify_says_it_in_words_in_json_and_in_its_exit_code(qtomo, tmp_path):
-    base = ("simulate", "tfim", "--qubits", 4, "--shots", 2000, "--seed", 1)
+    base = ("simulate", "tfim", "--qubits", 4, "--shots", 800, "--seed", 1)
     assert qtomo(*base, "--output", tmp_path / "good.h5").code == 0
     fault = ("--noise", "depolarizing:1@2", "--undeclared")
     assert qtomo(*base, *fault, "--output", tmp_path / "bad.h5").code == 0
@@ -273,7 +304,7 @@ def test_verify_has_an_error_rate_and_a_level(qtomo, tmp_path):
 
 
 def test_verify_plans(qtomo):
-    plan = ("verify", "--plan", "--target", "tfim", "--qubits", 4, "--fault", "depolarizing:0.05", "--json")
+    plan = ("plan", "--target", "tfim", "--qubits", 4, "--fault", "depolarizing:0.05", "--json")
     assert json.loads(qtomo(*plan).output)["records_needed"]["depolarizing:0.05"]["sic"]["value"] > 100
 
 

@@ -17,7 +17,7 @@ FILES = sorted((ROOT / "data").glob("*.h5"))
 
 @cache
 def verified(name):
-    return verify(ROOT / "data" / name, save=False)
+    return verify(ROOT / "data" / name, save=False, n_reference=5000)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -47,7 +47,7 @@ def test_the_faulty_records_are_refused_and_the_qubit_is_named():
 
 
 def test_the_good_records_are_not():
-    assert verify(ROOT / "data/good.h5", save=False, alternative="none", n_reference=4000).verdict == "consistent"
+    assert verify(ROOT / "data/good.h5", save=False, alternative="none", n_reference=1000).verdict == "consistent"
 
 
 def test_readme_shows_what_comes_out():

@@ -20,6 +20,7 @@ import rich_click as click
 from qtomo_cli.main import COMMANDS, cli
 
 from qtomo import TFIM, simulate
+from tests.systems.named import ghz_circuit
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/**/*.md")), ROOT / "data/README.md"]
@@ -59,11 +60,12 @@ SMALLER = [
     (r"\bRECORDS(\.h5)?\b", "records.h5"),
     (r"\bRUN\b", "run"),
     (r"xxz --qubits 3", "xxz --qubits 4"),
+    (r"graph --qubits 3 --edges \S+", "graph --qubits 3 --edges 0-1,1-2"),
     (r"readout:0/0\.1@6", "readout:0/0.1@2"),
 ]
 
 #: Seconds each, of commands that another line of the same kind runs too: in `make test-all`.
-SLOW = re.compile(r"qtomo (demo|report gru.*|compare (gan|gru)|verify --plan .*field|reconstruct (ghz|records|tfim)).*")
+SLOW = re.compile(r"qtomo (demo|report gru.*|compare (gan|gru)|plan .*field|reconstruct (ghz|records|tfim)).*")
 
 #: What no option sets: exact records that the data are compared with.
 FEWER_EXACT_RECORDS = {
@@ -151,6 +153,8 @@ def laboratory(tmp_path_factory):
     shutil.copytree(ROOT / "data", folder / "data")
     shutil.copy(folder / "lab.verification.json", folder / "data/faulty.verification.json")
     np.save(folder / "rho.npy", np.eye(4) / 4)
+    for name, n_sites in (("bell", 2), ("ghz", 3)):
+        (folder / f"{name}.qasm").write_text(ghz_circuit(n_sites))
     qtomo.write_state(folder / "state.h5", TFIM(3).state())
     (folder / "lab.csv").write_text("\n".join(f"{''.join(b)},{''.join(map(str, s))}" for b, s in pairs))
     np.savez(folder / "lab.npz", bases=letters, bits=bits)

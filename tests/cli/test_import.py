@@ -107,7 +107,7 @@ REFUSED = {
     "no output": ((), "no --output FILE, expected one, or --dry-run"),
     "lost not named": ((), r"lab\.csv, line 2, site 2: outcome '\?', expected 0 to 1; .*--lost VALUE"),
     "both readouts": (("--confusion", "a", "--calibration", "b", "c"), "--confusion and --calibration: expected one"),
-    "parameter alone": (("--lost", "?", "--parameter", "field=1"), "--parameter field=1: expected --target FAMILY"),
+    "parameter alone": (("--lost", "?", "--parameter", "field=1"), "--parameter field=1: expected --target as well"),
     "parameter": (("--lost", "?", "--target", "tfim", "--parameter", "feld=1"), "unknown parameter 'feld'"),
     "parameter text": (("--lost", "?", "--target", "tfim", "--parameter", "field=a"), "'a' is not a number"),
     "design": (("--design", "often"), "'often' is not one of 'random', 'listed'"),

@@ -79,7 +79,7 @@ def test_a_chain_that_is_read_back(qtomo, tmp_path, method):
     found = qtomo("reconstruct", records, "--method", method, "--bond", 2, "-o", state, *QUICK)
     assert found.code == 0, found.errors
     assert "entropy of the bond" in found.output
-    assert "all records: ln P" in found.errors
+    assert "all records: " in found.errors
     assert qtomo("simulate", "state", "--file", state, "--shots", 100, "--output", again).code == 0
     if method == "mps":
         verdict = qtomo("verify", records, "--target", state, "--alternative", "none")

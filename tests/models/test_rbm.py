@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 from scipy import stats
 
-from qtomo import resume, train
+from qtomo import Progress, resume, train
 from qtomo.distribution import enumerate_outcomes
 from qtomo.errors import Code
 from qtomo.models import rbm
@@ -236,12 +236,13 @@ def test_stopped_it_goes_on_to_the_same_weights_and_particles(negative_phase, sm
     }
     whole = train(small_records, tmp_path / "whole", settings)
 
-    def stop(progress, _total):
-        if progress.step == 4:
-            raise KeyboardInterrupt
+    class Stop(Progress):
+        def update(self, done, total, note=""):
+            if done == 4:
+                raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(small_records, tmp_path / "run", settings, report=stop)
+        train(small_records, tmp_path / "run", settings, progress=Stop())
     states = [load_file(run.folder.checkpoint) for run in (whole, resume(tmp_path / "run"))]
     assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
     assert states[0]["model.particles"].shape == ({"cd": 0, "pcd": 1, "tempering": 6}[negative_phase], 20, 5)

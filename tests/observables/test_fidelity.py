@@ -8,13 +8,12 @@ import pytest
 from qtomo import Records
 from qtomo.measurement.povm import named_povm
 from qtomo.measurement.readout import with_readout_error
-from qtomo.observables.fidelity.base import Asked, FidelityKind
+from qtomo.observables.fidelity.base import Aim, Asked, FidelityKind
 from qtomo.observables.fidelity.duals import dual_fidelities
 from qtomo.observables.fidelity.pairs import pair_settings
 from qtomo.observables.fidelity.registry import fidelities
 from qtomo.observables.fidelity.stabilisers import drawn_limit, union_limit
 from qtomo.states.library import GHZ, Cluster, RandomMPS, W
-from qtomo.states.stabilisers import Stabilised
 from tests.systems import dense, laboratory
 
 FLIPS = (0.04, 0.07)
@@ -34,8 +33,7 @@ def asked(system, settings, seed, flips=(0.0, 0.0), rho=None, **more):
     bits = laboratory.bits_of(rho, settings, np.random.default_rng(seed), flips)
     povm = with_readout_error(named_povm("pauli6"), *flips, system.n_sites) if any(flips) else named_povm("pauli6")
     records = Records(bits, povm, design=more.pop("design", "listed"), settings=settings)
-    group = system.stabilisers() if isinstance(system, Stabilised) else None
-    return Asked(records, system.state(), system, group, **more)
+    return Asked(records, Aim.of(system.state(), system), **more)
 
 
 def settings_for(system, n, seed):
@@ -159,7 +157,7 @@ def test_two_settings_certify_a_cluster_of_any_length():
     wrong = rng.random(len(bits)) < 0.015
     bits[wrong, np.where(turned[wrong, 50], 50, 51)] ^= 1
     records = Records(bits, "pauli6", design="listed", settings=settings)
-    limit, n_settings = union_limit(Asked(records, system.state(), system, system.stabilisers()))
+    limit, n_settings = union_limit(Asked(records, Aim.of(system.state(), system)))
     assert n_settings == 2
     assert 0.9 < limit < 0.97
 

@@ -11,8 +11,10 @@ import sys
 import numpy as np
 import pytest
 
-from qtomo import TFIM, Target, named_povm, simulate, write_records
+from qtomo import TFIM, Circuit, Graph, Target, named_povm, simulate, write_records
+from tests.systems.named import ghz_circuit
 
+RING = Graph(4, ((0, 1), (1, 2), (2, 3), (0, 3)))
 ROUNDS = 2000
 
 READER = """
@@ -74,8 +76,9 @@ def small_files(folder) -> None:
     columns = {"time": np.arange(80) * 0.5, "batch": np.arange(80)}
     write_records(folder / "shots.h5", [(settings, bits)], 4, pauli6, design="random", columns=columns)
     simulate(TFIM(4), 60, folder / "tensors.h5", seed=2)
-    target = Target.of(TFIM(4, 1.0, 0.8))
-    write_records(folder / "target.h5", [rng.integers(0, 4, (40, 4), dtype=np.uint8)], 4, pauli4, target=target, seed=1)
+    for name, system in (("target", TFIM(4, 1.0, 0.8)), ("circuit", Circuit(ghz_circuit(4))), ("graph", RING)):
+        outcomes = rng.integers(0, 4, (40, 4), dtype=np.uint8)
+        write_records(folder / f"{name}.h5", [outcomes], 4, pauli4, target=Target.of(system), seed=1)
 
 
 @pytest.mark.parametrize("part", range(4))

@@ -42,8 +42,8 @@ def pages(small_run, small_records, tmp_path_factory):
     shutil.copytree(small_run.folder.path, run)
     shutil.copytree(small_run.folder.path, folder / "other")
     records = folder / f"{HOSTILE.replace('/', '.')}.h5"
-    simulate(TFIM(5), 2000, records, povm="pauli6", noise=["depolarizing:0.3@1"], declared=False, settings="random")
-    verify(records, alternative="none", n_reference=2000, command=f"qtomo verify '{records.name}'")
+    simulate(TFIM(5), 1000, records, povm="pauli6", noise=["depolarizing:0.3@1"], declared=False, settings="random")
+    verify(records, alternative="none", n_reference=1000, command=f"qtomo verify '{records.name}'")
     sources = {"run": [run], "runs": [run, folder / "other"], "verification": [verification_path(records)]}
     for name, given in sources.items():
         report(given, folder / f"{name}.html", records=small_records if name != "verification" else None, samples=300)

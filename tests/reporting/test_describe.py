@@ -54,8 +54,8 @@ def test_a_run_its_evaluation_and_an_unfinished_run(tmp_path, small_records):
 
 
 def test_a_verification_names_the_fault(tmp_path):
-    path = simulate(TFIM(4), 2000, tmp_path / "lab.h5", noise=["depolarizing:1@2"], declared=False, seed=3)
-    verify(path, alternative="none")
+    path = simulate(TFIM(4), 1000, tmp_path / "lab.h5", noise=["depolarizing:1@2"], declared=False, seed=3)
+    verify(path, alternative="none", n_reference=1000)
     summary = info(verification_path(path))
     assert summary.facts["verdict"] == "inconsistent"
     assert "largest at qubit 2" in str(summary)

@@ -17,6 +17,7 @@ from qtomo import (
     TFIM,
     InputError,
     MatrixProduct,
+    Progress,
     Run,
     compare,
     compare_records,
@@ -219,7 +220,7 @@ def test_other_versions_say_what_to_do(results, tmp_path):
     document = results["qtomo-plan"].to_dict()
     for version, advice in (
         (2, "update qtomo"),
-        (0, "run qtomo verify --plan again"),
+        (0, "run qtomo plan again"),
         ("1", "expected a whole number"),
     ):
         (tmp_path / "a.json").write_text(json.dumps({**document, "format_version": version}))
@@ -229,15 +230,20 @@ def test_other_versions_say_what_to_do(results, tmp_path):
 
 def test_a_fresh_evaluation_is_used_and_a_stale_one_made_anew(run, small_records):
     lines = []
+
+    class Told(Progress):
+        def stage(self, text):
+            lines.append(text)
+
     fresh = evaluate(run, records=small_records, samples=500, save=False)
-    assert stored_or_new(run, small_records, lines.append, OPTIONS) == fresh
+    assert stored_or_new(run, small_records, OPTIONS, progress=Told()) == fresh
     assert not lines
     fewer = dataclasses.replace(OPTIONS, samples=400)
-    assert stored_or_new(run, small_records, lines.append, fewer).options == fewer
+    assert stored_or_new(run, small_records, fewer, progress=Told()).options == fewer
     assert "of other weights or options" in lines[0]
     run.folder.evaluation.write_text("{}")
     lines.clear()
-    stored_or_new(run, small_records, lines.append, OPTIONS)
+    stored_or_new(run, small_records, OPTIONS, progress=Told())
     assert "missing, damaged or of another version" in lines[0]
 
 

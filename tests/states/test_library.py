@@ -7,11 +7,12 @@ import qutip
 from qtomo.errors import Code
 from qtomo.measurement.povm import PAULIS
 from qtomo.states.born.distribution import BornDistribution
-from qtomo.states.library import GHZ, SYSTEMS, Cluster, Product, RandomMPS, W, build_system
+from qtomo.states.library import GHZ, SYSTEMS, Cluster, Dicke, Graph, Product, RandomMPS, W, build_system
 from qtomo.states.tfim import TFIM, FreeFermions, ground_state
 from qtomo.states.xxz import XXZ
 from tests.refusing import refused
 from tests.systems import ising
+from tests.systems.named import example
 
 
 def overlap(state, ket: qutip.Qobj) -> float:
@@ -25,6 +26,48 @@ def test_textbook_states_equal_qutip(n_sites):
     vector = (qutip.basis(2, 0) * np.cos(0.35) + np.exp(0.4j) * np.sin(0.35) * qutip.basis(2, 1)).unit()
     product = qutip.tensor([vector] * n_sites)
     assert overlap(Product(n_sites, 0.7, 0.4).state(), product) == pytest.approx(1, abs=1e-12)
+
+
+@pytest.mark.parametrize(("n_sites", "excitations"), [(1, 0), (1, 1), (3, 1), (4, 2), (5, 3), (5, 5)])
+def test_dicke_states_by_enumeration(n_sites, excitations):
+    weights = np.array([number.bit_count() for number in range(2**n_sites)])
+    expected = (weights == excitations) / np.sqrt((weights == excitations).sum())
+    state = Dicke(n_sites, excitations).state()
+    assert np.allclose(state.to_statevector(), expected, atol=1e-14)
+    assert max(state.bond_dims, default=1) == min(excitations, n_sites - excitations) + 1
+
+
+def test_dicke_states_of_many_qubits():
+    state = Dicke(200, 100).state()
+    assert state.expectation({17: PAULIS["Z"]}).real == pytest.approx(0, abs=1e-12)
+    assert state.expectation({3: PAULIS["Z"], 180: PAULIS["Z"]}).real == pytest.approx(-1 / 199, abs=1e-12)
+
+
+def graph_ket(graph: Graph) -> np.ndarray:
+    """Amplitudes (-1)**(edges between ones), written out."""
+    bits = (np.arange(2**graph.n_sites)[:, None] >> np.arange(graph.n_sites)[::-1]) & 1
+    turned = sum((bits[:, i] * bits[:, j] for i, j in graph.edges), np.zeros(len(bits), int))
+    return (-1.0) ** turned / np.sqrt(len(bits))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_graph_states_by_enumeration(seed):
+    rng = np.random.default_rng(seed)
+    n = 3 + seed
+    graph = Graph(n, tuple((i, j) for i in range(n) for j in range(i) if rng.random() < 0.5))
+    state = graph.state()
+    assert np.allclose(state.to_statevector(), graph_ket(graph), atol=1e-13)
+    assert state.bond_dims == tuple(int(np.sum(s > 1e-10)) for s in state.schmidt_values())
+    for word in str(graph.stabilisers()).split():
+        assert state.expectation({i: PAULIS[p] for i, p in enumerate(word[1:])}).real == pytest.approx(1, abs=1e-12)
+
+
+def test_graphs():
+    assert Graph(3, ((2, 1), (1, 0))) == Graph(3, [[0, 1], [1, 2]])
+    assert abs(Graph(5, tuple((i, i + 1) for i in range(4))).state().overlap(Cluster(5).state())) == pytest.approx(1)
+    assert Graph(2, ()).state().bond_dims == (1,)
+    with refused(Code.TOO_LARGE, r"bond dimension of 2\^11 between sites 10 and 11, expected at most 1,024"):
+        Graph(22, tuple((i, i + 11) for i in range(11))).state()
 
 
 @pytest.mark.parametrize("n_sites", [1, 2, 3, 6])
@@ -105,7 +148,7 @@ def test_disordered_correlators_against_free_fermions():
 def test_every_system_comes_back_from_its_parameters(family):
     import dataclasses
 
-    system = SYSTEMS[family](6)
+    system = example(family, 6)
     assert system.family == family
     assert build_system({"family": family, **dataclasses.asdict(system)}) == system
     assert system.state().n_sites == 6
@@ -139,6 +182,17 @@ def test_parameters_that_name_no_system():
         ),
         ({"family": "random", "n_sites": 3, "bond_dim": 0}, Code.VALUE, "bond dimension is 0, expected 1 to 1024"),
         ({"family": "product", "n_sites": 3, "theta": np.inf}, Code.VALUE, "theta is inf"),
+        ({"family": "dicke", "n_sites": 3}, Code.REQUIRED, "no parameter 'excitations'"),
+        ({"family": "dicke", "n_sites": 3, "excitations": 4}, Code.VALUE, "excitations is 4, expected 0 to 3"),
+        ({"family": "dicke", "n_sites": 3000, "excitations": 1500}, Code.TOO_LARGE, "bond dimension 1,501"),
+        ({"family": "dicke", "n_sites": 3, "excitations": 1.5}, Code.VALUE, "excitations is 1.5, expected a whole"),
+        ({"family": "graph", "n_sites": 3, "edges": ((0, 3),)}, Code.VALUE, "edge 0-3 of a graph of 3 qubits"),
+        ({"family": "graph", "n_sites": 3, "edges": ((1, 1),)}, Code.VALUE, "edge 1-1 joins a qubit to itself"),
+        ({"family": "graph", "n_sites": 3, "edges": ((0, 1), (1, 0))}, Code.CONFLICT, "edge 1-0 is there twice"),
+        ({"family": "graph", "n_sites": 3, "edges": (0.0, 1.0)}, Code.VALUE, "edges is .*, expected pairs of sites"),
+        ({"family": "graph", "n_sites": 3, "edges": "0-1"}, Code.VALUE, "edges is '0-1', expected pairs of sites"),
+        ({"family": "tfim", "n_sites": 3, "field": ((0, 1),)}, Code.VALUE, "field is .*, expected a number"),
+        ({"family": "circuit", "qasm": 3}, Code.VALUE, "qasm is 3, expected text"),
     ):
         with refused(code, fault):
             build_system(parameters)

@@ -7,8 +7,8 @@ import pytest
 
 from qtomo.errors import Code
 from qtomo.measurement.povm import PAULIS
-from qtomo.states.library import GHZ, Cluster
-from qtomo.states.stabilisers import Stabilised, Stabilisers
+from qtomo.states.library import GHZ, Cluster, W
+from qtomo.states.stabilisers import Stabilised, Stabilisers, stabilisers_of
 from tests.refusing import refused
 from tests.systems import dense
 
@@ -58,3 +58,9 @@ def test_what_is_no_set_of_generators_is_refused():
         Stabilisers.from_products(["ZZ", "ZZ"])
     with refused(Code.SYNTAX, "'XQ'"):
         Stabilisers.from_products(["XQ", "ZZ"])
+
+
+def test_who_has_stabilisers():
+    assert str(stabilisers_of(Cluster(2))) == "+XZ +ZX"
+    for other in (None, W(3), GHZ(3).state()):
+        assert stabilisers_of(other) is None

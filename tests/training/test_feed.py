@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from qtomo import TFIM, RecordFile, resume, simulate, train
+from qtomo import TFIM, Progress, RecordFile, resume, simulate, train
 from qtomo.distribution import LOST
 from qtomo.errors import Code
 from qtomo.measurement.povm import named_povm
@@ -104,19 +104,21 @@ class _Stop(Exception):
     pass
 
 
+class _StopAt40(Progress):
+    def update(self, done, total, note=""):
+        if done == 40:
+            raise _Stop
+
+
 def test_a_streamed_run_stopped_in_an_epoch_ends_alike_and_as_well_as_one_in_memory(small_records, tmp_path):
     def settings(memory_gib: float) -> dict[str, dict[str, object]]:
         training = {"epochs": 4, "batch_size": 100, "seed": 3, "memory_gib": memory_gib, "checkpoint_seconds": 1e-9}
         return {"model": {"family": "gru", "hidden_size": 12}, "training": training}
 
-    def stop(progress, _total):
-        if progress.step == 40:
-            raise _Stop
-
     tiny = 4000 / 2**30
     unbroken = train(small_records, tmp_path / "unbroken", settings(tiny))
     with pytest.raises(_Stop):
-        train(small_records, tmp_path / "run", settings(tiny), report=stop)
+        train(small_records, tmp_path / "run", settings(tiny), progress=_StopAt40())
     again = load_file(resume(tmp_path / "run").folder.checkpoint)
     for name, value in load_file(unbroken.folder.checkpoint).items():
         assert torch.equal(again[name], value)

@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from qtomo import Run, resume, train
+from qtomo import Progress, Run, resume, train
 from qtomo.errors import Code
 from qtomo.models.registry import build_model
 from qtomo.records.file.reader import RecordFile, split
@@ -62,20 +62,22 @@ class _Stop(Exception):
     pass
 
 
+class _StopAt(Progress):
+    def __init__(self, step):
+        self.step = step
+
+    def update(self, done, total, note=""):
+        if done == self.step:
+            raise _Stop
+
+
 def test_stopped_in_the_middle_of_an_epoch_it_goes_on_to_the_same_weights(small_run, small_records, tmp_path):
     settings = changed(checkpoint_seconds=1e-9)
 
-    def stop_at(step):
-        def report(progress, _total):
-            if progress.step == step:
-                raise _Stop
-
-        return report
-
     with pytest.raises(_Stop):
-        train(small_records, tmp_path / "run", settings, report=stop_at(12))
+        train(small_records, tmp_path / "run", settings, progress=_StopAt(12))
     with pytest.raises(_Stop):
-        resume(tmp_path / "run", report=stop_at(37))
+        resume(tmp_path / "run", progress=_StopAt(37))
     assert same(weights(resume(tmp_path / "run")), weights(small_run))
 
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from qtomo import RecordFile, Run, train
+from qtomo import Progress, RecordFile, Run, train
 from qtomo.errors import Code
 from qtomo.training import loop
 from qtomo.training.config import read_settings
@@ -102,22 +102,24 @@ def test_the_best_settings_train_the_best_trial_again(unbroken, small_records, t
 def test_interrupted_in_the_third_trial_it_ends_like_an_unbroken_one(step, unbroken, small_records, tmp_path):
     seen = []
 
-    def interrupt(done, n_trials, progress, _total):
-        assert n_trials == 4
-        seen.append(len(done))
-        if len(done) == 2 and progress.step == step:
-            raise KeyboardInterrupt
+    class Interrupt(Progress):
+        def update(self, done, total, note=""):
+            assert total == 4
+            seen.append(done)
+            if seen.count(2) == step:
+                raise KeyboardInterrupt
 
-    def watch(done, *_):
-        assert len(done) >= 2, "a finished trial was trained again"
+    class Watch(Progress):
+        def update(self, done, total, note=""):
+            assert done >= 2, "a finished trial was trained again"
 
     with pytest.raises(KeyboardInterrupt):
-        sweep(small_records, tmp_path / "sweep", written(tmp_path), SMALL, report=interrupt)
+        sweep(small_records, tmp_path / "sweep", written(tmp_path), SMALL, progress=Interrupt())
     assert set(seen) == {0, 1, 2}
     assert not (tmp_path / "sweep" / "trials" / "0003").exists()
     kept = json.loads((tmp_path / "sweep" / "trials.json").read_text())
     assert len(kept["trials"]) == 2
-    assert outcome(resume_sweep(tmp_path / "sweep", report=watch)) == outcome(unbroken)
+    assert outcome(resume_sweep(tmp_path / "sweep", progress=Watch())) == outcome(unbroken)
     assert not any(path.name.endswith(".partial") for path in tmp_path.rglob("*"))
 
 
@@ -190,10 +192,11 @@ def test_a_trial_that_diverges_is_kept_as_failed(small_records, tmp_path):
         assert "at epoch 1, batch" in by_rate[rate].failure
         assert by_rate[rate].loss is None
 
-    def never(*_):
-        raise AssertionError("trained again")
+    class Never(Progress):
+        def update(self, done, total, note=""):
+            assert done == total, "trained again"
 
-    assert outcome(resume_sweep(found.folder, report=never)) == outcome(found)
+    assert outcome(resume_sweep(found.folder, progress=Never())) == outcome(found)
     text = sweep_summary(found)
     assert text.count("failed") == 4
     assert f"{found.ranked[0].loss_error:.3f}" in text

@@ -30,7 +30,7 @@ SIZE = Estimate(0.1034, 0.01, 0.084, 0.124, 0.95, 1000, "m")
         (Fault(FaultKind.READOUT_1_TO_0, (1, 4)), "readout error 1→0 on qubits 1, 4"),
         (
             Fault(FaultKind.WHITE_NOISE, None, SIZE, "share"),
-            "white noise (a share of the maximally mixed state), share 0.103 [0.084, 0.124]",
+            "white noise, share 0.103 [0.084, 0.124]",
         ),
         (Fault(FaultKind.FIELD, None, SIZE, "relative change"), "field off, relative change 0.103 [0.084, 0.124]"),
         (Fault(FaultKind.ORDER_REVERSED, detail="of the bits alone"), "order reversed: of the bits alone"),

@@ -20,12 +20,17 @@ class CertificateKind(Worded):
 
     ENERGY = "fidelity-by-energy", "fidelity with the ground state, by its energy"
     ENERGY_AND_PARITY = "fidelity-by-energy-and-parity", "fidelity with the ground state, by its energy and parity"
+    DRAWN_STABILISERS = "fidelity-by-drawn-stabilisers", "fidelity with the target, by stabilisers drawn at random"
+    STABILISER_GENERATORS = "fidelity-by-generators", "fidelity with the target, by its stabilisers' generators"
     CLASSICAL_FIDELITY = (
         "fidelity-by-classical-fidelity",
         "fidelity of the target with any state of the model's distribution, from above",
     )
     MISFIT = "misfit", "misfit KL(data‖target), from below"
     FORBIDDEN = "forbidden-share", "share of outcomes that the target forbids, from below"
+
+
+_NOT_OF_THE_STATE = (CertificateKind.CLASSICAL_FIDELITY, CertificateKind.MISFIT, CertificateKind.FORBIDDEN)
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,11 @@ class Certificate:
     def name(self) -> str:
         """What is bounded, in words."""
         return self.kind.words
+
+    @property
+    def bounds_fidelity(self) -> bool:
+        """Whether it bounds the fidelity of the prepared state with the target from below."""
+        return self.kind not in _NOT_OF_THE_STATE
 
     def to_dict(self) -> dict[str, Any]:
         """All fields, as plain values for JSON."""

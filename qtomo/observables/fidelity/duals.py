@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 
 from qtomo.distribution import Outcomes
 from qtomo.errors import InputError
-from qtomo.observables.fidelity.base import AS_THE_FILE_SAYS, SHOTS_ALIKE, Asked, Fidelity, FidelityKind
+from qtomo.measurement.settings import SettingList
+from qtomo.observables.fidelity.base import AS_THE_FILE_SAYS, SHOTS_ALIKE, Aim, Asked, Fidelity, FidelityKind, possible
 from qtomo.parallel import over_threads
 from qtomo.records.records import distinct_rows
 from qtomo.seeds import stream
 from qtomo.states.mps import MPS
 from qtomo.statistics.estimate import sample_mean
 
-__all__ = ["by_duals", "dual_fidelities"]
+__all__ = ["by_duals", "dual_fidelities", "random_settings"]
 
 Reals = NDArray[np.float64]
 
@@ -25,6 +26,7 @@ _FIRST = 2_000  # records that tell the error of all
 _LARGEST_ERROR = 0.2  # of a fidelity that is worth printing
 _WORK = 2**39  # multiplications at most
 _BLOCK = 2**22  # numbers of environments at once
+_QUBITS = 20  # beyond which a million shots tell little
 _FEWEST = 100  # records, from which a Student interval of long tails is taken
 
 
@@ -40,16 +42,23 @@ def by_duals(asked: Asked) -> Iterable[Fidelity]:
     except InputError:
         return  # not informationally complete
     order = stream(asked.seed, "fidelity by duals").permutation(len(records))
-    cost = records.n_sites * 8 * max(asked.state.bond_dims, default=1) ** 3
+    cost = records.n_sites * 8 * max(asked.aim.state.bond_dims, default=1) ** 3
     labels = records.labels[order[: max(_FIRST, int(_WORK / cost))]]
-    first = dual_fidelities(asked.state, labels[:_FIRST], duals)
+    first = dual_fidelities(asked.aim.state, labels[:_FIRST], duals)
     if first.std() / math.sqrt(len(labels)) > 2 * _LARGEST_ERROR:
         return
-    rest = dual_fidelities(asked.state, labels[_FIRST:], duals)
+    rest = dual_fidelities(asked.aim.state, labels[_FIRST:], duals)
     found = sample_mean(np.concatenate([first, rest]), asked.level, "mean of dual values of the target")
     if found.standard_error > _LARGEST_ERROR:
         return
-    yield Fidelity(FidelityKind.DUALS, found.within(0.0, 1.0), [SHOTS_ALIKE, AS_THE_FILE_SAYS])
+    yield Fidelity(FidelityKind.DUALS, possible(found), [SHOTS_ALIKE, AS_THE_FILE_SAYS])
+
+
+def random_settings(aim: Aim, shots: int, generator: np.random.Generator) -> SettingList | None:
+    """Bases drawn at random for each shot."""
+    if aim.n_sites > _QUBITS:
+        return None
+    return SettingList.of_shots(generator.integers(0, 3, (shots, aim.n_sites), dtype=np.uint8))
 
 
 def dual_fidelities(state: MPS, labels: Outcomes, duals: NDArray[np.complex128]) -> Reals:

@@ -8,14 +8,15 @@ from collections.abc import Iterable
 import numpy as np
 
 from qtomo.errors import InputError
+from qtomo.measurement.settings import SettingList
 from qtomo.observables.estimates import estimate_observables
-from qtomo.observables.fidelity.base import AS_THE_FILE_SAYS, SHOTS_ALIKE, Asked, Fidelity, FidelityKind
+from qtomo.observables.fidelity.base import AS_THE_FILE_SAYS, SHOTS_ALIKE, Aim, Asked, Fidelity, FidelityKind, possible
 from qtomo.observables.paulis import Observable
 from qtomo.states.dmrg import Terms
 from qtomo.states.pauli import to_paulis
 from qtomo.states.stabilisers import Stabilisers
 
-__all__ = ["by_expansion"]
+__all__ = ["all_settings", "by_expansion"]
 
 _QUBITS, _STABILISED = 4, 10  # at most, of any state and of a stabiliser state
 _WORK = 2**32  # records times products times qubits
@@ -27,16 +28,24 @@ def by_expansion(asked: Asked) -> Iterable[Fidelity]:
     these are its 2^N stabilisers.
     """
     n, records = asked.records.n_sites, asked.records
-    if n > (_QUBITS if asked.stabilisers is None else _STABILISED) or not len(records):
+    if n > (_QUBITS if asked.aim.stabilisers is None else _STABILISED) or not len(records):
         return
-    terms = _of_stabilisers(asked.stabilisers) if asked.stabilisers is not None else _of_any(asked)
+    terms = _of_stabilisers(asked.aim.stabilisers) if asked.aim.stabilisers is not None else _of_any(asked)
     if len(records) * len(terms) * n > _WORK:
         return
     try:
         found = estimate_observables([Observable("fidelity", tuple(terms))], records, level=asked.level)["fidelity"]
     except InputError:
         return  # a product that no setting tells
-    yield Fidelity(FidelityKind.EXPANSION, found.within(0.0, 1.0), [SHOTS_ALIKE, AS_THE_FILE_SAYS])
+    yield Fidelity(FidelityKind.EXPANSION, possible(found), [SHOTS_ALIKE, AS_THE_FILE_SAYS])
+
+
+def all_settings(aim: Aim, shots: int, _generator: np.random.Generator) -> SettingList | None:
+    """Every setting of few qubits, as often each."""
+    if aim.n_sites > _QUBITS:
+        return None
+    settings = np.array(list(itertools.product(range(3), repeat=aim.n_sites)), np.uint8)
+    return SettingList.evenly(settings, shots)
 
 
 def _of_stabilisers(group: Stabilisers) -> Terms:
@@ -48,7 +57,7 @@ def _of_stabilisers(group: Stabilisers) -> Terms:
 
 
 def _of_any(asked: Asked) -> Terms:
-    ket = asked.state.to_statevector()
+    ket = asked.aim.state.to_statevector()
     values = to_paulis(np.outer(ket, ket.conj()))
     return [
         (float(values[where]) / len(ket), {site: "IXYZ"[p] for site, p in enumerate(where) if p})

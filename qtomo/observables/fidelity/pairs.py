@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from qtomo.observables.fidelity.base import AS_THE_FILE_SAYS, SHOTS_ALIKE, Asked, Fidelity, FidelityKind
+from qtomo.measurement.settings import SettingList
+from qtomo.observables.fidelity.base import AS_THE_FILE_SAYS, SHOTS_ALIKE, Aim, Asked, Fidelity, FidelityKind, possible
 from qtomo.observables.fidelity.stabilisers import Signs
 from qtomo.states.library import W
 from qtomo.statistics.estimate import Estimate
 
-__all__ = ["by_pairs", "pair_settings"]
+__all__ = ["by_pairs", "pair_settings", "weighted_pair_settings"]
 
 Reals = NDArray[np.float64]
 
@@ -26,7 +27,7 @@ def by_pairs(asked: Asked) -> Iterable[Fidelity]:
     That takes N(N-1) + 1 settings: Z everywhere, and for each pair X or Y there and Z elsewhere.
     """
     records, n_sites = asked.records.whole(), asked.records.n_sites
-    if not isinstance(asked.system, W) or n_sites < 2 or records.settings is None or records.setting_index is None:
+    if not isinstance(asked.aim.system, W) or n_sites < 2 or records.settings is None or records.setting_index is None:
         return
     places = {tuple(setting): index for index, setting in enumerate(records.settings.tolist())}
     signs = Signs.of(records)
@@ -45,7 +46,7 @@ def by_pairs(asked: Asked) -> Iterable[Fidelity]:
     reach = math.sqrt(z_square) * error
     method = "coherences of all pairs, normal interval"
     estimate = Estimate(value, error, value - reach, value + reach, asked.level, len(records), method)
-    yield Fidelity(FidelityKind.PAIRS, estimate.within(0.0, 1.0), [SHOTS_ALIKE, AS_THE_FILE_SAYS])
+    yield Fidelity(FidelityKind.PAIRS, possible(estimate), [SHOTS_ALIKE, AS_THE_FILE_SAYS])
 
 
 def pair_settings(n_sites: int) -> Iterable[tuple[NDArray[np.uint8], float]]:
@@ -56,6 +57,15 @@ def pair_settings(n_sites: int) -> Iterable[tuple[NDArray[np.uint8], float]]:
             setting = np.full(n_sites, 2, np.uint8)
             setting[list(pair)] = basis
             yield setting, 1 / (2 * n_sites)
+
+
+def weighted_pair_settings(aim: Aim, shots: int, _generator: np.random.Generator) -> SettingList | None:
+    """The settings of `pair_settings`, each as often as its share in the fidelity asks."""
+    if not isinstance(aim.system, W) or aim.n_sites < 2:
+        return None
+    settings, shares = zip(*pair_settings(aim.n_sites), strict=True)
+    often = np.array(shares) / sum(shares) * shots
+    return SettingList(np.stack(settings), np.maximum(1, np.round(often)).astype(np.int64))
 
 
 def _told(signs: Reals, setting: NDArray[np.uint8]) -> Reals:

@@ -21,15 +21,26 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from qtomo.measurement.settings import SettingList
 from qtomo.observables.duals import bit_values
-from qtomo.observables.fidelity.base import AS_THE_FILE_SAYS, SHOTS_ALIKE, Asked, Fidelity, FidelityKind
+from qtomo.observables.fidelity.base import AS_THE_FILE_SAYS, SHOTS_ALIKE, Aim, Asked, Fidelity, FidelityKind, possible
 from qtomo.records.records import Records
 from qtomo.seeds import stream
 from qtomo.states.stabilisers import Stabilisers, kernel, solved
 from qtomo.statistics.bounds import mean_lower_limit, proportion_lower_limit
 from qtomo.statistics.estimate import Estimate
 
-__all__ = ["Drawn", "Signs", "Stratum", "by_drawn_stabilisers", "drawn", "drawn_limit", "union_limit"]
+__all__ = [
+    "Drawn",
+    "Signs",
+    "Stratum",
+    "by_drawn_stabilisers",
+    "covering_settings",
+    "drawn",
+    "drawn_limit",
+    "drawn_settings",
+    "union_limit",
+]
 
 Reals = NDArray[np.float64]
 Bits = NDArray[np.uint8]
@@ -147,7 +158,21 @@ def by_drawn_stabilisers(asked: Asked) -> Iterable[Fidelity]:
     n = sum(len(one.values) for one in found.strata)
     method = "mean parity of drawn stabilisers, normal interval"
     estimate = Estimate(value, error, value - reach, value + reach, asked.level, n, method)
-    yield Fidelity(FidelityKind.STABILISERS, estimate.within(0.0, 1.0), found.assumptions)
+    yield Fidelity(FidelityKind.STABILISERS, possible(estimate), found.assumptions)
+
+
+def drawn_settings(aim: Aim, shots: int, generator: np.random.Generator) -> SettingList | None:
+    """Settings of stabilisers drawn at random, one for each shot."""
+    if aim.stabilisers is None:
+        return None
+    return SettingList.of_shots(aim.stabilisers.draw_settings(shots, generator))
+
+
+def covering_settings(aim: Aim, shots: int, _generator: np.random.Generator) -> SettingList | None:
+    """A few settings that together measure all generators, as often each."""
+    if aim.stabilisers is None:
+        return None
+    return SettingList.evenly(aim.stabilisers.covering_settings(), shots)
 
 
 def drawn_limit(asked: Asked) -> tuple[float, Drawn] | None:
@@ -162,7 +187,7 @@ def drawn_limit(asked: Asked) -> tuple[float, Drawn] | None:
 
 def drawn(asked: Asked) -> Drawn | None:
     """The shots whose settings were drawn for stabilisers; None where there are none, or not of every part."""
-    records, group = asked.records.whole(), asked.stabilisers
+    records, group = asked.records.whole(), asked.aim.stabilisers
     if group is None or records.settings is None or records.setting_index is None or not len(records):
         return None
     measured = _Measured.of(records, group)
@@ -304,19 +329,20 @@ class Signs:
         taken = (np.arange(2 ** len(codewords))[:, None] >> np.arange(len(codewords))) & 1
         allowed = (first + taken @ codewords) % 2
         chances = [((1 + (1.0 - 2.0 * bits) * self.corrected[rows]) / 2).prod(axis=1) for bits in allowed]
-        return np.stack(chances).sum(axis=0), False
+        return np.asarray(np.stack(chances).sum(axis=0)), False
 
 
 def _indicator(read: Reals, support: Bits, wanted: Bits) -> Reals:
     wrong = ((read < 0).astype(np.int64) @ support.T.astype(np.int64) + wanted) % 2
-    return (~wrong.astype(bool).any(axis=1)).astype(np.float64)
+    right: Reals = (wrong == 0).all(axis=1).astype(np.float64)
+    return right
 
 
 def union_limit(asked: Asked) -> tuple[float, int] | None:
     """A lower limit of F from settings that together measure generators of the whole group, which holds at any number
     of shots; and how many settings it takes. None where these do not measure them all.
     """
-    records, group = asked.records.whole(), asked.stabilisers
+    records, group = asked.records.whole(), asked.aim.stabilisers
     if group is None or records.settings is None or records.setting_index is None or not len(records):
         return None
     shots = np.bincount(records.setting_index, minlength=len(records.settings))

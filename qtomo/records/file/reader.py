@@ -21,6 +21,7 @@ from qtomo.records.file.hdf5 import CheckedFile, text
 from qtomo.records.file.schema import FORMAT, VERSION, Parameter, Target
 from qtomo.records.records import Records
 from qtomo.seeds import stream
+from qtomo.states.qasm import LARGEST_SOURCE
 
 __all__ = ["RecordFile", "split"]
 
@@ -359,7 +360,7 @@ class RecordFile(CheckedFile):
 
     def _read_target(self) -> Target:
         group = self.own("target", h5py.Group)
-        parameters = {name: _plain(value) for name, value in group.attrs.items()}
+        parameters = {name: _plain(value) for name, value in group.attrs.items()} | self._long_parameters(group)
         tensors = None
         if "tensors" in group:
             ancillas = min(Target(parameters).ancillas, _LARGEST_ANCILLAS)
@@ -373,6 +374,23 @@ class RecordFile(CheckedFile):
         except InputError as error:
             raise self.error(error.code, f"/target: {error}") from None
         return target
+
+    def _long_parameters(self, group: h5py.Group) -> dict[str, Parameter]:
+        """Parameters of the target that are datasets: a circuit's text, and the edges of a graph."""
+        found: dict[str, Parameter] = {}
+        if "qasm" in group:
+            dataset = self.dataset("target/qasm", "u1", 1)
+            if dataset.size > LARGEST_SOURCE:
+                raise self.error(
+                    Code.TOO_LARGE, f"/target/qasm: {dataset.size:,} bytes, expected at most {LARGEST_SOURCE:,}"
+                )
+            found["qasm"] = text(np.asarray(dataset[()]).tobytes())
+        if "edges" in group:
+            dataset = self.dataset("target/edges", "i8", 2)
+            if dataset.shape[1] != 2 or len(dataset) > self.n_sites**2:
+                raise self.error(Code.SHAPE, f"/target/edges: shape {dataset.shape}, expected (edges, 2)")
+            found["edges"] = tuple((first, second) for first, second in np.asarray(dataset[()]).tolist())
+        return found
 
 
 def split(n_records: int, n_validation: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -2,47 +2,94 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qtomo.config import near_miss
 from qtomo.errors import Code, InputError
+from qtomo.states.arrays import is_qutip, state_of_array, state_of_qutip
+from qtomo.states.circuit import Circuit
 from qtomo.states.density import DensityMatrix
 from qtomo.states.library import SYSTEMS, build_system
 from qtomo.states.lpdo import LPDO
 from qtomo.states.mps import MPS
 from qtomo.states.state import State
-from qtomo.states.system import System, system_fields
+from qtomo.states.system import Edges, System, in_words, option_name, system_fields
 
-__all__ = ["FORMAT", "VERSION", "Parameter", "Target", "TargetLike"]
+if TYPE_CHECKING:
+    import qutip
+
+__all__ = ["CIRCUIT_SUFFIX", "FORMAT", "VERSION", "Parameter", "Target", "TargetLike", "named_target"]
 
 FORMAT = "qtomo-records"
 VERSION = 1
 
 
-#: What an attribute of `/target` may be.
-Parameter = str | int | float | tuple[float, ...]
+#: What a parameter of a target may be. Pairs, and the text of a circuit, are datasets of `/target`, others attributes.
+Parameter = str | int | float | tuple[float, ...] | Edges
+
+#: What the name of a circuit's file ends with.
+CIRCUIT_SUFFIX = ".qasm"
+
+_LONGEST = 40  # characters of a parameter in one line
+_SMALL = 1e-4  # numbers below it are written with an exponent
 
 
-def _named(name: str, n_sites: int | None) -> System | State:
-    """A system by its name, or a state from its file."""
-    if name in SYSTEMS and n_sites is not None:
-        found: System = SYSTEMS[name](n_sites)
-        return found
+def named_target(name: str, n_sites: int | None = None, parameters: Mapping[str, Any] | None = None) -> System | State:
+    """The system of a name, or the state or circuit of a file.
+
+    Args:
+        name: a family, a file of OpenQASM (.qasm), or whatever `read_state` reads.
+        n_sites: number of qubits, for a family.
+        parameters: fields of the family, or of the circuit.
+
+    Raises:
+        InputError: neither, no number of qubits, or a parameter that the target does not have or that is out of range.
+
+    >>> named_target("dicke", 4, {"excitations": 2})
+    Dicke(n_sites=4, excitations=2)
+    """
+    given = dict(parameters or {})
     if name in SYSTEMS:
+        known = _fields_of(SYSTEMS[name])
+        _check_known(name, known, given)
+        if "n_sites" in known and n_sites is None:
+            raise InputError(
+                Code.REQUIRED, f"target '{name}': expected a system with its number of qubits, such as TFIM(10)"
+            )
+        built = build_system({"family": name, **given, **({"n_sites": n_sites} if "n_sites" in known else {})})
+        assert built is not None
+        return built
+    if not Path(name).is_file():
+        families = f"known: {', '.join(SYSTEMS)}"
         raise InputError(
-            Code.REQUIRED, f"target '{name}': expected a system with its number of qubits, such as TFIM(10)"
+            Code.UNKNOWN, f"target '{name}': neither a file nor a state{near_miss(name, list(SYSTEMS))}; {families}"
         )
-    if Path(name).is_file():
-        from qtomo.records.file.state_file import read_state  # which reads records too
+    if Path(name).suffix == CIRCUIT_SUFFIX:
+        _check_known("circuit's file", _fields_of(Circuit) - {"qasm"}, given)
+        return Circuit.from_file(name, **given)
+    _check_known("state's file", set(), given)
+    from qtomo.records.file.state_file import read_state  # which reads records too
 
-        return read_state(name)
-    raise InputError(Code.UNKNOWN, f"target '{name}': neither a file nor a state{near_miss(name, list(SYSTEMS))}")
+    return read_state(name)
+
+
+def _fields_of(system: type[Any]) -> set[str]:
+    return {field.name for field in system_fields(system)}
+
+
+def _check_known(what: str, known: set[str], given: Mapping[str, Any]) -> None:
+    for option in given:
+        if option not in known:
+            raise InputError(
+                Code.UNKNOWN, f"{option_name(option)}: a {what} has no such parameter{near_miss(option, list(known))}"
+            )
 
 
 @dataclass(frozen=True)
@@ -75,18 +122,24 @@ class Target:
         """A system, with its state where that has been computed; or a state that nothing else is known of.
 
         Args:
-            system: one of them; or, where the number of qubits is known, a system's name, its class or
-                another function of that number, or a state file.
+            system: one of them; an array or a QuTiP object, a ket or a density matrix; a file of a state (`read_state`)
+                or of a circuit in OpenQASM (.qasm); or, where the number of qubits is known, a system's name, its class
+                or another function of that number.
             state: of the system.
             n_sites: number of qubits.
 
         Raises:
-            InputError: none of them.
+            InputError: none of them, or no state: its norm, trace, hermiticity and finite numbers are checked, and
+                nothing is normalised.
         """
         if isinstance(system, Target):
             return system
-        if isinstance(system, str):
-            return cls.of(_named(system, n_sites))
+        if isinstance(system, str | os.PathLike):
+            return cls.of(named_target(os.fspath(system), n_sites))
+        if isinstance(system, np.ndarray):
+            return cls.of(state_of_array(system))
+        if is_qutip(system):
+            return cls.of(state_of_qutip(system))
         if callable(system):
             if n_sites is None:
                 name = getattr(system, "__name__", "function")
@@ -105,7 +158,10 @@ class Target:
             return cls(known, system.purification.tensors)
         if isinstance(system, DensityMatrix):
             return cls({"family": "state", "n_sites": system.n_sites}, None, system.matrix)
-        parameters: dict[str, Parameter] = {"family": system.family, **_fields(system)}
+        parameters: dict[str, Parameter] = {"family": system.family, "n_sites": system.n_sites, **_fields(system)}
+        if isinstance(system, Circuit):  # which not every machine can run
+            state = state or system.state()
+            parameters["truncation"] = system.truncation
         if system.terms():
             parameters["boundary"] = "open"
         return cls(parameters, state.tensors if state else None)
@@ -118,6 +174,16 @@ class Target:
             InputError: a parameter missing, unknown or out of range.
         """
         return build_system(self.parameters)
+
+    @property
+    def n_sites(self) -> int:
+        """N, the number of qubits.
+
+        Raises:
+            InputError: as `state`.
+        """
+        found = self.parameters.get("n_sites")
+        return found if isinstance(found, int) else self.state().n_sites
 
     @property
     def ancillas(self) -> int:
@@ -154,10 +220,19 @@ def _fields(system: System) -> dict[str, Any]:
 
 
 def _short(value: Parameter) -> str:
-    if isinstance(value, tuple):
-        return f"{_short(min(value))} to {_short(max(value))}"
-    return np.format_float_positional(value, precision=6, trim="0") if isinstance(value, float) else str(value)
+    if isinstance(value, str):
+        return value if len(value) <= _LONGEST and value.isprintable() else f"of {len(value):,} characters"
+    if isinstance(value, float) and 0 < abs(value) < _SMALL:
+        return f"{value:.2e}"
+    if not isinstance(value, tuple):
+        return np.format_float_positional(value, precision=6, trim="0") if isinstance(value, float) else str(value)
+    if not value or isinstance(value[0], tuple):
+        words = in_words(value)
+        return words if len(words) <= _LONGEST else f"of {len(value):,} pairs"
+    return f"{_short(min(value))} to {_short(max(value))}"
 
 
-#: What can be meant by a target where the number of qubits is known: see `Target.of`.
-TargetLike: TypeAlias = Target | System | State | str | Callable[[int], System]
+#: What can be meant by a target, a name and a function where the number of qubits is known: see `Target.of`.
+TargetLike: TypeAlias = Union[
+    Target, System, State, str, "os.PathLike[str]", NDArray[Any], "qutip.Qobj", Callable[[int], System | State]
+]

@@ -17,19 +17,19 @@ from qtomo.records.file.hdf5 import CheckedFile, first_line, text
 from qtomo.records.file.reader import RecordFile
 from qtomo.records.file.schema import FORMAT
 from qtomo.records.file.writer import open_new, set_text, write_checked
+from qtomo.states.arrays import state_of_array
 from qtomo.states.density import LARGEST_DENSITY, DensityMatrix
 from qtomo.states.lpdo import LPDO
 from qtomo.states.mps import MPS
 from qtomo.states.state import State
 from qtomo.version import __version__
 
-__all__ = ["STATE_FORMAT", "povm_of", "read_array", "read_povm", "read_state", "state_of_array", "write_state"]
+__all__ = ["STATE_FORMAT", "povm_of", "read_array", "read_povm", "read_state", "write_state"]
 
 STATE_FORMAT = "qtomo-state"
 _VERSION = 1
 _LARGEST_SITES = 100_000
 _LARGEST_ANCILLAS = 8
-_NORM = 1e-6  # by which a norm may be off 1
 _LARGEST_ARRAY = 4 ** (LARGEST_DENSITY + 1)
 
 
@@ -118,33 +118,6 @@ def read_state(path: str | os.PathLike[str]) -> State:
             return file.target.state()
     with _StateFile(path) as state_file:
         return state_file.state
-
-
-def state_of_array(array: NDArray[Any]) -> State:
-    """A state from numbers: a ket (2**N,) or (2**N, 1), or a density matrix (2**N, 2**N), site 0 its slowest index.
-
-    Raises:
-        InputError: another shape, numbers that are not finite, or a norm or trace that is not 1: nothing is normalised.
-    """
-    if array.ndim == 2 and array.shape[0] == 1 and array.shape[1] > 1:
-        raise InputError(
-            Code.SHAPE, f"an array of shape {array.shape} is a bra, expected a ket of shape ({array.shape[1]},)"
-        )
-    if array.ndim == 2 and array.shape[1] > 1:
-        return DensityMatrix(array)
-    if array.ndim not in (1, 2):
-        raise InputError(
-            Code.SHAPE, f"an array of shape {array.shape}, expected a ket (2**N,) or a density matrix (2**N, 2**N)"
-        )
-    if not np.isfinite(array).all():
-        raise InputError(Code.VALUE, "a ket holds entries that are not finite numbers")
-    norm = float(np.linalg.norm(array))
-    if abs(norm - 1) > _NORM:
-        total = float(np.real(array).sum())
-        positive = np.isrealobj(array) and array.min() >= 0
-        hint = "; its entries sum to 1, as probabilities do" if positive and abs(total - 1) < _NORM else ""
-        raise InputError(Code.UNPHYSICAL, f"a ket of norm {norm:.6g}, expected 1{hint}")
-    return MPS.from_statevector(array.ravel())
 
 
 def read_povm(path: str | os.PathLike[str]) -> POVM:

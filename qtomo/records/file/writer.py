@@ -163,7 +163,8 @@ def set_text(place: h5py.Group | h5py.Dataset, name: str, value: str) -> None:
 
 def write_checked(place: h5py.Group, name: str, data: NDArray[Any], **options: Any) -> h5py.Dataset:
     """A dataset in one piece, with a checksum that HDF5 compares at each reading."""
-    return place.create_dataset(name, data=data, chunks=data.shape, fletcher32=True, track_times=False, **options)
+    chunks = {"chunks": data.shape, "fletcher32": True} if data.size else {}
+    return place.create_dataset(name, data=data, track_times=False, **chunks, **options)
 
 
 class _Rows:
@@ -273,7 +274,11 @@ class _Disk(io.FileIO):
 def _write_target(file: h5py.File, target: Target) -> None:
     group = file.create_group("target")
     for name, value in target.parameters.items():
-        if isinstance(value, str):
+        if name == "qasm" and isinstance(value, str):  # more than an attribute may hold
+            write_checked(group, name, np.frombuffer(value.encode(), np.uint8))
+        elif name == "edges":
+            write_checked(group, name, np.array(value, np.int64).reshape(-1, 2))
+        elif isinstance(value, str):
             set_text(group, name, value)
         else:
             group.attrs[name] = value

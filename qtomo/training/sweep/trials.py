@@ -8,8 +8,9 @@ an interrupted sweep reads its trials back from their folders.
 from __future__ import annotations
 
 import json
+import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -23,10 +24,10 @@ from qtomo.errors import Code, Diverged, InputError
 from qtomo.files import atomic_folder, write_atomic
 from qtomo.models.registry import FAMILIES
 from qtomo.parallel import world
+from qtomo.progress import Progress
 from qtomo.records.file.reader import RecordFile
 from qtomo.results import Real, Result
 from qtomo.table import Table
-from qtomo.training.checkpoint import Progress
 from qtomo.training.config import RecordsConfig, TrainingConfig, check_sections, merge_settings, read_toml
 from qtomo.training.launch import describe_records, plan_run, resume
 from qtomo.training.loop import stop_flag
@@ -39,7 +40,6 @@ __all__ = [
     "Sweep",
     "SweepConfig",
     "SweepPlan",
-    "SweepReport",
     "Trial",
     "Trials",
     "is_sweep",
@@ -48,8 +48,7 @@ __all__ = [
 ]
 
 
-#: Called as report(trials_done, n_trials, progress, total_steps) after each step of the trial under way.
-SweepReport = Callable[[Sequence["Trial"], int, Progress, int], None]
+_LOG = logging.getLogger(__name__)
 
 
 class SweepConfig(Config):
@@ -260,7 +259,7 @@ def sweep(
     settings: Settings | None = None,
     *,
     overwrite: bool = False,
-    report: SweepReport | None = None,
+    progress: Progress | None = None,
 ) -> Sweep:
     """Train a model on a record file with many settings; everything this leaves is in the sweep folder.
 
@@ -270,7 +269,7 @@ def sweep(
         plan: a TOML file with sections [space], [sweep] and, where wanted, [model] and [training].
         settings: sections `model` and `training`, under those of the plan; the default is a GRU.
         overwrite: replace an existing sweep.
-        report: called as report(trials_done, n_trials, progress, total_steps) after each step.
+        progress: told the trials done after each step of the one under way.
 
     Raises:
         InputError: bad records or settings, an existing folder, no Optuna, several processes, or every trial failed.
@@ -284,7 +283,7 @@ def sweep(
     2
     """
     _check_able()
-    folder = Path(folder)
+    folder, progress = Path(folder), Progress.of(progress)
     with RecordFile(records) as file:
         checked = SweepPlan.load(Path(plan), settings, describe_records(file, folder))
         checked.check(file, folder)
@@ -292,18 +291,18 @@ def sweep(
     with atomic_folder(folder, "sweep folder", PLAN, overwrite) as fresh:
         (fresh / "trials").mkdir()
         write_atomic(fresh / PLAN, checked.save_text())
-    return resume_sweep(folder, report=report)
+    return resume_sweep(folder, progress=progress)
 
 
 def resume_sweep(
-    folder: str | os.PathLike[str], *, records: str | os.PathLike[str] | None = None, report: SweepReport | None = None
+    folder: str | os.PathLike[str], *, records: str | os.PathLike[str] | None = None, progress: Progress | None = None
 ) -> Sweep:
     """Go on with a sweep to the trials that an unbroken one makes; of a finished one all are read back.
 
     Args:
         folder: the sweep folder.
         records: where the sweep's record file is now, if it has moved.
-        report: called as report(trials_done, n_trials, progress, total_steps) after each step.
+        progress: told the trials done after each step of the one under way.
 
     Raises:
         InputError: not a sweep folder, damaged files, other records, no Optuna, several processes, or every trial
@@ -317,7 +316,8 @@ def resume_sweep(
     absent/sweep.toml: no such file, expected a TOML file of settings
     """
     _check_able()
-    folder = Path(folder)
+    folder, progress = Path(folder), Progress.of(progress)
+    progress.stage("sweep")
     plan = SweepPlan.load(folder / PLAN)
     found = Sweep(folder, plan, [])
     with open_records(plan.records, folder, records) as file, stop_flag() as stopped:
@@ -325,8 +325,9 @@ def resume_sweep(
         while len(found.trials) < plan.sweep.trials:
             if stopped():
                 raise KeyboardInterrupt
-            found = Sweep(folder, plan, [*found.trials, _next_trial(found, file, report)])
+            found = Sweep(folder, plan, [*found.trials, _next_trial(found, file, progress)])
             found.save()
+    progress.update(len(found.trials), len(found.trials), "trials")
     if not found.ranked:
         raise InputError(
             Code.DIVERGED, f"{folder}: all {len(found.trials)} trials failed, the first: {found.trials[0].failure}"
@@ -342,7 +343,19 @@ def _check_able() -> None:
         )
 
 
-def _next_trial(found: Sweep, file: RecordFile, report: SweepReport | None) -> Trial:
+class _OfTrial(Progress):
+    """Listens to the training of a trial, and tells a sweep's listener the trials that are done."""
+
+    def __init__(self, sweep: Progress, done: Sequence[Trial], n_trials: int) -> None:
+        losses = [trial.loss for trial in done if trial.loss is not None]
+        self._best = f", lowest loss {min(losses):.3f}" if losses else ""
+        self._sweep, self._done, self._n_trials = sweep, len(done), n_trials
+
+    def update(self, done: int, total: int, note: str = "") -> None:
+        self._sweep.update(self._done, self._n_trials, f"trials, step {done:,} of {total:,} of the next{self._best}")
+
+
+def _next_trial(found: Sweep, file: RecordFile, progress: Progress) -> Trial:
     """Read the next trial back where it is finished, go on with it where it is not, or begin it."""
     plan, done = found.plan, found.trials
     number, run = len(done), _run_folder(found.folder, len(done))
@@ -350,6 +363,7 @@ def _next_trial(found: Sweep, file: RecordFile, report: SweepReport | None) -> T
 
     def fail(options: Mapping[str, Any], message: str) -> Trial:
         run.path.mkdir(exist_ok=True)
+        _LOG.warning("trial %d failed: %s", number, message)
         write_atomic(failed, json.dumps({"settings": options, "message": message}) + "\n")
         return Trial(number, dict(options), failure=message)
 
@@ -366,25 +380,21 @@ def _next_trial(found: Sweep, file: RecordFile, report: SweepReport | None) -> T
             return fail(options, str(error))
         run.create(config, overwrite=False)
 
-    def tell(progress: Progress, total: int) -> None:
-        if report:
-            report(done, plan.sweep.trials, progress, total)
-
     try:
-        trained = resume(run.path, records=file.path, report=tell)
+        trained = resume(run.path, records=file.path, progress=_OfTrial(progress, done, plan.sweep.trials))
     except Diverged as error:
         return fail(options, str(error))
-    progress = trained.progress
-    if progress.best_epoch == 0:
-        return fail(options, f"the validation loss is finite in none of {progress.epoch} epochs")
+    state = trained.progress
+    if state.best_epoch == 0:
+        return fail(options, f"the validation loss is finite in none of {state.epoch} epochs")
     return Trial(
         number,
         options,
-        loss=progress.best_loss,
-        loss_error=progress.history[progress.best_epoch - 1]["validation_loss_error"],
+        loss=state.best_loss,
+        loss_error=state.history[state.best_epoch - 1]["validation_loss_error"],
         n_parameters=trained.model.n_parameters,
-        epochs=progress.epoch,
-        seconds=round(progress.seconds, 3),
+        epochs=state.epoch,
+        seconds=round(state.seconds, 3),
     )
 
 

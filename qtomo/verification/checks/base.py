@@ -31,6 +31,7 @@ class TestKind(Worded):
     RELABELLED = "relabelling", "relabelling of all"
     SITES = "single-qubit-frequencies", "single-qubit frequencies"
     PAIRS = "pair-frequencies", "pair frequencies"
+    NEIGHBOURS = "neighbours", "errors of two neighbours together"
     CLASSIFIER = "classifier", "classifier two-sample test"
     LEARNED = "learned-alternative", "learned alternative"
     DUPLICATES = "duplicates", "duplicated shots"

@@ -31,7 +31,7 @@ class FaultKind(Worded):
     ROTATION_X = "rotation-x", "rotation about X"
     ROTATION_Y = "rotation-y", "rotation about Y"
     ROTATION_Z = "rotation-z", "rotation about Z"
-    WHITE_NOISE = "white-noise", "white noise (a share of the maximally mixed state)"
+    WHITE_NOISE = "white-noise", "white noise"
     EXCITED_STATE = "excited-state", "a share of the first excited state"
     THERMAL = "thermal", "a thermal state"
     FIELD = "field", "field off"

@@ -26,7 +26,7 @@ from qtomo.statistics.evidence import log_mean_exp
 from qtomo.verification.context import Context
 from qtomo.verification.faults.base import Explanation, Fault, FaultKind
 
-__all__ = ["PARAMETERS", "Parameter", "explanations", "log_e", "log_ratios", "parameters_of"]
+__all__ = ["PARAMETERS", "Parameter", "explanations", "log_e", "log_ratios", "parameters_of", "shifted_state"]
 
 Reals = NDArray[np.float64]
 
@@ -95,7 +95,8 @@ def _of(system: System | None) -> Iterator[Parameter]:
 
 
 @functools.lru_cache(maxsize=64)
-def _state(parameter: Parameter, system: System, amount: float) -> State:
+def shifted_state(parameter: Parameter, system: System, amount: float) -> State:
+    """The ground state of a system with a parameter off by some amount."""
     return parameter.state(system, amount)
 
 
@@ -109,7 +110,7 @@ def log_ratios(context: Context, parameter: Parameter) -> Reals:
     before = context.log_prob_rows
     found = []
     for amount in (-parameter.first, parameter.first):
-        moved = context.hypothesis.prepared(_state(parameter, system, amount)).log_prob(context.rows)
+        moved = context.hypothesis.prepared(shifted_state(parameter, system, amount)).log_prob(context.rows)
         with np.errstate(invalid="ignore"):
             ratio = np.where(np.isneginf(before), np.inf, moved - before)
         found.append(ratio)
@@ -146,7 +147,7 @@ def _fitted(context: Context, parameter: Parameter, system: System, rival: float
     def at(amount: float) -> float:
         amount = round(amount, 6)
         if amount not in values:
-            state = _state(parameter, system, amount) if amount else context.hypothesis.first.state
+            state = shifted_state(parameter, system, amount) if amount else context.hypothesis.first.state
             assert state is not None
             values[amount] = context.under(context.hypothesis.prepared(state)).log_likelihood
         return values[amount]
@@ -175,7 +176,7 @@ def _fitted(context: Context, parameter: Parameter, system: System, rival: float
     curve = PchipInterpolator(places, [values[amount] for amount in places])
 
     def apply(found: Context, amount: float) -> Context:
-        state = _state(parameter, system, round(amount, 4))
+        state = shifted_state(parameter, system, round(amount, 4))
         return found.under(found.hypothesis.prepared(state))
 
     fault = Fault(parameter.kind, None, parameter=parameter.parameter)

@@ -1,0 +1,90 @@
+"""Every way to a fidelity with a pure target that an experiment can be planned for: its settings, what they tell."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from scipy import stats
+
+from qtomo.measurement.settings import Design
+from qtomo.observables.certificates.base import CertificateKind
+from qtomo.observables.fidelity.base import Asked, Fidelity, FidelityKind, Settings
+from qtomo.observables.fidelity.duals import by_duals, random_settings
+from qtomo.observables.fidelity.expansion import all_settings, by_expansion
+from qtomo.observables.fidelity.pairs import by_pairs, weighted_pair_settings
+from qtomo.observables.fidelity.stabilisers import (
+    by_drawn_stabilisers,
+    covering_settings,
+    drawn_limit,
+    drawn_settings,
+    union_limit,
+)
+from qtomo.statistics.estimate import Guarantee
+
+__all__ = ["WAYS", "Way"]
+
+#: A bound of the fidelity from below, -inf where there is none, and the standard error of an estimate, where there is
+#: one.
+Judge = Callable[[Asked], tuple[float, float | None]]
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to a fidelity.
+
+    Args:
+        kind: the estimate or certificate that it leads to.
+        name: in a few words.
+        settings: what to measure.
+        judge: what that tells.
+        guarantee: of the bound.
+        design: of the settings.
+    """
+
+    kind: FidelityKind | CertificateKind
+    name: str
+    settings: Settings
+    judge: Judge
+    guarantee: Guarantee
+    design: Design = "listed"
+
+    @property
+    def key(self) -> str:
+        """What files call it."""
+        return self.kind.value
+
+
+def _by_estimate(estimator: Callable[[Asked], Iterable[Fidelity]]) -> Judge:
+    """The one-sided normal limit of an estimate."""
+
+    def judge(asked: Asked) -> tuple[float, float | None]:
+        found = next(iter(estimator(asked)), None)
+        if found is None:
+            return -math.inf, None
+        one = found.estimate
+        return one.value - float(stats.norm.ppf(asked.level)) * one.standard_error, one.standard_error
+
+    return judge
+
+
+def _drawn(asked: Asked) -> tuple[float, float | None]:
+    found, estimate = drawn_limit(asked), next(iter(by_drawn_stabilisers(asked)), None)
+    error = estimate.estimate.standard_error if estimate is not None else None
+    return (found[0] if found is not None else -math.inf), error
+
+
+def _union(asked: Asked) -> tuple[float, float | None]:
+    found = union_limit(asked)
+    return (found[0] if found is not None else -math.inf), None
+
+
+#: All of them.
+WAYS: tuple[Way, ...] = (
+    Way(FidelityKind.STABILISERS, "drawn stabilisers", drawn_settings, _drawn, "finite-sample"),
+    Way(CertificateKind.STABILISER_GENERATORS, "generators", covering_settings, _union, "finite-sample"),
+    Way(FidelityKind.EXPANSION, "all Pauli products", all_settings, _by_estimate(by_expansion), "asymptotic"),
+    Way(FidelityKind.PAIRS, "pairs of qubits", weighted_pair_settings, _by_estimate(by_pairs), "asymptotic"),
+    Way(FidelityKind.DUALS, "random bases", random_settings, _by_estimate(by_duals), "asymptotic", "random"),
+)
