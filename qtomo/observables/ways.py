@@ -9,7 +9,15 @@ from dataclasses import dataclass
 from scipy import stats
 
 from qtomo.measurement.settings import Design
-from qtomo.observables.certificates.base import CertificateKind
+from qtomo.observables.certificates.base import Certificate, CertificateKind
+from qtomo.observables.certificates.planned import (
+    by_occupation,
+    by_overlap,
+    by_parent,
+    for_occupation,
+    for_overlap,
+    for_parent,
+)
 from qtomo.observables.fidelity.base import Asked, Fidelity, FidelityKind, Settings
 from qtomo.observables.fidelity.duals import by_duals, random_settings
 from qtomo.observables.fidelity.expansion import all_settings, by_expansion
@@ -69,6 +77,16 @@ def _by_estimate(estimator: Callable[[Asked], Iterable[Fidelity]]) -> Judge:
     return judge
 
 
+def _by_certificate(certify: Callable[[Asked], Iterable[Certificate]]) -> Judge:
+    """The bound that holds at any number of shots."""
+
+    def judge(asked: Asked) -> tuple[float, float | None]:
+        found = next((one for one in certify(asked) if one.guarantee == "finite-sample"), None)
+        return (found.value if found is not None else -math.inf), None
+
+    return judge
+
+
 def _drawn(asked: Asked) -> tuple[float, float | None]:
     found, estimate = drawn_limit(asked), next(iter(by_drawn_stabilisers(asked)), None)
     error = estimate.estimate.standard_error if estimate is not None else None
@@ -84,6 +102,21 @@ def _union(asked: Asked) -> tuple[float, float | None]:
 WAYS: tuple[Way, ...] = (
     Way(FidelityKind.STABILISERS, "drawn stabilisers", drawn_settings, _drawn, "finite-sample"),
     Way(CertificateKind.STABILISER_GENERATORS, "generators", covering_settings, _union, "finite-sample"),
+    Way(
+        CertificateKind.OCCUPATION_AND_PARITY,
+        "occupation of modes",
+        for_occupation,
+        _by_certificate(by_occupation),
+        "finite-sample",
+    ),
+    Way(
+        CertificateKind.PARENT_HAMILTONIAN,
+        "parent Hamiltonian",
+        for_parent,
+        _by_certificate(by_parent),
+        "finite-sample",
+    ),
+    Way(CertificateKind.SHADOW_OVERLAP, "shadow overlap", for_overlap, _by_certificate(by_overlap), "finite-sample"),
     Way(FidelityKind.EXPANSION, "all Pauli products", all_settings, _by_estimate(by_expansion), "asymptotic"),
     Way(FidelityKind.PAIRS, "pairs of qubits", weighted_pair_settings, _by_estimate(by_pairs), "asymptotic"),
     Way(FidelityKind.DUALS, "random bases", random_settings, _by_estimate(by_duals), "asymptotic", "random"),

@@ -143,21 +143,23 @@ class FreeFermions:
         self.gap = float(self.mode_energies[0])
         flip = excited != (round(float(np.linalg.det(u @ vt))) != natural)
         u[:, -1] *= -1 if flip else 1
-        self._g = u @ vt
+        #: U and V^T, whose columns and rows are the modes, highest energy first, and G = U V^T; (N, N) each.
+        self.modes: tuple[NDArray[np.float64], NDArray[np.float64]] = u, vt
+        self.correlations: NDArray[np.float64] = u @ vt
 
     def x(self, site: int) -> float:
         """<X_site>."""
-        return float(self._g[site, site])
+        return float(self.correlations[site, site])
 
     def xx(self, i: int, j: int) -> float:
         """<X_i X_j>, i != j."""
-        g = self._g
+        g = self.correlations
         return float(g[i, i] * g[j, j] - g[i, j] * g[j, i])
 
     def zz(self, i: int, j: int) -> float:
         """<Z_i Z_j> at any distance, as a determinant of size |i - j|."""
         i, j = min(i, j), max(i, j)
-        return float(np.linalg.det(self._g[i:j, i + 1 : j + 1])) if i < j else 1.0
+        return float(np.linalg.det(self.correlations[i:j, i + 1 : j + 1])) if i < j else 1.0
 
 
 def _ground_parity(model: TFIM) -> int:

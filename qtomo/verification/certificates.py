@@ -1,20 +1,25 @@
-"""The certificates of a verification: each a function, here or in a file of its own, and its name in CERTIFICATES."""
+"""The certificates of a verification: each a function, here or in a file of its own, and its name in OF_FIDELITY or CERTIFICATES."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from qtomo.distribution import Outcomes
 from qtomo.observables.certificates.base import Certificate
 from qtomo.observables.certificates.energy import energy_witnesses
+from qtomo.observables.certificates.entanglement import entanglement
 from qtomo.observables.certificates.misfit import forbidden_share, misfit
+from qtomo.observables.certificates.occupation import occupation_witnesses
+from qtomo.observables.certificates.planned import by_overlap, by_parent
 from qtomo.observables.certificates.stabilisers import stabiliser_witnesses
+from qtomo.observables.fidelity.base import Asked
+from qtomo.states.tfim import TFIM
 from qtomo.verification.context import Context
 from qtomo.verification.fidelity import fidelity_asked
 from qtomo.verification.learned import Learned
 
-__all__ = ["CERTIFICATES", "Certifying", "certificates"]
+__all__ = ["CERTIFICATES", "OF_FIDELITY", "Certifier", "Certifying", "certificates"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,10 +43,29 @@ def by_energy(given: Certifying) -> Iterable[Certificate]:
     return energy_witnesses(given.context.hypothesis.system, records, given.context.options.level, given.parity_bits)
 
 
+def by_occupation(given: Certifying) -> Iterable[Certificate]:
+    """Fidelity with the ground state of an Ising chain, where there is a bound."""
+    system = given.context.hypothesis.system
+    if isinstance(system, TFIM) and system.n_sites > 1:
+        records = given.context.records.measured_by(given.context.hypothesis.povm)
+        for found in occupation_witnesses(system, records, given.context.options.level, given.parity_bits):
+            if found.informative:
+                yield found
+
+
 def by_stabilisers(given: Certifying) -> Iterable[Certificate]:
     """Fidelity with a stabiliser state."""
     asked = fidelity_asked(given.context)
     return stabiliser_witnesses(asked) if asked is not None else ()
+
+
+def by_planned_settings(given: Certifying) -> Iterable[Certificate]:
+    """Fidelity with any target of few qubits, from settings that were planned for it."""
+    asked = fidelity_asked(given.context)
+    if asked is not None and asked.records.design == "listed":
+        for found in (*by_parent(asked), *by_overlap(asked)):
+            if found.informative:
+                yield found
 
 
 def by_misfit(given: Certifying) -> Iterable[Certificate]:
@@ -57,15 +81,30 @@ def by_forbidden_outcomes(given: Certifying) -> Iterable[Certificate]:
         yield forbidden_share(given.context.n_impossible, len(given.context.records), given.context.options.level)
 
 
-#: All of them, in the order in which they are shown.
-CERTIFICATES: tuple[Callable[[Certifying], Iterable[Certificate]], ...] = (
-    by_stabilisers,
-    by_energy,
-    by_misfit,
-    by_forbidden_outcomes,
+Certifier = Callable[[Certifying], Iterable[Certificate]]
+
+#: Bounds of the fidelity, with whether each is one for such records and target: the settings say it, not the outcomes.
+OF_FIDELITY: tuple[tuple[Certifier, Callable[[Asked], bool]], ...] = (
+    (by_stabilisers, lambda asked: asked.aim.stabilisers is not None),
+    (by_energy, lambda asked: isinstance(asked.aim.system, TFIM)),
+    (by_occupation, lambda asked: isinstance(asked.aim.system, TFIM)),
+    (by_planned_settings, lambda asked: asked.records.design == "listed"),
 )
+#: Others.
+CERTIFICATES: tuple[Certifier, ...] = (by_misfit, by_forbidden_outcomes)
 
 
 def certificates(given: Certifying) -> list[Certificate]:
-    """What the records certify."""
-    return [found for certify in CERTIFICATES for found in certify(given)]
+    """What the records certify. Where several bounds of the fidelity are tried, each holds at a confidence at which the
+    best of them holds at the one asked for (Bonferroni).
+    """
+    found: list[Certificate] = []
+    asked = fidelity_asked(given.context)
+    if asked is not None:
+        tried = [certify for certify, applies in OF_FIDELITY if applies(asked)]
+        options = given.context.options
+        level = 1 - (1 - options.level) / max(1, len(tried))
+        each = replace(given, context=replace(given.context, options=replace(options, level=level)))
+        found = [one for certify in tried for one in certify(each)]
+        found += entanglement(found, asked.aim.state, asked.aim.system)
+    return found + [one for certify in CERTIFICATES for one in certify(given)]

@@ -1,5 +1,4 @@
 """What records certify: bounds on fidelity and on misfit, each with its assumptions and with what it guarantees.
 
-A classical fidelity certifies nothing. Each certificate is a file of its own; `registry` lists those of fidelity, with
-the settings that they are planned from.
+A classical fidelity certifies nothing. Each certificate is a file of its own.
 """

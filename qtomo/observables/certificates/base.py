@@ -20,8 +20,19 @@ class CertificateKind(Worded):
 
     ENERGY = "fidelity-by-energy", "fidelity with the ground state, by its energy"
     ENERGY_AND_PARITY = "fidelity-by-energy-and-parity", "fidelity with the ground state, by its energy and parity"
+    OCCUPATION = "fidelity-by-occupation", "fidelity with the ground state, by the occupation of its modes"
+    OCCUPATION_AND_PARITY = (
+        "fidelity-by-occupation-and-parity",
+        "fidelity with the ground state, by the occupation of its modes and its parity",
+    )
     DRAWN_STABILISERS = "fidelity-by-drawn-stabilisers", "fidelity with the target, by stabilisers drawn at random"
     STABILISER_GENERATORS = "fidelity-by-generators", "fidelity with the target, by its stabilisers' generators"
+    SHADOW_OVERLAP = "fidelity-by-shadow-overlap", "fidelity with the target, by its shadow overlap"
+    PARENT_HAMILTONIAN = (
+        "fidelity-by-parent-hamiltonian",
+        "fidelity with the target, by a Hamiltonian that it is lowest of",
+    )
+    ENTANGLEMENT = "multipartite-entanglement", "genuine multipartite entanglement, by the fidelity"
     CLASSICAL_FIDELITY = (
         "fidelity-by-classical-fidelity",
         "fidelity of the target with any state of the model's distribution, from above",
@@ -30,7 +41,12 @@ class CertificateKind(Worded):
     FORBIDDEN = "forbidden-share", "share of outcomes that the target forbids, from below"
 
 
-_NOT_OF_THE_STATE = (CertificateKind.CLASSICAL_FIDELITY, CertificateKind.MISFIT, CertificateKind.FORBIDDEN)
+_NOT_OF_THE_STATE = (
+    CertificateKind.ENTANGLEMENT,
+    CertificateKind.CLASSICAL_FIDELITY,
+    CertificateKind.MISFIT,
+    CertificateKind.FORBIDDEN,
+)
 
 
 @dataclass(frozen=True)
