@@ -33,7 +33,7 @@ __all__ = ["Residuals"]
 Reals = NDArray[np.float64]
 
 _FEWEST = 25.0  # expected number, of what is counted and of the rest, from which a frequency is normal
-_LEAST = 0.05  # of the variance of a frequency that must be left
+_LEAST = 0.2  # of the variance of a frequency that must be left
 _SINGLE = 1e-5  # mean square of a score in single precision that may be nothing but rounding
 _ROUNDING = 1e-5  # nats by which means of ln P may differ by rounding
 _REFERENCE = 20_000  # exact records that tell the mean of ln P
