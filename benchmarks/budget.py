@@ -3,6 +3,7 @@
     python benchmarks/budget.py tfim10 --sets 100 --output tfim10.jsonl
     python benchmarks/budget.py tfim20 --sets 30 --output tfim20.jsonl
     python benchmarks/budget.py tfim50 --sets 1 --output tfim50.jsonl
+    python benchmarks/budget.py width50 --sets 1 --output width50.jsonl
     python benchmarks/budget.py ghz10 --sets 50 --output ghz10.jsonl
     python benchmarks/budget.py w10 --sets 50 --output w10.jsonl
     python benchmarks/budget.py crosstalk10 --sets 50 --output crosstalk10.jsonl
@@ -10,13 +11,15 @@
 Shots in random bases of a state with errors of four kinds, one kind per qubit in turn (depolarizing, dephasing,
 amplitude damping, readout), at ten rates from 0.005 to 0.03; 10,000 calibration shots of |0...0> and as many of
 |1...1>. `crosstalk` adds an error that two neighbours make together, a product of two Paulis drawn at random, with
-probability 0.03. Runs, resumes and writes as `benchmarks/verification.py` does.
+probability 0.03. `width50` predicts the half-width of F from the information of 4,000 shots. Runs, resumes and writes
+as `benchmarks/verification.py` does.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -30,8 +33,11 @@ from qtomo.records.records import Records
 from qtomo.seeds import stream
 from qtomo.states.mps import MPS
 from qtomo.verification.budget.budget import KINDS, error_budget
+from qtomo.verification.budget.costs import Costs
 from qtomo.verification.budget.fidelity import Fidelity
+from qtomo.verification.budget.fitting import evaluated
 from qtomo.verification.budget.model import READOUT, ErrorModel
+from qtomo.verification.budget.reading import Reading
 from qtomo.verification.context import Context, Options
 from qtomo.verification.faults.base import FaultKind
 from qtomo.verification.hypothesis import Hypothesis
@@ -73,6 +79,58 @@ def _with_pair_error(hypothesis: Hypothesis, rng: np.random.Generator) -> tuple[
     return hypothesis.mixed(PAIR_ERROR, hypothesis.measured(change)), [letters, first]
 
 
+def _laboratory(
+    model: ErrorModel,
+    theta: np.ndarray,
+    shots: int,
+    rng: np.random.Generator,
+    change: Callable[[Hypothesis], Hypothesis] = lambda law: law,
+) -> Records:
+    """Shots in random bases with errors of the model, and others, with calibration shots of the readout errors."""
+    n_sites = model.n_sites
+    settings = rng.integers(0, 3, (shots, n_sites), dtype=np.uint8)
+    law = change(model.under(theta))
+    drawn = law.sample_like(Records(np.zeros_like(settings), "pauli6", settings=settings), rng)
+    flips = model.local(theta)[-2:].T
+    calibration = Calibration(rng.binomial(CALIBRATION, flips), np.full(flips.shape, CALIBRATION))
+    povm = with_bit_confusion(named_povm("pauli6"), calibration.confusion, n_sites)
+    return Records(drawn.outcomes, povm, settings=settings, design="random", calibration=calibration)
+
+
+def width(index: int, n_sites: int, shots: int, scored: int) -> Result:
+    """The half-width of F that so many shots would give: from the information of fewer, at the true strengths."""
+    rng = stream(index, f"width {n_sites}")
+    state, system = target("tfim 1", n_sites)
+    assert isinstance(state, MPS)
+    started = time.monotonic()
+    model = _model(Hypothesis.of(state, named_povm("pauli6"), system))
+    theta = _truth(model)
+    records = _laboratory(model, theta, scored, rng)
+    context = Context(records, Hypothesis.of(state, records.povm, system), Options(ALPHA, LEVEL, seed=index))
+    model = ErrorModel.of(context, KINDS)
+    fit = evaluated(context, model, theta)
+    prior = np.diag(model.prior(theta)[2])
+    information = prior + (fit.information - prior) * shots / scored
+    there = replace(fit, information=information, gradient=np.zeros_like(fit.gradient))
+    costs = Costs(Reading(model, there, LEVEL), state)
+    return {
+        "N": n_sites,
+        "shots": shots,
+        "F": _held(costs.fidelity(), Fidelity(state)(model.transfer(theta))),
+        "kinds": {
+            cost.kind.value: _held(cost.infidelity, cost.infidelity.value) for cost in costs.by_kind() if cost.kind
+        },
+        "seconds": time.monotonic() - started,
+    }
+
+
+def report_width(found: list[Result]) -> None:
+    """Half-widths."""
+    for r in found:
+        for name, (value, _, low, high, _) in {"F": r["F"], **r["kinds"]}.items():
+            print(f"  {name:20} {value:.4f}, half-width {(high - low) / 2:.4f}")
+
+
 def budget(index: int, name: str, n_sites: int, shots: int, crosstalk: bool = False) -> Result:
     """One data set: what is estimated beside what is true."""
     rng = stream(index, f"budget {name} {n_sites} {crosstalk}")
@@ -80,17 +138,14 @@ def budget(index: int, name: str, n_sites: int, shots: int, crosstalk: bool = Fa
     assert isinstance(state, MPS)
     model = _model(Hypothesis.of(state, named_povm("pauli6"), system))
     theta = _truth(model)
-    settings = rng.integers(0, 3, (shots, n_sites), dtype=np.uint8)
-    law, pair = model.under(theta), []
-    if crosstalk:
-        law, pair = _with_pair_error(law, rng)
-    empty = Records(np.zeros_like(settings), "pauli6", settings=settings)
-    drawn = law.sample_like(empty, rng)
-    flips = model.local(theta)[-2:].T
-    calibration = Calibration(rng.binomial(CALIBRATION, flips), np.full(flips.shape, CALIBRATION))
-    povm = with_bit_confusion(named_povm("pauli6"), calibration.confusion, n_sites)
-    records = Records(drawn.outcomes, povm, settings=settings, design="random", calibration=calibration)
-    context = Context(records, Hypothesis.of(state, povm, system), Options(ALPHA, LEVEL, seed=index))
+    pair: list[Any] = []
+
+    def hit(law: Hypothesis) -> Hypothesis:
+        law, pair[:] = _with_pair_error(law, rng)
+        return law
+
+    records = _laboratory(model, theta, shots, rng, hit if crosstalk else lambda law: law)
+    context = Context(records, Hypothesis.of(state, records.povm, system), Options(ALPHA, LEVEL, seed=index))
     started = time.monotonic()
     found = error_budget(context)
     seconds = time.monotonic() - started
@@ -160,6 +215,7 @@ STUDIES: Studies = {
     "tfim10": (_study("tfim 1", 10, 20_000), report),
     "tfim20": (_study("tfim 1", 20, 40_000), report),
     "tfim50": (_study("tfim 1", 50, 100_000), report),
+    "width50": (partial(width, n_sites=50, shots=100_000, scored=4_000), report_width),
     "ghz10": (_study("ghz", 10, 20_000), report),
     "w10": (_study("w", 10, 20_000), report),
     "crosstalk10": (_study("tfim 1", 10, 40_000, True), report),

@@ -23,7 +23,7 @@ __all__ = ["command"]
 REJECTED = 1
 
 #: Options that are those of `qtomo.verify`; what is left are parameters of the target.
-_ASKED = ("alpha", "level", "alternative", "resolution", "parity_run", "seed", "device")
+_ASKED = ("alpha", "level", "alternative", "resolution", "parity_run", "seed", "device", "budget")
 
 
 def _renamed(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
@@ -58,6 +58,7 @@ def _moved(_context: click.Context, _parameter: click.Parameter, value: bool) ->
 @click.option("--figure", type=click.Path(path_type=Path), help="Map of the fault (.png, .pdf or .svg).")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="JSON file.  [default: NAME.verification.json]")
 @click.option("--all", "everything", is_flag=True, help="Show all tests, not only those that reject.")
+@click.option("--budget/--no-budget", default=None, help="Fit all local errors of all qubits.  [default: where quick]")
 @click.option("--plan", is_flag=True, hidden=True, expose_value=False, callback=_moved)
 @device_option
 @seed_option

@@ -107,10 +107,10 @@ def simulate(
     named = povm_of(povm or ("pauli4" if bases is None else "pauli6"))
     clean = parse_axes(named, axes, n)
     measured = _noisy(clean, noise, n, draw)
-    progress = Progress.of(progress)
+    place, progress = pick_device(device), Progress.of(progress)
     state = system if isinstance(system, State) else _solved(system, progress)
     progress.stage("records")
-    blocks = _experiment(BornDistribution(state, measured, device=pick_device(device)), draw, progress)
+    blocks = _experiment(BornDistribution(state, measured, device=place), draw, progress)
     target = Target.of(system, state if isinstance(state, MPS) else None)
     command = command or _command(system, named, draw, {"axes": axes, "noise": noise, "undeclared": not declared})
     kept: dict[str, Any] = {"design": draw.design, "seed": seed, "shard": shard if draw.is_part else None}

@@ -6,7 +6,7 @@ import shlex
 
 from qtomo.reporting.layout import Block, Commands, Facts, Page, Section, Tone, Words, certificate_blocks, draw
 from qtomo.reporting.layout import Verdict as VerdictBlock
-from qtomo.reporting.verification_figures import batch_figure, fault_map, heat_figure, outcome_figure
+from qtomo.reporting.verification_figures import batch_figure, budget_figure, fault_map, heat_figure, outcome_figure
 from qtomo.statistics.estimate import Estimate
 from qtomo.table import Table
 from qtomo.verification.checks.base import TestKind
@@ -32,6 +32,7 @@ def verification_page(found: Verification) -> Page:
         Section("tests", "Tests", [*found.tables(everything=True), Words(_READING)]),
         Section("outcomes", "Which outcomes disagree", _outcomes(found)),
         Section("drift", "Drift along the shots", _drift(found)),
+        Section("fidelity", "How near the state is", _near(found)),
         Section("certificates", "What is certified, and on which assumptions", certificate_blocks(found.certificates)),
         Section("again", "How to run it again", _again(found)),
     ]
@@ -57,6 +58,22 @@ def _measured(found: Verification) -> Facts:
     rows.append(("state asked for", found.target))
     rows.append(("lost outcomes", f"{100 * found.lost:.3g} %"))
     return Facts(rows)
+
+
+def _near(found: Verification) -> list[Block]:
+    rows = [[one.name, one.estimate.interval(), "; ".join(one.assumptions)] for one in found.fidelities]
+    table = Table("Fidelity with the target", ["from", f"F [{found.level:.0%}]", "if"], rows)
+    blocks: list[Block] = [
+        table if rows else Words(["No estimate of the fidelity: the target is mixed, or the settings do not tell it."])
+    ]
+    budget = found.budget
+    if budget is None:
+        return blocks
+    caption = (
+        "Share of the infidelity that each kind of error and each qubit costs, all fitted together, if errors are "
+        f"local; bars are {budget.level:.0%} intervals."
+    )
+    return [*blocks, draw("budget", caption, lambda: budget_figure(budget)), Words(budget.remarks()), *budget.tables()]
 
 
 def _map(found: Verification) -> list[Block]:

@@ -149,7 +149,6 @@ def resume(
     1
     """
     workers, progress = world(), Progress.of(progress)
-    progress.stage("training")
     with ExitStack() as opened:
         with workers.together():
             run = Run(folder)
@@ -159,6 +158,7 @@ def resume(
             feed, validation = open_feed(file, config, workers)
             model = run.new_model()
             model.measured_by(file.povm)
+        progress.stage("training")
         fit(model, feed, validation, config, run.folder, progress=progress, workers=workers)
     workers.wait()
     return Run(folder)

@@ -52,9 +52,9 @@ def sample(
     run = run if isinstance(run, Run) else Run(run)
     with run.open_records(records) as file:
         povm, target = file.povm, file.target
-    progress = Progress.of(progress)
+    model, progress = run.model, Progress.of(progress)
     progress.stage("records")
-    blocks = draw_blocks(run.model, shots, seed, "sample", progress)
+    blocks = draw_blocks(model, shots, seed, "sample", progress)
     command = f"qtomo sample {run.folder.path.name} --shots {shots} --seed {seed}"
     n_sites = run.config.records.n_sites
     return write_records(output, blocks, n_sites, povm, target=target, seed=seed, command=command, overwrite=overwrite)

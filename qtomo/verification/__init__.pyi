@@ -1,3 +1,7 @@
+from .budget.budget import NoBudget as NoBudget
+from .budget.budget import error_budget as error_budget
+from .budget.budget import no_budget as no_budget
+from .budget.result import Budget as Budget
 from .checks.base import Test as Test
 from .checks.base import TestKind as TestKind
 from .faults.base import Fault as Fault

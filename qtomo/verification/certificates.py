@@ -1,9 +1,9 @@
-"""The certificates of a verification: each a function, here or in a file of its own, and its name in CERTIFICATES."""
+"""The certificates of a verification: each a function, here or in a file of its own, and its name in OF_FIDELITY or CERTIFICATES."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from qtomo.distribution import Outcomes
 from qtomo.observables.certificates.base import Certificate
@@ -13,12 +13,13 @@ from qtomo.observables.certificates.misfit import forbidden_share, misfit
 from qtomo.observables.certificates.occupation import occupation_witnesses
 from qtomo.observables.certificates.planned import by_overlap, by_parent
 from qtomo.observables.certificates.stabilisers import stabiliser_witnesses
+from qtomo.observables.fidelity.base import Asked
 from qtomo.states.tfim import TFIM
 from qtomo.verification.context import Context
 from qtomo.verification.fidelity import fidelity_asked
 from qtomo.verification.learned import Learned
 
-__all__ = ["CERTIFICATES", "Certifying", "certificates"]
+__all__ = ["CERTIFICATES", "OF_FIDELITY", "Certifier", "Certifying", "certificates"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,19 +81,30 @@ def by_forbidden_outcomes(given: Certifying) -> Iterable[Certificate]:
         yield forbidden_share(given.context.n_impossible, len(given.context.records), given.context.options.level)
 
 
-#: All of them, in the order in which they are shown.
-CERTIFICATES: tuple[Callable[[Certifying], Iterable[Certificate]], ...] = (
-    by_stabilisers,
-    by_energy,
-    by_occupation,
-    by_planned_settings,
-    by_misfit,
-    by_forbidden_outcomes,
+Certifier = Callable[[Certifying], Iterable[Certificate]]
+
+#: Bounds of the fidelity, with whether each is one for such records and target: the settings say it, not the outcomes.
+OF_FIDELITY: tuple[tuple[Certifier, Callable[[Asked], bool]], ...] = (
+    (by_stabilisers, lambda asked: asked.aim.stabilisers is not None),
+    (by_energy, lambda asked: isinstance(asked.aim.system, TFIM)),
+    (by_occupation, lambda asked: isinstance(asked.aim.system, TFIM)),
+    (by_planned_settings, lambda asked: asked.records.design == "listed"),
 )
+#: Others.
+CERTIFICATES: tuple[Certifier, ...] = (by_misfit, by_forbidden_outcomes)
 
 
 def certificates(given: Certifying) -> list[Certificate]:
-    """What the records certify."""
-    found = [one for certify in CERTIFICATES for one in certify(given)]
+    """What the records certify. Where several bounds of the fidelity are tried, each holds at a confidence at which the
+    best of them holds at the one asked for (Bonferroni).
+    """
+    found: list[Certificate] = []
     asked = fidelity_asked(given.context)
-    return found if asked is None else [*found, *entanglement(found, asked.aim.state, asked.aim.system)]
+    if asked is not None:
+        tried = [certify for certify, applies in OF_FIDELITY if applies(asked)]
+        options = given.context.options
+        level = 1 - (1 - options.level) / max(1, len(tried))
+        each = replace(given, context=replace(given.context, options=replace(options, level=level)))
+        found = [one for certify in tried for one in certify(each)]
+        found += entanglement(found, asked.aim.state, asked.aim.system)
+    return found + [one for certify in CERTIFICATES for one in certify(given)]

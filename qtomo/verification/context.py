@@ -40,6 +40,7 @@ class Options:
         n_reference: exact records that are drawn for comparison.
         seed: of all randomness.
         device: where to work.
+        budget: whether an error budget is fitted; None where it takes little time.
         progress: told what is being done.
     """
 
@@ -50,6 +51,7 @@ class Options:
     n_reference: int = 20_000
     seed: int = 0
     device: str = "cpu"
+    budget: bool | None = None
     progress: Progress = SILENT
 
 

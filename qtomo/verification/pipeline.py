@@ -10,6 +10,7 @@ import numpy as np
 
 from qtomo.distribution import Outcomes
 from qtomo.errors import Code, InputError
+from qtomo.observables.fidelity.base import SHOTS_ALIKE, Fidelity, FidelityKind
 from qtomo.observables.fidelity.registry import fidelities
 from qtomo.progress import Progress
 from qtomo.records.facts import record_facts
@@ -17,6 +18,7 @@ from qtomo.records.file.reader import RecordFile
 from qtomo.records.file.schema import Target, TargetLike
 from qtomo.records.records import Records, checked_records
 from qtomo.states.state import State
+from qtomo.verification.budget.budget import error_budget, no_budget
 from qtomo.verification.certificates import Certifying, certificates
 from qtomo.verification.checks.base import Test, adjusted
 from qtomo.verification.checks.registry import CHECKS
@@ -36,6 +38,8 @@ from qtomo.verification.verdict import Findings, answer
 
 __all__ = ["better_labelling", "labelling_note", "tested", "verification_path", "verify"]
 
+_BUDGET = 2_000_000  # outcomes, up to which a budget is fitted unasked
+_LOCAL = ["errors are of one qubit each, and of the kinds that the budget fits"]
 _WEIGHTS = 2**29  # bytes of local likelihoods that are held at once
 
 
@@ -60,6 +64,7 @@ def verify(
     save: bool | None = None,
     output: str | os.PathLike[str] | None = None,
     command: str = "",
+    budget: bool | None = None,
     progress: Progress | None = None,
 ) -> Verification:
     """Ask whether records are of a target state; of a file, write the answer beside it.
@@ -79,6 +84,7 @@ def verify(
         device: `cpu`, `cuda` or `auto`.
         save: write the answer as JSON; by default where the records are a file.
         output: where, `NAME.verification.json` beside the records if not given.
+        budget: fit an error budget; if not given, where there are records enough and it takes little time.
         command: how to ask again, kept with the answer.
         progress: told what is being done.
 
@@ -93,7 +99,7 @@ def verify(
     'no test rejects the target, in Z alone: phases were not seen'
     """
     told = Progress.of(progress)
-    options = _checked(Options(alpha, level, resolution, alternative, n_reference, seed, device, told))
+    options = _checked(Options(alpha, level, resolution, alternative, n_reference, seed, device, budget, told))
     given, facts = _given(records)
     meant, state = _meant(given, target)
     context = Context(given, Hypothesis.of(state, given.povm, meant.system, device), options)
@@ -183,6 +189,9 @@ def _verified(context: Context, parity_bits: Outcomes | None) -> Verification:
     options.progress.stage("fidelity")
     asked = fidelity_asked(whole.under(context.hypothesis))
     found = fidelities(asked) if asked is not None else []
+    budget = error_budget(context) if _budgeted(context) else None
+    if budget is not None and budget.is_informative:
+        found.append(Fidelity(FidelityKind.BUDGET, budget.fidelity, [SHOTS_ALIKE, *_LOCAL]))
     options.progress.stage("maps and bounds")
     mapped = _mapped(diagnosis)
     findings = Findings(context, whole, tests, diagnosis)
@@ -203,6 +212,7 @@ def _verified(context: Context, parity_bits: Outcomes | None) -> Verification:
         share=diagnosis.share if diagnosis else None,
         tests=tests,
         fidelities=found,
+        budget=budget,
         certificates=certificates(Certifying(context, learned, parity_bits)),
         map=Maps(
             mapped,
@@ -215,6 +225,14 @@ def _verified(context: Context, parity_bits: Outcomes | None) -> Verification:
         claims=claims,
         lost=float(whole.records.lost.mean()),
     )
+
+
+def _budgeted(context: Context) -> bool:
+    """Whether an error budget is fitted."""
+    asked, n_outcomes = context.options.budget, len(context.records) * context.records.n_sites
+    if asked is None:
+        asked = n_outcomes <= _BUDGET
+    return asked and no_budget(context) is None
 
 
 def tested(context: Context) -> tuple[Context, list[Test], Learned | None]:

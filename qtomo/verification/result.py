@@ -17,6 +17,7 @@ from qtomo.observables.fidelity.base import Fidelity
 from qtomo.results import Level, Probability, Result
 from qtomo.statistics.estimate import Estimate
 from qtomo.table import Table
+from qtomo.verification.budget.result import Budget
 from qtomo.verification.checks.base import Test
 from qtomo.verification.faults.base import Fault, FaultKind
 from qtomo.verification.site_map import Batch, HeatMap
@@ -88,6 +89,7 @@ class Verification(Result, format="qtomo-verification", version=1):
         share: of what the learned alternative sees that the faults explain, where that can be told.
         tests: by p-value, with Holm's correction.
         certificates: bounds on fidelity and misfit.
+        budget: all local errors of all qubits fitted together, and what each costs; None where it was not fitted.
         fidelities: estimates of the fidelity with a pure target, that of the smallest standard error first.
         map: where records and target disagree.
         claims: what the data support, in sentences.
@@ -122,6 +124,7 @@ class Verification(Result, format="qtomo-verification", version=1):
     measured: dict[str, str] = field(default_factory=dict)
     command: str = ""
     fidelities: list[Fidelity] = field(default_factory=list)
+    budget: Budget | None = None
 
     def __post_init__(self) -> None:
         if len(self.tied) != len(self.faults):
@@ -151,8 +154,9 @@ class Verification(Result, format="qtomo-verification", version=1):
             words.append(f"F = {found.estimate} ({how}: {found.name})")
         if bound is not None:
             value = math.floor(1000 * bound.value) / 1000
-            words.append(f"F ≥ {value:.3f} at {bound.level:.0%} ({GUARANTEES[bound.guarantee]}: {bound.name})")
-        return words
+            words.append(f"F ≥ {value:.3f} at {self.level:.0%} ({GUARANTEES[bound.guarantee]}: {bound.name})")
+        lost = self.budget.lost_to() if self.budget is not None else ""
+        return [*words, f"Lost to, if errors are local: {lost}"] if lost else words
 
     def tables(self, everything: bool = False) -> list[Table]:
         """The faults found, and the tests that reject or all."""

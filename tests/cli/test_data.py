@@ -47,7 +47,10 @@ def test_the_faulty_records_are_refused_and_the_qubit_is_named():
 
 
 def test_the_good_records_are_not():
-    assert verify(ROOT / "data/good.h5", save=False, alternative="none", n_reference=1000).verdict == "consistent"
+    assert (
+        verify(ROOT / "data/good.h5", save=False, alternative="none", budget=False, n_reference=1000).verdict
+        == "consistent"
+    )
 
 
 def test_readme_shows_what_comes_out():

@@ -20,6 +20,7 @@ import rich_click as click
 from qtomo_cli.main import COMMANDS, cli
 
 from qtomo import TFIM, simulate
+from qtomo.measurement.settings import SettingList, write_setting_list
 from tests.systems.named import ghz_circuit
 
 ROOT = Path(__file__).parents[2]
@@ -142,8 +143,10 @@ def laboratory(tmp_path_factory):
     ):
         simulate(TFIM(3), 600, folder / f"{name}.h5", seed=seed)
     simulate(TFIM(3), 600, folder / "lab.h5", seed=5, settings="random", povm="pauli6")
-    verify(folder / "lab.h5", alternative="none", n_reference=1000)
+    verify(folder / "lab.h5", alternative="none", budget=False, n_reference=1000)
     simulate(qtomo.GHZ(3), 100, folder / "ghz.h5", seed=5)
+    shutil.copy(folder / "ghz.h5", folder / "trial-ghz.h5")
+    write_setting_list(SettingList.from_words([("XXX", 20), ("ZZZ", 30)]), folder / "settings.csv")
     for shard in range(4):
         simulate(TFIM(3), 4 * 8192, folder / "tfim.h5", seed=1, shard=(shard, 4))
     rng = np.random.default_rng(1)
@@ -213,7 +216,7 @@ def test_it_runs(command, qtomo, laboratory, tmp_path, monkeypatch):
         monkeypatch.setattr(place, partial(getattr(importlib.import_module(place.rpartition(".")[0]), name), **size))
     words = shlex.split(command)
     assert words[0] == "qtomo"
-    output = [folder / word for option, word in pairwise(words) if option in ("--output", "--figure")]
+    output = [folder / word for option, word in pairwise(words) if option in ("-o", "--output", "--figure")]
     if any(path.exists() for path in output) or words[1] == "join":
         words.append("--overwrite")
     result = qtomo(*words[1:])

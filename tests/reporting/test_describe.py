@@ -55,7 +55,7 @@ def test_a_run_its_evaluation_and_an_unfinished_run(tmp_path, small_records):
 
 def test_a_verification_names_the_fault(tmp_path):
     path = simulate(TFIM(4), 1000, tmp_path / "lab.h5", noise=["depolarizing:1@2"], declared=False, seed=3)
-    verify(path, alternative="none", n_reference=1000)
+    verify(path, alternative="none", budget=False, n_reference=1000)
     summary = info(verification_path(path))
     assert summary.facts["verdict"] == "inconsistent"
     assert "largest at qubit 2" in str(summary)
@@ -88,7 +88,7 @@ def test_states(tmp_path):
             "short.json",
             json.dumps({"format": "qtomo-plan", "format_version": 1}),
             Code.DAMAGED,
-            "alpha: missing; damaged: run qtomo verify",
+            "alpha: missing; damaged: run qtomo plan",
         ),
         ("lab.csv", "X,0\n", Code.KIND, "qtomo import FORMAT"),
     ],

@@ -23,6 +23,7 @@ from qtomo import (
     compare_records,
     evaluate,
     plan,
+    plan_settings,
     read_result,
     reconstruct,
     simulate,
@@ -96,6 +97,7 @@ def results(run, small_records, tmp_path_factory):
         verify(folder / "lab.h5", alternative="none", n_reference=1000, save=False),
         compare_records([folder / "lab.h5", folder / "good.h5"]),
         plan(GHZ(2), ["depolarizing:0.1", "readout-1-to-0:0.1"], n_exact=200),
+        plan_settings(GHZ(2), 0.7, 0.9),
         reconstruct(folder / "lab.h5", "mle", resamples=20),
         reconstruct(folder / "lab.h5", MatrixProduct(2), resamples=20),
         Trials("sweep", "gru", "nats per record", 0, [2], trials, made_from={"records": "0" * 64}),
@@ -125,7 +127,7 @@ def test_what_is_read_is_what_was_saved(results, tmp_path, name):
         other.load(path)
     assert found.qtomo in str(info(path))
     assert all(len(checksum) == 64 for checksum in found.made_from.values())
-    assert found.made_from or name == "qtomo-plan"
+    assert found.made_from or name in ("qtomo-plan", "qtomo-settings-plan")
 
 
 def places(value, path=()):

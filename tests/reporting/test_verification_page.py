@@ -15,7 +15,7 @@ from qtomo.verification.result import Verification
 from tests.refusing import refused
 from tests.reporting.test_page import HOSTILE, Tags
 
-SECTIONS = ["verdict", "measured", "map", "tests", "outcomes", "drift", "certificates", "again"]
+SECTIONS = ["verdict", "measured", "map", "tests", "outcomes", "drift", "fidelity", "certificates", "again"]
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,13 @@ def test_all_sections_and_the_fault_in_its_place(verified):
     found, path = verified
     page = page_of([path])
     assert [section.key for section in page.sections] == SECTIONS
-    assert [drawing.name for drawing in page.drawings()] == ["fault-map", "heat-map", "outcome-map", "batches"]
+    assert [drawing.name for drawing in page.drawings()] == [
+        "fault-map",
+        "heat-map",
+        "outcome-map",
+        "batches",
+        "budget",
+    ]
     assert not [drawing.failure for drawing in page.drawings() if drawing.failure]
     text = render(page)
     words = Tags(text).words

@@ -7,6 +7,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from qtomo import Records
+from qtomo.errors import Code
 from qtomo.measurement.calibration import Calibration
 from qtomo.measurement.povm import POVM, named_povm
 from qtomo.measurement.readout import with_bit_confusion, with_readout_error
@@ -20,6 +21,7 @@ from qtomo.verification.context import Context, Options
 from qtomo.verification.faults.base import FaultKind
 from qtomo.verification.faults.local import LOCAL_KINDS, applied
 from qtomo.verification.hypothesis import Hypothesis
+from tests.refusing import refused
 
 DEPOLARIZING, DEPHASING, DAMPING = FaultKind.DEPOLARIZING, FaultKind.DEPHASING, FaultKind.AMPLITUDE_DAMPING
 
@@ -174,6 +176,21 @@ def test_an_error_that_two_qubits_make_together_is_seen():
     assert "not to be relied on" in str(budget)
 
 
+def test_flips_of_two_qubits_of_ghz_are_seen():
+    """XX on qubits 0 and 1 in 3 % of the shots, which local errors make one in ten thousand times; alone it is not."""
+    system = GHZ(4)
+    theta = strengths(model_of(system), depolarizing=0.02)
+
+    def pair(hypothesis):
+        both = applied(applied(hypothesis, FaultKind.BIT_FLIP, 1.0, 0), FaultKind.BIT_FLIP, 1.0, 1)
+        return hypothesis.mixed(0.03, both)
+
+    for change, fits in ((pair, False), (lambda hypothesis: hypothesis, True)):
+        budget = error_budget(laboratory(system, theta, 10_000, 12, shots=20_000, change=change))
+        assert budget.fits is fits
+        assert fits or budget.crosstalk[:2] == (0, 1)
+
+
 def test_readout_and_depolarizing_are_tied_without_calibration():
     """The interval of F reaches from all of it being depolarizing to all of it being readout."""
     system = TFIM(4, 1.0, 1.0)
@@ -276,6 +293,13 @@ def test_why_there_is_no_budget():
     assert error_budget(few) is None
     hypothesis = few.hypothesis.mixed(0.1, few.hypothesis.alone(None))
     assert no_budget(few.under(hypothesis)) is NoBudget.MIXED_TARGET
+
+
+def test_kinds_must_allow_the_records():
+    """A bit that is flipped in GHZ is no dephasing."""
+    flipped = laboratory(GHZ(3), strengths(model_of(GHZ(3)), depolarizing=0.1), 2000, 11)
+    with refused(Code.MISMATCH, "impossible under dephasing"):
+        error_budget(flipped, [DEPHASING])
 
 
 def test_kinds_have_one_order():

@@ -88,7 +88,7 @@ def test_the_fit_is_the_likeliest_of_records_and_calibration():
 @pytest.mark.parametrize("seed", [*range(4), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(4, 10))])
 def test_records_of_the_target_are_not_inconsistent_for_want_of_calibration_shots(seed):
     """300 shots of either state and 20,000 records; the family-wise error is 1 %, the seeds are fixed."""
-    found = verify(laboratory(seed, 20_000, 300), SYSTEM, alternative="none", n_reference=1000)
+    found = verify(laboratory(seed, 20_000, 300), SYSTEM, alternative="none", budget=False, n_reference=1000)
     assert found.verdict != "inconsistent"
 
 
@@ -111,7 +111,7 @@ def test_outcomes_of_pauli_4_are_read_alike():
     exact = with_bit_confusion(named_povm("pauli4"), confusion(FLIPS), 4).elements
     found, before = (np.abs(povm.elements - exact).max() for povm in (fitted.hypothesis.povm, records.povm))
     assert found < max(before, 0.02)
-    assert verify(records, SYSTEM, alternative="none", n_reference=1000).verdict != "inconsistent"
+    assert verify(records, SYSTEM, alternative="none", budget=False, n_reference=1000).verdict != "inconsistent"
 
 
 def test_a_readout_that_has_changed_since_is_told():
@@ -122,7 +122,7 @@ def test_a_readout_that_has_changed_since_is_told():
     _, (test,) = fitted_readout(Context(records, Hypothesis.of(STATE, records.povm)))
     assert test.p_value < 1e-4
     assert test.sites == (2,)
-    found = verify(records, STATE, alternative="none", n_reference=2000)
+    found = verify(records, STATE, alternative="none", budget=False, n_reference=2000)
     assert found.verdict == "inconsistent"
     assert TestKind.CALIBRATION in {test.kind for test in found.rejecting}
     assert (FaultKind.READOUT_1_TO_0, (2,)) in [
@@ -149,4 +149,7 @@ def test_few_calibration_shots_and_few_records_do_no_harm():
         )  # fmt: skip
         fitted, _ = fitted_readout(Context(records, Hypothesis.of(STATE, records.povm), Options(n_reference=1000)))
         assert isinstance(fitted.hypothesis.povm, POVM)
-        assert verify(records, SYSTEM, alternative="none", n_reference=1000).verdict in ("undecided", "inconsistent")
+        assert verify(records, SYSTEM, alternative="none", budget=False, n_reference=1000).verdict in (
+            "undecided",
+            "inconsistent",
+        )

@@ -61,7 +61,7 @@ def test_a_dead_qubit_is_named_and_mapped(tmp_path):
 @pytest.mark.parametrize(("povm", "settings"), [("pauli4", None), ("pauli6", "random")])
 def test_a_verdict_that_depends_on_the_readout_says_so(tmp_path, noise, words, povm, settings):
     path = simulate(MODEL, 3000, tmp_path / "a.h5", povm=povm, seed=2, noise=[noise], settings=settings, declared=False)
-    found = verify(path, n_reference=2000, alternative="none")
+    found = verify(path, n_reference=2000, alternative="none", budget=False)
     assert found.verdict == "inconsistent"
     assert words in " ".join(found.claims)
 
@@ -120,12 +120,12 @@ def test_the_parity_run_refines_the_bound(tmp_path):
         povm="pauli6",
         settings=SettingList(np.zeros((1, 5), np.uint8), np.array([3000])),
     )
-    plain = verify(path, alternative="none", n_reference=2000).certificates[0]
-    refined = verify(path, alternative="none", parity_run=shots, n_reference=2000).certificates[0]
+    plain = verify(path, alternative="none", budget=False, n_reference=2000).certificates[0]
+    refined = verify(path, alternative="none", budget=False, parity_run=shots, n_reference=2000).certificates[0]
     assert "parity" in refined.name
     assert refined.value > plain.value
     with refused(Code.VALUE, r"a\.h5: /settings, row \d+, site \d"):
-        verify(path, alternative="none", parity_run=path, n_reference=2000)
+        verify(path, alternative="none", budget=False, parity_run=path, n_reference=2000)
 
 
 @pytest.mark.parametrize("system", [GHZ(4), Product(4, 0.7, 0.3)])

@@ -317,11 +317,11 @@ def resume_sweep(
     """
     _check_able()
     folder, progress = Path(folder), Progress.of(progress)
-    progress.stage("sweep")
     plan = SweepPlan.load(folder / PLAN)
     found = Sweep(folder, plan, [])
     with open_records(plan.records, folder, records) as file, stop_flag() as stopped:
         plan.check(file, folder)
+        progress.stage("sweep")
         while len(found.trials) < plan.sweep.trials:
             if stopped():
                 raise KeyboardInterrupt

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
+from qtomo.errors import Code, InputError
 from qtomo.states.mps import MPS
 from qtomo.statistics.estimate import Estimate
 from qtomo.verification.budget.costs import Costs
@@ -67,11 +69,20 @@ def error_budget(context: Context, kinds: Sequence[FaultKind] = KINDS) -> Budget
         context: the records, and the target as it would be measured; calibration shots are a prior.
         kinds: local errors that are fitted at each qubit. Bit flips and Y flips beside dephasing are Pauli rates;
             depolarizing is a third of each, so that all four are not told apart.
+
+    Raises:
+        InputError: kinds of which none allows some of the records, as rotations alone do with a target that forbids
+            outcomes.
     """
     if no_budget(context, kinds) is not None:
         return None
     model = ErrorModel.of(context, kinds)
-    reading = Reading(model, fitted(context, model), context.options.level)
+    fit = fitted(context, model)
+    if not math.isfinite(fit.log_likelihood):
+        names = ", ".join(kind.words for kind in kinds)
+        found = f"{context.records.name}: {fit.context.n_impossible:,} records that are impossible under {names}"
+        raise InputError(Code.MISMATCH, f"{found}, expected kinds of error that allow them, such as depolarizing")
+    reading = Reading(model, fit, context.options.level)
     target = context.hypothesis.first.state
     assert isinstance(target, MPS)
     costs = Costs(reading, target)

@@ -17,7 +17,7 @@ from scipy import linalg, optimize
 from qtomo.verification.budget.model import ErrorModel
 from qtomo.verification.context import Context
 
-__all__ = ["Fit", "Scores", "fitted"]
+__all__ = ["Fit", "Scores", "evaluated", "fitted"]
 
 Reals = NDArray[np.float64]
 
@@ -99,14 +99,14 @@ def fitted(context: Context, model: ErrorModel) -> Fit:
 
 def _climbed(context: Context, model: ErrorModel, theta: Reals, rounds: int) -> Fit:
     """From some strengths to the likeliest in so many steps."""
-    current = _at(context, model, theta)
+    current = evaluated(context, model, theta)
     for _ in range(rounds):
         step = _step(model, current)
         gain = float(current.gradient @ step - step @ current.information @ step / 2)
         if gain < _SETTLED:
             break
         for halving in range(_HALVINGS):
-            tried = _at(context, model, current.theta + step / 2**halving)
+            tried = evaluated(context, model, current.theta + step / 2**halving)
             if tried.log_likelihood > current.log_likelihood:
                 break
         else:
@@ -115,7 +115,7 @@ def _climbed(context: Context, model: ErrorModel, theta: Reals, rounds: int) -> 
     return current
 
 
-def _at(context: Context, model: ErrorModel, theta: Reals) -> Fit:
+def evaluated(context: Context, model: ErrorModel, theta: Reals) -> Fit:
     """What the records say at some strengths."""
     under = context.under(model.under(theta))
     scores = Scores(under, model.slopes(theta), model.shift_scores(theta, under.rows))

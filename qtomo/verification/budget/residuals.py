@@ -148,6 +148,9 @@ class Residuals:
     def neighbours(self) -> Reals:
         """Standardised scores of each two Paulis on two neighbours together, (n_sites - 1, 9); NaN where few records
         carry them.
+
+        Positive where there are more such errors than the fit says. How few there can be is not told: an error that
+        the fit makes very rare is likely not to be seen at all.
         """
         reading, context, model = self.reading, self.reading.fit.context, self.reading.model
         state, n_sites = context.hypothesis.first.state, model.n_sites
@@ -213,9 +216,10 @@ class Residuals:
         ):
             if not np.isfinite(found).any():
                 continue
-            row = int(np.nanargmax(np.abs(found))) // found.shape[1]
-            largest = float(np.nanmax(np.abs(found)))
-            p_value = min(1.0, 2 * float(stats.norm.sf(largest)) * int(np.isfinite(found).sum()))
+            sides = 1 if kind == TestKind.NEIGHBOURS else 2
+            size = np.abs(found) if sides == 2 else found
+            row, largest = int(np.nanargmax(size)) // found.shape[1], float(np.nanmax(size))
+            p_value = min(1.0, sides * float(stats.norm.sf(largest)) * int(np.isfinite(found).sum()))
             yield Test(kind, p_value, f"{largest:.1f} σ beyond the fit", sites=where[row])
         rest, z = self.likelihood()
         yield Test(TestKind.LOG_LIKELIHOOD, 2 * float(stats.norm.sf(abs(z))), f"{rest:+.4f} nats beyond the fit")
@@ -227,7 +231,7 @@ class Residuals:
         for number, (i, j) in enumerate(self._marginals[0].places.tolist()):
             cells = self.pairs[number]
             if j == i + 1:
-                cells = np.concatenate([cells, self.neighbours[i]])
+                cells = np.concatenate([cells, self.neighbours[i].clip(0)])
             cells = np.nan_to_num(cells)
             found[i, j] = found[j, i] = cells[np.abs(cells).argmax()]
         return found

@@ -16,6 +16,9 @@ from qtomo.worded import Worded
 
 __all__ = ["Budget", "Cost", "Entry", "Tie", "Tied"]
 
+_INFORMATIVE = 0.3  # width of an interval of the fidelity
+_NAMED = 3  # kinds of error in a sentence
+_STANDS_OUT = 2.0  # times the share that a qubit would have were all alike
 _SHOWN = 6  # qubits that a table of costs names
 
 
@@ -121,6 +124,9 @@ class Budget:
     level: Level
     n_records: int
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Budget) and self.to_dict() == other.to_dict()
+
     def __post_init__(self) -> None:
         n = len(self.sites)
         if self.correlations.shape != (n, n):
@@ -164,6 +170,22 @@ class Budget:
             rows = [[tied.description, tied.total.interval() if tied.total else "–"] for tied in self.tied]
             tables.append(Table("Known together alone", ["errors", "sum of strengths"], rows))
         return tables
+
+    @property
+    def is_informative(self) -> bool:
+        """Whether the fidelity is told to better than three tenths, and the fit is not rejected."""
+        return self.fits and self.fidelity.high - self.fidelity.low < _INFORMATIVE
+
+    def lost_to(self) -> str:
+        """The kinds of error that cost most, and the worst qubit where one stands out; empty where little is told."""
+        told = [cost for cost in _largest(self.kinds) if cost.infidelity.low > 0]
+        if not self.is_informative:
+            return ""
+        words = [f"{_words(cost)} {cost.infidelity.value:.1%}" for cost in told[:_NAMED]]
+        worst = max(self.sites, key=lambda cost: cost.share.value, default=None)
+        if words and worst is not None and worst.share.low > _STANDS_OUT / len(self.sites):
+            words.append(f"most of it on qubit {worst.site} ({worst.share.value:.0%})")
+        return ", ".join(words)
 
     def remarks(self) -> list[str]:
         """The fidelity, and whether the model may be believed."""
