@@ -5,8 +5,8 @@
 - ghz4.csv: four qubits, 4,000 shots in random bases; each qubit dephases by 2 %, and qubit 2 by 10 %.
 - w3.csv: three qubits, all 27 settings, 100 shots each; 4 % white noise.
 - circuit5.csv, circuit5.qasm: a circuit of five qubits, 6,000 shots in random bases; qubit 3 depolarizes by 6 %.
-- chain12.csv, zeros.csv, ones.csv: a critical Ising chain of twelve qubits, 8,000 shots in random bases; 2 % of bits are
-  misread, as 500 shots of |0...0> and of |1...1> tell, and qubit 7 depolarizes by 15 %.
+- chain12.csv, zeros.csv, ones.csv: a critical Ising chain of twelve qubits, 8,000 shots in random bases; qubit 7
+  depolarizes by 15 %, and 2 % of bits are misread, as 500 shots of |0...0> and of |1...1> tell.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ import click
 import numpy as np
 from scipy.sparse.linalg import LinearOperator, eigsh
 
-I, X, Y, Z = np.eye(2), np.array([[0, 1], [1, 0]]), np.array([[0, -1j], [1j, 0]]), np.diag([1.0, -1.0])
+ONE, X, Y, Z = np.eye(2), np.array([[0, 1], [1, 0]]), np.array([[0, -1j], [1j, 0]]), np.diag([1.0, -1.0])
 H, S = (X + Z) / math.sqrt(2), np.diag([1.0, -1j])
-TO_Z = {"X": H, "Y": H @ S, "Z": I}
+TO_Z = {"X": H, "Y": H @ S, "Z": ONE}
 CIRCUIT = """OPENQASM 2.0;
 include "qelib1.inc";
 qreg q[5];
@@ -104,12 +104,12 @@ def circuit() -> np.ndarray:
     turn = {"x": X, "y": Y, "z": Z}
 
     def r(axis: str, angle: float) -> np.ndarray:
-        return math.cos(angle / 2) * I - 1j * math.sin(angle / 2) * turn[axis]
+        return math.cos(angle / 2) * ONE - 1j * math.sin(angle / 2) * turn[axis]
 
     psi = np.zeros((2,) * 5, complex)
     psi[0, 0, 0, 0, 0] = 1
-    steps = [(H, 0), (cx, 0, 1), (r("y", 0.9), 2), (cx, 1, 2), (r("z", 0.7), 2), (cx, 2, 3), (r("x", 1.1), 3), (cz, 3, 4),
-             (r("y", 0.4), 4), (cx, 3, 4)]  # fmt: skip
+    steps = [(H, 0), (cx, 0, 1), (r("y", 0.9), 2), (cx, 1, 2), (r("z", 0.7), 2), (cx, 2, 3)]
+    steps += [(r("x", 1.1), 3), (cz, 3, 4), (r("y", 0.4), 4), (cx, 3, 4)]
     for gate, *sites in steps:
         psi = on(gate, psi, *sites)
     return psi
@@ -150,7 +150,7 @@ def write(folder: Path) -> None:
         (s, misread(b, rng)) for s, b in shots(with_errors(ising(12), errors), random_settings(8000, 12, rng), rng)
     ])  # fmt: skip
     for name, bit in (("zeros.csv", "0"), ("ones.csv", "1")):
-        save(name, [("Z" * 12, misread(bit * 12, rng)) for _ in range(500)])
+        (folder / name).write_text("bits\n" + "".join(f"{misread(bit * 12, rng)}\n" for _ in range(500)))
 
 
 def misread(bits: str, rng: np.random.Generator) -> str:

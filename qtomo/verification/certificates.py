@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from qtomo.distribution import Outcomes
 from qtomo.observables.certificates.base import Certificate
+from qtomo.observables.certificates.duals import dual_witness, has_dual_witness
 from qtomo.observables.certificates.energy import energy_witnesses
 from qtomo.observables.certificates.entanglement import entanglement
 from qtomo.observables.certificates.misfit import forbidden_share, misfit
@@ -35,6 +36,12 @@ class Certifying:
     context: Context
     learned: Learned | None = None
     parity_bits: Outcomes | None = None
+
+
+def by_duals(given: Certifying) -> Iterable[Certificate]:
+    """Fidelity with any target of few qubits."""
+    asked = fidelity_asked(given.context)
+    return dual_witness(asked) if asked is not None else ()
 
 
 def by_energy(given: Certifying) -> Iterable[Certificate]:
@@ -86,6 +93,7 @@ Certifier = Callable[[Certifying], Iterable[Certificate]]
 #: Bounds of the fidelity, with whether each is one for such records and target: the settings say it, not the outcomes.
 OF_FIDELITY: tuple[tuple[Certifier, Callable[[Asked], bool]], ...] = (
     (by_stabilisers, lambda asked: asked.aim.stabilisers is not None),
+    (by_duals, has_dual_witness),
     (by_energy, lambda asked: isinstance(asked.aim.system, TFIM)),
     (by_occupation, lambda asked: isinstance(asked.aim.system, TFIM)),
     (by_planned_settings, lambda asked: asked.records.design == "listed"),

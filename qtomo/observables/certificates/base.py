@@ -26,6 +26,7 @@ class CertificateKind(Worded):
         "fidelity with the ground state, by the occupation of its modes and its parity",
     )
     DRAWN_STABILISERS = "fidelity-by-drawn-stabilisers", "fidelity with the target, by stabilisers drawn at random"
+    DUALS = "fidelity-by-duals", "fidelity with the target, by dual values of every shot"
     STABILISER_GENERATORS = "fidelity-by-generators", "fidelity with the target, by its stabilisers' generators"
     SHADOW_OVERLAP = "fidelity-by-shadow-overlap", "fidelity with the target, by its shadow overlap"
     PARENT_HAMILTONIAN = (

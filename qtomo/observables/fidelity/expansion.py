@@ -18,7 +18,7 @@ from qtomo.states.stabilisers import Stabilisers
 
 __all__ = ["all_settings", "by_expansion"]
 
-_QUBITS, _STABILISED = 4, 10  # at most, of any state and of a stabiliser state
+_QUBITS, _STABILISED = 5, 10  # at most, of any state and of a stabiliser state
 _WORK = 2**32  # records times products times qubits
 _ZERO = 1e-12  # below which a coefficient is rounding
 

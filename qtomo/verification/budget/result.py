@@ -17,6 +17,7 @@ from qtomo.worded import Worded
 __all__ = ["Budget", "Cost", "Entry", "Tie", "Tied"]
 
 _INFORMATIVE = 0.3  # width of an interval of the fidelity
+_SMALL = 0.0005  # infidelity that is not named
 _NAMED = 3  # kinds of error in a sentence
 _STANDS_OUT = 2.0  # times the share that a qubit would have were all alike
 _SHOWN = 6  # qubits that a table of costs names
@@ -178,7 +179,7 @@ class Budget:
 
     def lost_to(self) -> str:
         """The kinds of error that cost most, and the worst qubit where one stands out; empty where little is told."""
-        told = [cost for cost in _largest(self.kinds) if cost.infidelity.low > 0]
+        told = [cost for cost in _largest(self.kinds) if cost.infidelity.low > _SMALL]
         if not self.is_informative:
             return ""
         words = [f"{_words(cost)} {cost.infidelity.value:.1%}" for cost in told[:_NAMED]]
