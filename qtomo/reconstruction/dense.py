@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from qtomo.errors import Code, InputError
 from qtomo.observables.paulis import Observable, exact_value
 from qtomo.reconstruction.bootstrap import bootstrap, reflected
+from qtomo.reconstruction.calibrated import LARGEST_CALIBRATED, calibrated_interval, entropy_range
 from qtomo.reconstruction.frequencies import Frequencies, listed
+from qtomo.reconstruction.functionals import functionals
 from qtomo.reconstruction.maximum_likelihood import Fit, log_likelihood, maximum_likelihood, maximum_likelihood_each
 from qtomo.reconstruction.methods import (
     METHODS,
@@ -21,8 +23,15 @@ from qtomo.reconstruction.methods import (
     MaximumLikelihood,
     ProjectedLeastSquares,
 )
-from qtomo.reconstruction.options import UNSAVED_STATE, Options
-from qtomo.reconstruction.quantities import FIDELITY, Quantity, QuantityKind, dense_quantities
+from qtomo.reconstruction.options import BOUND_BY_VERIFY, UNSAVED_STATE, Options
+from qtomo.reconstruction.quantities import (
+    FIDELITY,
+    Quantity,
+    QuantityKind,
+    dense_quantities,
+    entropy_quantity,
+    purity_quantity,
+)
 from qtomo.reconstruction.shadows import direct_estimates, direct_expectation
 from qtomo.records.records import Records
 from qtomo.results import Real, Result, Unsaved
@@ -43,6 +52,7 @@ Matrix = NDArray[np.complex128]
 Numbers = dict[Quantity, Estimate]
 
 _QUICK = 2e-3  # gap of a bootstrap refit in nats per dimension of the state, far less than its records scatter
+_TESTS = "interval by tests of every value on simulated data sets"
 _SHOWN = 6  # eigenvalues at each end in a table
 
 _DIRECT = Quantity(QuantityKind.DIRECT_FIDELITY, f"{FIDELITY.name}, direct", 0.0, 1.0)
@@ -247,7 +257,9 @@ class _Problem:
 
     def values(self, matrix: Matrix) -> dict[Quantity, float]:
         """The quantities of a state."""
-        return dense_quantities(matrix, self.target, self.physical, self.options.observables or ())
+        found = dense_quantities(matrix, self.target, self.physical, self.options.observables or ())
+        kinds = self.options.kinds
+        return {quantity: value for quantity, value in found.items() if kinds is None or quantity.kind in kinds}
 
     def numbers(self, matrix: Matrix, determined: bool) -> Numbers:
         """The quantities of the method's matrix with intervals; none where the records do not determine the state."""
@@ -257,18 +269,21 @@ class _Problem:
         if not determined:
             return {}
         self.options.progress.stage(f"bootstrap of {self.options.resamples} data sets")
-        found = self.intervals(values)
-        if isinstance(self.target, DensityMatrix) and self.physical:
+        found, ends = self.intervals(values), self.calibrated_ends(values)
+        found |= {quantity: _with_ends(found[quantity], quantity, *pair) for quantity, pair in ends.items()}
+        if isinstance(self.target, DensityMatrix) and self.physical and FIDELITY in found:
             found[FIDELITY] = self.fidelity_with_mixed(found[FIDELITY], self.target)
         if isinstance(self.target, MPS):
             ket = self.target.to_statevector()
             projector = np.asarray(np.outer(ket, ket.conj()), np.complex128)
             direct = direct_expectation(self.frequencies, projector, self.options.level)
             found[_DIRECT] = direct.within(_DIRECT.low, _DIRECT.high)
+            if FIDELITY in ends:
+                found[_DIRECT] = _with_ends(found[_DIRECT], _DIRECT, *ends[FIDELITY])
         return found
 
     def intervals(self, values: dict[Quantity, float]) -> Numbers:
-        """Intervals from data sets that are drawn from the likeliest state."""
+        """Intervals from data sets that are drawn from the likeliest state, and of some by tests of other values."""
         truth = self.values(self.likeliest.matrix)
         resampled = bootstrap(self.frequencies, self.likeliest.matrix, self.refits, self.options)
         n = self.frequencies.n_records
@@ -285,6 +300,25 @@ class _Problem:
             )
             for quantity, value in values.items()
         }
+
+    def calibrated_ends(self, values: dict[Quantity, float]) -> dict[Quantity, tuple[float, float]]:
+        """Ends of the calibrated intervals, of those quantities that have one."""
+        n_sites, ends = self.frequencies.n_sites, {}
+        if not self.physical or n_sites > LARGEST_CALIBRATED:
+            return {}
+        for functional in functionals(self.frequencies, self.target):
+            if functional.quantity in values:
+                self.options.progress.stage(f"interval of the {functional.quantity.name}")
+                ends[functional.quantity] = calibrated_interval(
+                    functional,
+                    self.frequencies,
+                    self.likeliest.matrix,
+                    level=self.options.level,
+                    seed=self.options.seed,
+                )
+        if purity_quantity(n_sites) in ends and entropy_quantity(n_sites) in values:
+            ends[entropy_quantity(n_sites)] = entropy_range(*ends[purity_quantity(n_sites)], n_sites)
+        return ends
 
     def refits(self, drawn: Sequence[Frequencies]) -> list[dict[Quantity, float]]:
         """The quantities of other data sets by the same method."""
@@ -307,6 +341,15 @@ class _Problem:
         )
 
 
+def _with_ends(found: Estimate, quantity: Quantity, low: float, high: float) -> Estimate:
+    """The estimate with an interval by tests; a biased value may lie outside, and the interval is widened to it."""
+    value = found.value
+    widened = replace(
+        found, low=min(low, value), high=max(high, value), method=f"{found.method.split(',')[0]}, {_TESTS}"
+    )
+    return widened.within(quantity.low, quantity.high)
+
+
 def _by_source(problem: _Problem, numbers: Numbers) -> dict[str, dict[str, Estimate]]:
     """Observables of the state, and of the target beside; empty where there are none."""
     of_state = {quantity.name: e for quantity, e in numbers.items() if quantity.kind is QuantityKind.OBSERVABLE}
@@ -325,7 +368,7 @@ def _fit_claims(problem: _Problem, unseen: list[str], fitted: dict[str, FittedSt
     if unseen:
         claims.append(
             f"The records do not determine {listed(unseen)}: the state is one of many that fit equally well, so no "
-            "numbers are given."
+            f"numbers are given. {BOUND_BY_VERIFY}"
         )
     else:
         eigenvalues = fitted[LinearInversion.name].eigenvalues
@@ -369,6 +412,19 @@ def _interval_claims(frequencies: Frequencies, numbers: dict[str, Estimate]) -> 
     return [
         *claims,
         "Intervals take the file's POVM as exact: a readout error that is not part of it is not covered.",
-        "Intervals of the entropy, the negativity and the fidelity with a mixed target cover less often than stated "
-        "where eigenvalues are too small for this number of records to resolve.",
+        *_doubts(frequencies),
+    ]
+
+
+def _doubts(frequencies: Frequencies) -> list[str]:
+    """Which intervals are not calibrated."""
+    unresolved = "where eigenvalues are too small for this number of records to resolve."
+    if frequencies.n_sites > LARGEST_CALIBRATED:
+        return [
+            "Intervals are of the bootstrap: near pure states those of fidelity and purity, and anywhere those of the "
+            f"entropy, the negativity and the fidelity with a mixed target, cover less often than stated {unresolved}"
+        ]
+    return [
+        "The interval of the entropy holds every entropy that a state of such a purity can have. Intervals of the "
+        f"negativity and of the fidelity with a mixed target cover less often than stated {unresolved}"
     ]

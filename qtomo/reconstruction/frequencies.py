@@ -8,7 +8,7 @@ have any numbers of shots. A lost outcome is one label more, whose element is th
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -179,7 +179,7 @@ class Frequencies:
             raise InputError(
                 Code.UNMEASURED,
                 f"{source}: {what} {listed(unseen)}, expected an informationally complete measurement to invert; the "
-                "method mle finds a state that fits, one of many",
+                "method mle finds a state that fits, one of many; qtomo verify may bound the fidelity with a target",
             )
 
     def linear_inversion(self) -> NDArray[np.complex128]:
@@ -196,21 +196,32 @@ class Frequencies:
         return from_paulis(sums / numbers / 2**self.n_sites)
 
     def resampler(self) -> Callable[[Reals, np.random.Generator], Frequencies]:
-        """Data sets like this one, drawn from probabilities of the outcome strings: as many records in each setting,
+        """A data set like this one, drawn from probabilities of the outcome strings: as many records in each setting,
         with the same outcomes lost.
         """
+        draw = self.tables_drawn()
+
+        def one(probabilities: Reals, generator: np.random.Generator) -> Frequencies:
+            return replace(self, counts=draw(probabilities, generator, 1)[0])
+
+        return one
+
+    def tables_drawn(self) -> Callable[[Reals, np.random.Generator, int], Reals]:
+        """Counts (size, ...) of several data sets as of `resampler`, drawn together."""
         cells = np.argwhere(self.counts > 0)
         kinds = np.where(cells == self.povm.n_outcomes, -1, cells // 2 if self.has_settings else 0)
         groups, group = np.unique(kinds, axis=0, return_inverse=True)
         totals = np.bincount(group.ravel(), weights=self.counts[tuple(cells.T)]).astype(np.int64)
         blocks = [np.ix_(*(self._labels(kind) for kind in row)) for row in groups.tolist()]
 
-        def draw(probabilities: Reals, generator: np.random.Generator) -> Frequencies:
-            counts = np.zeros(self.counts.shape)
+        def draw(probabilities: Reals, generator: np.random.Generator, size: int) -> Reals:
+            counts = np.zeros((size, *self.counts.shape))
             for block, total in zip(blocks, totals, strict=True):
                 weights = probabilities[block].clip(0)
-                counts[block] = generator.multinomial(total, (weights / weights.sum()).ravel()).reshape(weights.shape)
-            return Frequencies(counts, self.povm, self.n_records, self.has_settings)
+                drawn = generator.multinomial(total, (weights / weights.sum()).ravel(), size)
+                place: tuple[Any, ...] = (slice(None), *block)
+                counts[place] = drawn.reshape(size, *weights.shape)
+            return counts
 
         return draw
 

@@ -13,11 +13,12 @@ from qtomo.errors import Code, InputError
 from qtomo.measurement.povm import BASES
 from qtomo.models.baselines import KGram
 from qtomo.models.tensor_network import LPDOModel, MPSModel
-from qtomo.reconstruction.methods import METHODS, LocallyPurified, TensorNetworkMethod
+from qtomo.reconstruction.methods import METHODS, LocallyPurified, MatrixProduct, TensorNetworkMethod
 from qtomo.reconstruction.mps_fit import Stage, TensorNetworkFit, fit_tensor_network, free_parameters
 from qtomo.reconstruction.mps_intervals import network_estimates, network_quantities
-from qtomo.reconstruction.options import UNSAVED_STATE, Options
-from qtomo.reconstruction.quantities import Quantity, QuantityKind
+from qtomo.reconstruction.options import BOUND_BY_VERIFY, UNSAVED_STATE, Options
+from qtomo.reconstruction.pure_fit import PureFitTest, pure_fit_test
+from qtomo.reconstruction.quantities import FIDELITY, REJECTED_FIDELITY, Quantity
 from qtomo.records.coverage import Coverage, coverage
 from qtomo.records.records import Records
 from qtomo.results import Result, Unsaved
@@ -54,6 +55,7 @@ class TensorNetworkReconstruction(Result, format="qtomo-tensor-network", version
         gain: of the network over the best k-gram, in nats per held-out record.
         parameters: free ones of the network.
         claims: what the records support, in sentences.
+        pure_fit: whether the records reject a pure fit; of `mps` alone.
         fitted_state: the state, fitted to all records; a result file does not hold it.
 
     >>> TensorNetworkReconstruction.format
@@ -73,6 +75,7 @@ class TensorNetworkReconstruction(Result, format="qtomo-tensor-network", version
     gain: Estimate
     parameters: int
     claims: list[str] = field(default_factory=list)
+    pure_fit: PureFitTest | None = None
     fitted_state: Unsaved[MPS | LPDO] = field(default=None, compare=False)
 
     @property
@@ -154,6 +157,9 @@ def reconstruct_tensor_network(
         options.observables or (),
     )
     numbers = network_estimates(fit, records, quantities, options)
+    pure_fit = pure_fit_test(fit.model, records, options.seed) if isinstance(method, MatrixProduct) else None
+    if pure_fit is not None and pure_fit.rejected:
+        numbers = {REJECTED_FIDELITY if quantity == FIDELITY else quantity: e for quantity, e in numbers.items()}
     held_out, gain = _held_out(fit, method, records, options.level)
     state = fit.model.to_state()
     return TensorNetworkReconstruction(
@@ -172,8 +178,9 @@ def reconstruct_tensor_network(
         parameters=free_parameters(fit.model),
         claims=[
             *_fit_claims(method, len(records), free_parameters(fit.model), gain, seen),
-            *_number_claims(method, numbers),
+            *_number_claims(method, numbers, pure_fit),
         ],
+        pure_fit=pure_fit,
     )
 
 
@@ -224,17 +231,25 @@ def _fit_claims(
     if not seen.complete:
         claims.append(
             f"Measured in {seen.words}, which does not determine the state: other states fit these records equally "
-            "well, and no fidelity is given."
+            f"well, and no fidelity is given. {BOUND_BY_VERIFY}"
         )
     return claims
 
 
-def _number_claims(method: TensorNetworkMethod, numbers: dict[Quantity, Estimate]) -> list[str]:
+def _number_claims(
+    method: TensorNetworkMethod, numbers: dict[Quantity, Estimate], pure_fit: PureFitTest | None
+) -> list[str]:
     """How far the numbers can be trusted."""
     claims = []
     if isinstance(method, LocallyPurified):
         claims.append("Noise of the records fills the purification: the purity of a mixed state is underestimated.")
-    elif any(quantity.kind is QuantityKind.FIDELITY for quantity in numbers):
+    elif pure_fit is not None and pure_fit.rejected:
+        claims.append(
+            f"The records reject the pure fit: with {pure_fit.noise.words} of {pure_fit.strength:.2g} they are more "
+            f"likely (p = {pure_fit.p_value:.1g}). Its numbers are not those of the state: fit a mixed one "
+            "(--method lpdo, or mle up to 10 qubits)."
+        )
+    elif FIDELITY in numbers:
         claims.append(
             "The fidelity is that of the best pure state of this bond dimension: noise that makes the state mixed is "
             "not included (--method lpdo includes it)."

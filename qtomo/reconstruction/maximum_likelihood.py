@@ -8,7 +8,7 @@ shots in any numbers per setting too, whose likelihood given the settings differ
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,7 @@ from qtomo.reconstruction.frequencies import Frequencies
 from qtomo.states.pauli import along_sites, from_paulis
 from qtomo.states.quantities import nearest_state
 
-__all__ = ["Fit", "log_likelihood", "maximum_likelihood", "maximum_likelihood_each"]
+__all__ = ["Fit", "Tie", "log_likelihood", "maximum_likelihood", "maximum_likelihood_each"]
 
 Matrix = NDArray[np.complex128]
 Reals = NDArray[np.float64]
@@ -50,6 +50,23 @@ class Fit:
     iterations: int
 
 
+@dataclass(frozen=True, eq=False)
+class Tie:
+    """A quantity g of the states that is held near given numbers: -stiffness (g - number)**2 / 2 joins the likelihood.
+
+    Args:
+        value: g of states (batch, 2**N, 2**N): (batch,).
+        slope: its gradient, Hermitian (batch, 2**N, 2**N).
+        numbers: one per data set.
+        stiffness: in nats of all records.
+    """
+
+    value: Callable[[Matrix], Reals]
+    slope: Callable[[Matrix], Matrix]
+    numbers: Reals
+    stiffness: float
+
+
 def log_likelihood(frequencies: Frequencies, matrix: Matrix) -> float:
     """sum_a n_a ln Tr(rho M_a) in nats; -inf where an observed outcome has no positive probability."""
     seen = frequencies.counts > 0
@@ -74,6 +91,8 @@ def maximum_likelihood_each(
     start: Matrix | None = None,
     tolerance: float | None = None,
     most_iterations: int = _ITERATIONS,
+    *,
+    tie: Tie | None = None,
 ) -> list[Fit]:
     """Maximise the likelihood of several data sets of one measurement side by side.
 
@@ -83,13 +102,14 @@ def maximum_likelihood_each(
 
     Args:
         frequencies: of records, or of exact distributions.
-        start: a state to begin at, the maximally mixed one where not given.
+        start: a state to begin at, or one per data set; the maximally mixed one where not given.
         tolerance: the gap to end at, in nats; 1e-6 of all records, 1e-10 per record of an exact distribution.
         most_iterations: at which the search ends at the latest; `gap` then says how far it came.
+        tie: a quantity that is held near given numbers; log-likelihood and gap of the fits then have its term.
     """
     if tolerance is None:
         tolerance = _TOLERANCE if frequencies[0].n_records else _EXACT_TOLERANCE
-    ascent = _Ascent(frequencies, start)
+    ascent = _Ascent(frequencies, start, tie)
     for iteration in range(1, most_iterations + 1):
         ascent.step(iteration)
         if iteration % _CHECKED == 0:
@@ -102,8 +122,8 @@ def maximum_likelihood_each(
 class _Ascent:
     """States of several data sets on their way up, row by row; `active` are the rows that have not arrived."""
 
-    def __init__(self, frequencies: Sequence[Frequencies], start: Matrix | None) -> None:
-        self.first = frequencies[0]
+    def __init__(self, frequencies: Sequence[Frequencies], start: Matrix | None, tie: Tie | None) -> None:
+        self.first, self.tie = frequencies[0], tie
         self.dimension = 2**self.first.n_sites
         self.transposed = [table.T for table in self.first.effects]
         self.totals = np.array([f.counts.sum() for f in frequencies])
@@ -113,11 +133,11 @@ class _Ascent:
         state = np.eye(self.dimension, dtype=np.complex128) / self.dimension
         if start is not None:
             state = (1 - _MIXED) * start + _MIXED * state
-        self.state = np.repeat(state[None], n_sets, axis=0)
+        self.state = np.array(np.broadcast_to(state, (n_sets, self.dimension, self.dimension)))
         self.height, self.probabilities = self.value(self.state, self.active)
         # The point that momentum leads to, where the gradient is taken; `fresh` where it is the state itself.
         self.ahead, self.ahead_height = self.state.copy(), self.height.copy()
-        self.slope = self.gradient(self.probabilities, self.active)
+        self.slope = self.gradient(self.state, self.probabilities, self.active)
         self.step_size, self.momentum = np.ones((2, n_sets))
         self.fresh, self.iterations = np.ones(n_sets, bool), np.zeros(n_sets, int)
 
@@ -127,19 +147,29 @@ class _Ascent:
         seen = self.shares[rows] > 0
         impossible = (seen & (probabilities <= 0)).any(axis=1)
         logs = np.log(probabilities, out=np.zeros_like(probabilities), where=seen & (probabilities > 0))
-        return np.where(impossible, -np.inf, np.einsum("bc,bc->b", self.shares[rows], logs)), probabilities
+        height = np.where(impossible, -np.inf, np.einsum("bc,bc->b", self.shares[rows], logs))
+        if self.tie is not None:
+            off = self.tie.value(states) - self.tie.numbers[rows]
+            height -= self.tie.stiffness / self.totals[rows] * off**2 / 2
+        return height, probabilities
 
-    def gradient(self, probabilities: Reals, rows: Rows) -> Matrix:
-        """R - 1: steps have no trace, and without the identity rounding is less."""
+    def gradient(self, states: Matrix, probabilities: Reals, rows: Rows) -> Matrix:
+        """R - 1, and what the tie adds: steps have no trace, and without the identity rounding is less."""
         weights = np.divide(
             self.shares[rows], probabilities, out=np.zeros_like(probabilities), where=self.shares[rows] > 0
         )
         tables = along_sites(weights.reshape(len(weights), *self.first.counts.shape), self.transposed)
-        return from_paulis(tables, self.first.n_sites) - np.eye(self.dimension)
+        found = from_paulis(tables, self.first.n_sites) - np.eye(self.dimension)
+        if self.tie is not None:
+            off = self.tie.value(states) - self.tie.numbers[rows]
+            found -= (self.tie.stiffness / self.totals[rows] * off)[:, None, None] * self.tie.slope(states)
+        return found
 
     def gaps(self, rows: Rows) -> Reals:
-        """Nats by which the likelihood of all records may still rise, at most."""
-        found: Reals = _largest(self.gradient(self.probabilities[rows], rows)) * self.totals[rows]
+        """Nats by which the likelihood of all records may still rise, at most; with a tie, to first order."""
+        slope = self.gradient(self.state[rows], self.probabilities[rows], rows)
+        along = _inner(slope, self.state[rows]) if self.tie is not None else 0.0  # else it is zero
+        found: Reals = (_largest(slope) - along) * self.totals[rows]
         return found
 
     def step(self, iteration: int) -> None:
@@ -173,12 +203,12 @@ class _Ascent:
         self.state[rows], self.height[rows], self.probabilities[rows] = states, height, probabilities
         self.momentum[rows], self.fresh[rows] = following, False
         self.ahead_height[rows], ahead_probabilities = self.value(self.ahead[rows], rows)
-        self.slope[rows] = self.gradient(ahead_probabilities, rows)
+        self.slope[rows] = self.gradient(self.ahead[rows], ahead_probabilities, rows)
 
     def _restart(self, rows: Rows) -> None:
         """Go back to the state itself, without momentum."""
         self.ahead[rows], self.ahead_height[rows] = self.state[rows], self.height[rows]
-        self.slope[rows] = self.gradient(self.probabilities[rows], rows)
+        self.slope[rows] = self.gradient(self.state[rows], self.probabilities[rows], rows)
         self.momentum[rows], self.fresh[rows] = 1.0, True
 
     def fits(self) -> list[Fit]:

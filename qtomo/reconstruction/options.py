@@ -8,13 +8,20 @@ from dataclasses import dataclass
 from qtomo.errors import Code, InputError
 from qtomo.observables.paulis import Observable
 from qtomo.progress import SILENT, Progress
+from qtomo.reconstruction.quantities import QuantityKind
 from qtomo.records.file.schema import Target
 from qtomo.states.state import State
 
-__all__ = ["UNSAVED_STATE", "Options"]
+__all__ = ["BOUND_BY_VERIFY", "UNSAVED_STATE", "Options"]
 
 #: Why a result that was read has no state.
 UNSAVED_STATE = "a result that was read from its JSON has no state, expected a state file (qtomo reconstruct --output)"
+
+#: Where settings do not determine the state.
+BOUND_BY_VERIFY = (
+    "A lower bound of the fidelity with a target needs fewer settings, for GHZ and cluster states two: qtomo verify "
+    "FILE --target NAME."
+)
 
 _FEWEST_RESAMPLES = 20
 
@@ -30,6 +37,7 @@ class Options:
         seed: of all that is drawn.
         observables: to estimate; what the method takes by default where None.
         progress: told what is being done.
+        kinds: of the numbers that a density matrix is given with; all where None.
 
     Raises:
         InputError: a level or a number of resamples out of range.
@@ -41,6 +49,7 @@ class Options:
     seed: int = 0
     observables: Sequence[Observable] | None = None
     progress: Progress = SILENT
+    kinds: frozenset[QuantityKind] | None = None
 
     def __post_init__(self) -> None:
         if not 0.5 <= self.level < 1 or self.resamples < _FEWEST_RESAMPLES:

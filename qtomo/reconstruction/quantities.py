@@ -16,7 +16,17 @@ from qtomo.states.mps import MPS
 from qtomo.states.pauli import to_paulis
 from qtomo.states.quantities import entropy, fidelity, negativity, purity
 
-__all__ = ["FIDELITY", "Quantity", "QuantityKind", "dense_quantities", "observable_quantity"]
+__all__ = [
+    "FIDELITY",
+    "REJECTED_FIDELITY",
+    "Quantity",
+    "QuantityKind",
+    "dense_quantities",
+    "entropy_quantity",
+    "negativity_quantity",
+    "observable_quantity",
+    "purity_quantity",
+]
 
 
 class QuantityKind(Enum):
@@ -24,6 +34,7 @@ class QuantityKind(Enum):
 
     FIDELITY = "fidelity"
     DIRECT_FIDELITY = "direct fidelity"
+    REJECTED_FIDELITY = "fidelity of a rejected fit"
     PURITY = "purity"
     ENTROPY = "entropy"
     NEGATIVITY = "negativity"
@@ -48,6 +59,25 @@ class Quantity:
 
 
 FIDELITY = Quantity(QuantityKind.FIDELITY, "fidelity with the target", 0.0, 1.0)
+#: Of a pure state that was fitted to records which reject it: not the fidelity of the state that was measured.
+REJECTED_FIDELITY = Quantity(
+    QuantityKind.REJECTED_FIDELITY, "fidelity of the pure fit, rejected by the records", 0.0, 1.0
+)
+
+
+def purity_quantity(n_sites: int) -> Quantity:
+    """Tr(rho^2), from 2**-N to 1."""
+    return Quantity(QuantityKind.PURITY, "purity", 2.0**-n_sites, 1.0)
+
+
+def entropy_quantity(n_sites: int) -> Quantity:
+    """The von Neumann entropy in nats, from 0 to N ln 2."""
+    return Quantity(QuantityKind.ENTROPY, "von Neumann entropy", 0.0, n_sites * math.log(2))
+
+
+def negativity_quantity(n_sites: int) -> Quantity:
+    """The negativity of the first N // 2 qubits against the rest."""
+    return Quantity(QuantityKind.NEGATIVITY, "negativity", 0.0, (2.0 ** (n_sites // 2) - 1) / 2)
 
 
 def observable_quantity(observable: Observable) -> Quantity:
@@ -68,14 +98,11 @@ def dense_quantities(
     the quantities that are defined for it are given, without bounds.
     """
     n_sites = len(matrix).bit_length() - 1
-    found = {Quantity(QuantityKind.PURITY, "purity", 2.0**-n_sites, 1.0): purity(matrix)}
+    found = {purity_quantity(n_sites): purity(matrix)}
     if physical:
-        largest = n_sites * math.log(2)
-        found[Quantity(QuantityKind.ENTROPY, "von Neumann entropy", 0.0, largest)] = entropy(matrix)
+        found[entropy_quantity(n_sites)] = entropy(matrix)
         if n_sites > 1:
-            half = n_sites // 2
-            largest = (2.0**half - 1) / 2
-            found[Quantity(QuantityKind.NEGATIVITY, "negativity", 0.0, largest)] = negativity(matrix, half)
+            found[negativity_quantity(n_sites)] = negativity(matrix, n_sites // 2)
     if target is not None and (physical or isinstance(target, MPS)):
         found[FIDELITY] = fidelity(matrix, target)
     if observables:

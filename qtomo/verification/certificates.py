@@ -1,4 +1,4 @@
-"""The certificates of a verification: each a function, here or in a file of its own, and its name in OF_FIDELITY or CERTIFICATES."""
+"""The certificates of a verification: each a function, here or in a file of its own, and its name in a tuple below."""
 
 from __future__ import annotations
 

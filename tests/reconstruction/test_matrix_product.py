@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from qtomo import LocallyPurified, MatrixProduct, Records, reconstruct, simulate
+from qtomo import GHZ, LocallyPurified, MatrixProduct, Records, reconstruct, simulate
 from qtomo.errors import Code
 from qtomo.measurement.noise import parse_noise
 from qtomo.measurement.povm import named_povm
 from qtomo.reconstruction.mps_fit import fit_tensor_network
 from qtomo.reconstruction.mps_intervals import drawn_states, network_estimates
 from qtomo.reconstruction.options import Options
-from qtomo.reconstruction.quantities import FIDELITY
+from qtomo.reconstruction.quantities import FIDELITY, REJECTED_FIDELITY
 from qtomo.states.born.distribution import BornDistribution
 from qtomo.states.fidelity import fidelity
 from qtomo.states.lpdo import LPDO
@@ -119,3 +119,31 @@ def test_what_it_refuses(tmp_path):
         reconstruct(np.zeros((100, 2), np.uint8))
     with refused(Code.TOO_FEW, "records"):
         reconstruct(Records(np.zeros((0, 2), np.uint8)))
+
+
+def test_a_pure_fit_that_the_records_reject_is_called_so():
+    """Every qubit depolarised by 10 %: the fit is purer than the state."""
+    state = GHZ(3).state()
+    names = {}
+    for noise in ((), ("depolarizing:0.1",)):
+        born = BornDistribution(state, parse_noise(named_povm("pauli6"), noise, 3))
+        settings = np.random.default_rng(1).integers(0, 3, (1500, 3), dtype=np.uint8)
+        records = Records(born.sample_bits(settings, np.random.default_rng(2)), "pauli6", settings=settings)
+        found = reconstruct(records, MatrixProduct(2), target=GHZ(3), resamples=20)
+        names[noise] = set(found.numbers)
+        assert found.pure_fit.rejected == bool(noise)
+        assert any("reject the pure fit" in claim for claim in found.claims) == bool(noise)
+    assert FIDELITY.name in names[()]
+    assert REJECTED_FIDELITY.name not in names[()]
+    assert REJECTED_FIDELITY.name in names[("depolarizing:0.1",)]
+    assert FIDELITY.name not in names[("depolarizing:0.1",)]
+
+
+@pytest.mark.parametrize("method", ["mle", "mps"])
+def test_two_settings_of_ghz_give_no_fidelity_and_say_where_to_get_a_bound(method):
+    settings = np.repeat(np.array([[0, 0, 0], [2, 2, 2]], np.uint8), 200, axis=0)
+    bits = BornDistribution(GHZ(3).state(), "pauli6").sample_bits(settings, np.random.default_rng(1))
+    records = Records(bits, settings=settings, design="listed")
+    found = reconstruct(records, MatrixProduct(2) if method == "mps" else method, target=GHZ(3), resamples=20)
+    assert not any("fidelity" in name for name in found.numbers)
+    assert any("qtomo verify FILE --target" in claim for claim in found.claims)

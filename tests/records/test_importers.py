@@ -319,7 +319,7 @@ MALFORMED = {
         "site .: outcome '2', expected 0 to 1; --one-based outcomes",
     ),
     "hdf5 empty": (HDF5, hdf5_of(np.zeros((0, 3), "u1")), Code.TOO_FEW, r"/bits: shape \(0, 3\) holds no record"),
-    "hdf5 empty file": (HDF5, "", Code.TOO_FEW, "not an HDF5 file|an empty file"),
+    "hdf5 empty file": (HDF5, "", Code.KIND, "not an HDF5 file"),
     "hdf5 nan": (
         HDF5,
         hdf5_of(np.full((2, 2), np.nan)),
