@@ -98,7 +98,7 @@ class Reading:
         return np.asarray((vectors[:, told] / values[told]) @ vectors[:, told].T)
 
     @cached_property
-    def _further(self) -> Reals:
+    def further(self) -> Reals:
         """From the likeliest strengths to those without bounds, (n_parameters,).
 
         A step of Newton; P is linear in each strength, so that its slope there is that of sum ln(1 + s d) with the
@@ -131,7 +131,7 @@ class Reading:
     def spread(self, value: float, slope: Reals) -> Spread:
         """Of a number with this value at the likeliest strengths and this slope in each, (n_parameters,)."""
         error = math.sqrt(max(float(slope @ self.covariance @ slope), 0.0))
-        moved = value + float(slope @ self._further)
+        moved = value + float(slope @ self.further)
         down = up = once = 0.0
         for group, basis in self.groups:
             low, high = self._range(group, basis, slope[group])

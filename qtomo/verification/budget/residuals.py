@@ -1,11 +1,12 @@
 """Do fitted errors explain the records? Frequencies of single qubits and of pairs, errors that two neighbours make
 together, and the likelihood, beyond the fit.
 
-What was fitted follows the records, so that a frequency differs less from its fitted probability than chance would have
-it. With the scores g and the information I of the strengths, and the slope G of an expected number in them, the number
-less what is expected and less G I^-1 g has no part along what was fitted; its variance is smaller by G I^-1 G (as in
-White 1982). It is standardised by that, so that tests keep their level and are not blind. The correlation of two qubits
-that is left shows what no local error does: crosstalk.
+What was fitted follows the records, so that a frequency differs less from its fitted probability than chance would
+have it. With the scores g and the information I of the strengths, and the slope G of an expected number in them, the
+number less what is expected, and less what the strengths without bounds make of it (to first order G I^-1 g), has no
+part along what was fitted; its variance is smaller by G I^-1 G (as in White 1982). It is standardised by that, so that
+tests keep their level and are not blind. The correlation of two qubits that is left shows what no local error does:
+crosstalk.
 """
 
 from __future__ import annotations
@@ -72,11 +73,6 @@ class Residuals:
         return here, Marginals(sites / (2 * SHIFT_STEP), pairs / (2 * SHIFT_STEP), here.places)
 
     @cached_property
-    def _free(self) -> Reals:
-        """The gradient of the strengths that no bound holds against more than noise, (n_parameters,)."""
-        return np.where(self.reading.held, 0.0, self.reading.fit.gradient)
-
-    @cached_property
     def sites(self) -> Reals:
         """Standardised frequencies of each outcome, or of a bit 1 in each basis, (n_sites, cells); NaN where few."""
         context, (means, shifted) = self.reading.fit.context, self._marginals
@@ -138,7 +134,7 @@ class Residuals:
         """
         counts, totals, chances = cell
         slope, inverse = totals * change, self.reading.covariance[own]
-        rest = counts - totals * chances - slope.T @ (inverse @ self._free)
+        rest = counts - totals * chances - slope.T @ self.reading.further[own]
         plain = totals * chances * (1 - chances)
         variance = plain - np.einsum("ic,ij,jc->c", slope, inverse[:, own], slope)
         enough = (totals * np.minimum(chances, 1 - chances) > _FEWEST) & (variance > _LEAST * plain)
@@ -172,7 +168,7 @@ class Residuals:
             counts = context.counts[rows[piece], None]
             sums[:, site] += [(counts * found**power).sum(axis=0) for power in (1, 2, 4)]
             slope[site] += (counts * found).T @ own[1]
-        rest = sums[0] - slope @ reading.covariance @ self._free
+        rest = sums[0] - slope @ reading.further
         variance = sums[1] - np.einsum("skp,pq,skq->sk", slope, reading.covariance, slope, optimize=True)
         carried = sums[1] ** 2 / np.maximum(sums[2], 1e-300)
         n = float(context.counts[rows].sum())
@@ -199,7 +195,7 @@ class Residuals:
         for piece, found in self.reading.fit.scores.pieces():
             slope += ((logs[piece] - mean) * counts[piece]) @ found
         drawn = part.hypothesis.log_prob(exact.labels)
-        rest = mean - drawn.mean() - float(slope @ self.reading.covariance @ self._free) / n
+        rest = mean - drawn.mean() - float(slope @ self.reading.further) / n
         own = float(counts @ (logs - mean) ** 2) / n
         variance = own / n - float(slope @ self.reading.covariance @ slope) / n**2
         # Exact records are in the settings of those of the records that they were drawn for.
