@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from qtomo.distribution import LOST, Outcomes
 from qtomo.errors import Code, InputError
@@ -76,8 +77,29 @@ class Calibration:
     @property
     def errors(self) -> NDArray[np.float64]:
         """Standard errors of `flips`; never 0, from (k + 1/2)/(n + 1)."""
-        smooth = (self.wrong + 0.5) / (self.shots + 1)
+        smooth = self.smoothed
         return np.sqrt(smooth * (1 - smooth) / (self.shots + 1))
+
+    @property
+    def smoothed(self) -> NDArray[np.float64]:
+        """`flips` that are never 0 nor 1, (k + 1/2)/(n + 1)."""
+        found: NDArray[np.float64] = (self.wrong + 0.5) / (self.shots + 1)
+        return found
+
+    def log_likelihoods(self, flips: NDArray[np.float64]) -> NDArray[np.float64]:
+        """ln of the probability of these counts for each of such errors, (n_sites, 2), without the number of orders."""
+        right = self.shots - self.wrong
+        return np.asarray(special.xlogy(self.wrong, flips) + special.xlogy(right, 1 - flips))
+
+    def gradient(self, flips: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Slopes of their sum, by 0 read as 1 of each qubit, then by 1 read as 0, (2 n_sites,)."""
+        found: NDArray[np.float64] = (self.wrong / flips - (self.shots - self.wrong) / (1 - flips)).T.ravel()
+        return found
+
+    def information(self, flips: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What the shots tell of each, in the same order."""
+        found: NDArray[np.float64] = (self.shots / (flips * (1 - flips))).T.ravel()
+        return found
 
     @property
     def confusion(self) -> NDArray[np.float64]:

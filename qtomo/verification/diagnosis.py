@@ -28,6 +28,7 @@ from qtomo.verification.faults.local import LOCAL_KINDS, fit_strength
 from qtomo.verification.faults.registry import FAMILIES
 from qtomo.verification.faults.together import signed_gain, together
 from qtomo.verification.learned import Learned, learned_ratios
+from qtomo.verification.readout import readout_at, readout_beside, readout_model, readout_scores
 
 __all__ = ["Diagnosis", "diagnose"]
 
@@ -43,6 +44,7 @@ _OF_FAULTS, _HINT = (TestKind.ONE_QUBIT, TestKind.EVERY_QUBIT, TestKind.RELABELL
 _LAST = (FaultKind.DRIFT, FaultKind.DUPLICATES)  # after which no other is looked for
 _ANGLES = 64  # at most, that are looked at for other peaks of a likelihood
 _TRIED = 4  # of the likeliest kinds, that are asked whether they explain the records alone
+_READ_BESIDE, _JOINT_STEPS = 6, 5  # faults that readout errors are fitted beside, and steps of such a fit
 _RIVALS = 12  # of a fault, that are tried in its place beside others
 _LOOKED_AT = (400_000, 3_000, 20_000)  # records times qubits, and records, that a search goes through
 
@@ -93,8 +95,15 @@ class _Chosen:
         )
 
 
-def diagnose(context: Context, alternative: Learned | None) -> Diagnosis:
-    """Explain records that a test has told from the target."""
+def diagnose(context: Context, alternative: Learned | None, declared: Context | None = None) -> Diagnosis:
+    """Explain records that a test has told from the target.
+
+    Args:
+        context: the records under the target, with readout errors as fitted to it.
+        alternative: what was learned from them.
+        declared: the same with readout errors as calibrated. A fault is not one of the readout, which the fit to the
+            target takes some of it for: so both are fitted anew together.
+    """
     options = context.options
     product, fewest, most = _LOOKED_AT
     size = min(most, max(fewest, product // context.records.n_sites))
@@ -104,6 +113,9 @@ def diagnose(context: Context, alternative: Learned | None) -> Diagnosis:
         if chosen.explanations or part is context:
             break
         size *= 4  # too few to show it
+    if declared is not None and readout_model(declared) is not None:
+        context, chosen, tied, rejecting = _read_anew(declared, (chosen, tied, rejecting), size)
+        part = context.part(size, "diagnosis")
     options.progress.stage("how large the faults are")
     fitted = chosen.apply(context)
     if part is not context and chosen.explanations:
@@ -111,6 +123,97 @@ def diagnose(context: Context, alternative: Learned | None) -> Diagnosis:
     faults = _sized(context, chosen, intervals=not rejecting)
     share = _share(context, fitted, alternative) if chosen.explanations else None
     return Diagnosis(faults, tied, rejecting, share, fitted)
+
+
+_Selected = tuple[_Chosen, list[list[Fault]], list[Test]]
+
+
+def _read_anew(declared: Context, found: _Selected, size: int) -> tuple[Context, *_Selected]:
+    """Readout errors and strengths fitted together, for the faults found and for each of the likeliest alone; others
+    are looked for beside the best where the records reject it.
+    """
+    part, (chosen, _, _) = declared.part(size, "diagnosis"), found
+    singles: list[Explanation] = []
+    for one in [*_candidates(part), *(chosen.explanations if len(chosen.explanations) == 1 else ())]:
+        if len(singles) < _READ_BESIDE and not any(one.fault.same_as(other.fault) for other in singles):
+            singles.append(one)
+    fits = [_jointly(part, _Chosen().and_(one)) for one in singles]
+    fits.sort(key=lambda fit: -fit.score)
+    best = _jointly(part, _Chosen())
+    if fits and fits[0].score > best.score + _TOLD:
+        best = fits[0]
+    if len(chosen.explanations) > 1:
+        several = _jointly(part, chosen)
+        best = several if several.score > best.score + _BESIDE else best
+    context = readout_beside(declared, best.chosen.apply(declared))
+    looked_at = context.part(size, "diagnosis")
+    rejecting = _rejecting(context, _judged(looked_at, best.chosen, best.chosen.apply(looked_at)))
+    if rejecting or len(best.chosen.explanations) > 1:
+        found = _selected(looked_at)
+        if found[0].explanations:
+            return context, *found
+    if len(best.chosen.explanations) != 1:
+        return context, best.chosen, [[] for _ in best.chosen.explanations], rejecting
+    near = [fit for fit in fits[1:] if best.score - fit.score < _TOLD or _same(best.total, fit.total)]
+    return context, best.chosen, [[fit.chosen.explanations[0].fault for fit in near]], rejecting
+
+
+@dataclass(frozen=True, eq=False)
+class _Joint:
+    """Faults with readout errors fitted beside them: the log-likelihood of records and calibration together."""
+
+    chosen: _Chosen
+    total: float
+
+    @property
+    def score(self) -> float:
+        return self.total - sum(one.log_places for one in self.chosen.explanations)
+
+
+def _jointly(declared: Context, chosen: _Chosen) -> _Joint:
+    """Strengths and readout errors by Fisher scoring, a few steps together, within what is possible."""
+    calibration = declared.records.calibration
+    assert calibration is not None
+    flips, best = calibration.smoothed, _Joint(chosen, -math.inf)
+    moving = np.array([one.curve is not None for one in chosen.explanations])
+    low, high = np.array([one.bounds for one in chosen.explanations]).reshape(-1, 2).T
+    for _ in range(_JOINT_STEPS):
+        faulty, base = readout_model(chosen.apply(declared)), readout_at(declared, flips)
+        if faulty is None:
+            return _Joint(chosen, chosen.apply(declared).log_likelihood)
+        fitted = chosen.apply(base)
+        total = fitted.log_likelihood + float(calibration.log_likelihoods(flips).sum())
+        if not total > best.total:
+            break
+        best = _Joint(chosen, total)
+        gradient, information = _joint_information(base, chosen, fitted, faulty.slopes())
+        gradient[len(moving) :] += calibration.gradient(flips)
+        step = np.linalg.pinv(information, rcond=1e-10, hermitian=True) @ gradient
+        strengths = np.where(moving, np.clip(chosen.strengths + step[: len(moving)], low, high), chosen.strengths)
+        chosen = _Chosen(chosen.explanations, tuple(strengths.tolist()))
+        after = flips + step[len(moving) :].reshape(2, -1).T
+        flips = np.clip(after, flips / 4, np.minimum(4 * flips, 0.5))
+    return best
+
+
+def _joint_information(base: Context, chosen: _Chosen, fitted: Context, slopes: Reals) -> tuple[Reals, Reals]:
+    """Gradient of the log-likelihood in strengths and readout errors; information of records and calibration."""
+    calibration = base.records.calibration
+    assert calibration is not None
+    scores = np.zeros((len(chosen.strengths), len(fitted.records)))
+    for index, one in enumerate(_scores(base, chosen, fitted)):
+        scores[index] = one
+    own = np.diag(calibration.information(calibration.smoothed))
+    crossed, of_flips = np.zeros((len(scores), len(own))), np.zeros(len(own))
+    summed = np.zeros((len(scores), len(fitted.rows)))
+    for index, one in enumerate(scores):
+        summed[index] = np.bincount(fitted.inverse, one, len(fitted.rows))
+    for piece, flat in readout_scores(fitted, slopes):
+        crossed += summed[:, piece] @ flat
+        weighted = flat * fitted.counts[piece, None]
+        own, of_flips = own + weighted.T @ flat, of_flips + weighted.sum(axis=0)
+    information = np.block([[scores @ scores.T, crossed], [crossed.T, own]])
+    return np.concatenate([scores.sum(axis=1), of_flips]), information
 
 
 def _selected(context: Context) -> tuple[_Chosen, list[list[Fault]], list[Test]]:
@@ -316,7 +419,8 @@ def _judged(context: Context, chosen: _Chosen, fitted: Context) -> list[Test]:
 
 def _sized(context: Context, chosen: _Chosen, intervals: bool) -> list[Fault]:
     """The faults; where the fit is believed with their sizes, in intervals that let the other strengths follow."""
-    widening = _widening(context, chosen) if len(chosen.explanations) > 1 and intervals else None
+    beside = len(chosen.explanations) > 1 or context.records.calibration is not None
+    widening = _widening(context, chosen) if beside and intervals and chosen.explanations else None
     found = []
     for index, (one, strength) in enumerate(zip(chosen.explanations, chosen.strengths, strict=True)):
         if one.curve is None or not intervals:
@@ -363,11 +467,17 @@ def _with_other_peaks(
 
 
 def _widening(context: Context, chosen: _Chosen) -> Reals:
-    """How much wider an interval is for the other strengths being fitted, from the scores of the records."""
-    scores = np.stack(_scores(context, chosen, chosen.apply(context)))
-    information = scores @ scores.T
+    """How much wider an interval is for the other strengths being fitted, and readout errors within their calibration,
+    from the scores of the records.
+    """
+    fitted, readout = chosen.apply(context), readout_model(chosen.apply(context))
+    if readout is not None:
+        information = _joint_information(context, chosen, fitted, readout.slopes())[1]
+    else:
+        scores = np.stack(_scores(context, chosen, fitted))
+        information = scores @ scores.T
     inverse = np.linalg.pinv(information, rcond=1e-10, hermitian=True)
-    found: Reals = np.sqrt(np.maximum(np.diag(inverse) * np.diag(information), 1.0))
+    found: Reals = np.sqrt(np.maximum(np.diag(inverse) * np.diag(information), 1.0))[: len(chosen.strengths)]
     return found
 
 

@@ -183,9 +183,10 @@ def _given(records: Records | str | os.PathLike[str]) -> tuple[Records, dict[str
 def _verified(context: Context, parity_bits: Outcomes | None) -> Verification:
     """The whole verification of records in memory."""
     whole, options = context, context.options
-    context, tests, learned = tested(_bounded(context))
+    declared = _bounded(context)
+    context, tests, learned = tested(declared)
     rejecting = [test for test in tests if test.rejects(options.alpha)]
-    diagnosis = diagnose(context, learned) if rejecting else None
+    diagnosis = diagnose(context, learned, declared) if rejecting else None
     options.progress.stage("fidelity")
     asked = fidelity_asked(whole.under(context.hypothesis))
     found = fidelities(asked) if asked is not None else []

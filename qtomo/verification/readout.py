@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special, stats
+from scipy import stats
 
 from qtomo.measurement.bases import as_random_bases
 from qtomo.measurement.calibration import Calibration
@@ -20,7 +20,14 @@ from qtomo.states.born.local_likelihoods import pauli_coefficients
 from qtomo.verification.checks.base import Test, TestKind
 from qtomo.verification.context import Context
 
-__all__ = ["ReadoutModel", "fitted_readout"]
+__all__ = [
+    "ReadoutModel",
+    "fitted_readout",
+    "readout_at",
+    "readout_beside",
+    "readout_model",
+    "readout_scores",
+]
 
 Reals = NDArray[np.float64]
 
@@ -88,60 +95,101 @@ class ReadoutModel:
 def fitted_readout(context: Context) -> tuple[Context, list[Test]]:
     """The records under readout errors fitted to them and to the calibration, and the test of their agreement."""
     calibration = context.records.calibration
-    if calibration is None:
+    readout = readout_model(context)
+    if calibration is None or readout is None:
         return context, []
+    flips = _likeliest(context, readout, calibration)
+    return _read(context, readout, flips), list(_agreement(calibration, flips))
+
+
+def readout_beside(declared: Context, faulty: Context) -> Context:
+    """Records with readout errors fitted to them and to the calibration beside faults.
+
+    Args:
+        declared: with the readout error that the calibration says.
+        faulty: the same after the faults.
+
+    Returns:
+        `declared` with other readout errors; without the faults.
+    """
+    calibration, readout, beside = declared.records.calibration, readout_model(declared), readout_model(faulty)
+    if calibration is None or readout is None or beside is None:
+        return declared
+    return _read(declared, readout, _likeliest(faulty, beside, calibration))
+
+
+def readout_model(context: Context) -> ReadoutModel | None:
+    """How the measurement depends on readout errors; None where they are not calibrated, or there are no bits."""
+    calibration = context.records.calibration
+    if calibration is None:
+        return None
     try:
         readout = ReadoutModel(context.hypothesis.povm, calibration)
-        flips = (calibration.wrong + 0.5) / (calibration.shots + 1)
-        readout.povm(flips)
+        readout.povm(calibration.smoothed)
     except (ValueError, np.linalg.LinAlgError):
-        return context, []  # no bits to misread
+        return None  # no bits to misread
+    return readout
+
+
+def readout_at(declared: Context, flips: Reals) -> Context:
+    """Records with their readout errors as `flips` (n_sites, 2) says; as they are where they have no bits."""
+    readout = readout_model(declared)
+    return declared if readout is None else _read(declared, readout, flips)
+
+
+def _read(context: Context, readout: ReadoutModel, flips: Reals) -> Context:
+    return context.under(context.hypothesis.measured(lambda _povm: readout.povm(flips)))
+
+
+def _likeliest(context: Context, readout: ReadoutModel, calibration: Calibration) -> Reals:
+    """Probabilities of misreading (n_sites, 2) that make records and calibration most likely together."""
     context.options.progress.stage("readout errors, within their calibration")
-
-    def read(flips: Reals) -> Context:
-        return context.under(context.hypothesis.measured(lambda _povm: readout.povm(flips)))
-
+    flips = calibration.smoothed
     slopes = readout.slopes()
     for _ in range(_ROUNDS):
-        gradient, fisher = _information(read(flips), slopes)
-        gradient += (calibration.wrong / flips - (calibration.shots - calibration.wrong) / (1 - flips)).T.ravel()
-        fisher += np.diag((calibration.shots / (flips * (1 - flips))).T.ravel())
+        gradient, fisher = _information(_read(context, readout, flips), slopes)
+        gradient += calibration.gradient(flips)
+        fisher += np.diag(calibration.information(flips))
         step = np.linalg.solve(fisher, gradient)
         before = flips.T.ravel()
         after = np.clip(before + step, before / 4, np.minimum(4 * before, _LARGEST))
         flips = after.reshape(2, -1).T
         if float((after - before) @ fisher @ (after - before)) < _SETTLED:
             break
-    return read(flips), list(_agreement(calibration, flips))
+    return flips
 
 
 def _information(context: Context, slopes: Reals) -> tuple[Reals, Reals]:
     """Gradient of the log-likelihood in all probabilities of 0 read as 1, then of 1 as 0; and its Fisher matrix."""
     n_sites = context.records.n_sites
     gradient, fisher = np.zeros(2 * n_sites), np.zeros((2 * n_sites, 2 * n_sites))
-    likelihoods, sites = context.likelihoods, np.arange(n_sites)
-    for first in range(0, len(context.rows), _CHUNK):
-        piece = slice(first, first + _CHUNK)
-        labels = np.minimum(context.rows[piece], slopes.shape[2] - 1)
-        scores = np.einsum("knip,nip->kni", slopes[:, sites, labels], likelihoods.weights[piece])
-        chance = likelihoods.chance[piece]
-        scores = np.where(chance[:, None] > 0, scores / np.where(chance > 0, chance, 1.0)[:, None], 0.0)
-        flat = np.concatenate(list(scores), axis=1)
+    for piece, flat in readout_scores(context, slopes):
         weighted = flat * context.counts[piece, None]
         gradient += weighted.sum(axis=0)
         fisher += weighted.T @ flat
     return gradient, fisher
 
 
+def readout_scores(context: Context, slopes: Reals) -> Iterator[tuple[slice, Reals]]:
+    """Slopes of the ln P of rows in all probabilities of 0 read as 1, then of 1 as 0, (rows, 2 n_sites), by pieces."""
+    likelihoods, sites = context.likelihoods, np.arange(context.records.n_sites)
+    for first in range(0, len(context.rows), _CHUNK):
+        piece = slice(first, first + _CHUNK)
+        labels = np.minimum(context.rows[piece], slopes.shape[2] - 1)
+        scores = np.einsum("knip,nip->kni", slopes[:, sites, labels], likelihoods.weights[piece])
+        chance = likelihoods.chance[piece]
+        scores = np.where(chance[:, None] > 0, scores / np.where(chance > 0, chance, 1.0)[:, None], 0.0)
+        yield piece, np.concatenate(list(scores), axis=1)
+
+
 def _agreement(calibration: Calibration, flips: Reals) -> Iterator[Test]:
-    """Twice the log-likelihood of the calibration that the fit gives up, chi-squared with two degrees a qubit."""
-    wrong, shots = calibration.wrong, calibration.shots
-
-    def log_likelihood(p: Reals) -> Reals:
-        return np.asarray(special.xlogy(wrong, p) + special.xlogy(shots - wrong, 1 - p))
-
-    lost = 2 * (log_likelihood(wrong / shots) - log_likelihood(flips)).clip(0)
+    """Twice the log-likelihood of the calibration that the fit gives up, chi-squared with two degrees a qubit: that of
+    all qubits, or of the worst.
+    """
+    lost = 2 * (calibration.log_likelihoods(calibration.flips) - calibration.log_likelihoods(flips)).clip(0)
     total = float(lost.sum())
     worst = int(lost.sum(axis=1).argmax())
     p_value = float(stats.chi2.sf(total, lost.size))
+    of_worst = len(lost) * float(stats.chi2.sf(lost[worst].sum(), lost.shape[1]))
+    p_value = min(1.0, 2 * min(p_value, of_worst))
     yield Test(TestKind.CALIBRATION, p_value, f"chi² = {total:.1f} of {lost.size}", sites=(worst,))
