@@ -88,8 +88,8 @@ def test_a_new_certificate_is_shown(copy):
     kind, function = blocks("Add a certificate")
     insert(copy / "observables" / "certificates" / "base.py", '    MISFIT = "misfit"', member(kind))
     path = copy / "verification" / "certificates.py"
-    insert(path, "#: All of them, in the order", f"{function}\n\n")
-    insert(path, "    by_misfit,\n", "    by_agreement,\n")
+    insert(path, "Certifier = Callable", f"{function}\n\n")
+    insert(path, "by_misfit, by_forbidden_outcomes)", "by_agreement, ")
     imports = "import math\nfrom qtomo.observables.certificates.base import CertificateKind\n"
     insert(
         path,

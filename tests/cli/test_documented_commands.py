@@ -66,7 +66,9 @@ SMALLER = [
 ]
 
 #: Seconds each, of commands that another line of the same kind runs too: in `make test-all`.
-SLOW = re.compile(r"qtomo (demo|report gru.*|compare (gan|gru)|plan .*field|reconstruct (ghz|records|tfim)).*")
+SLOW = re.compile(
+    r"qtomo (demo|report gru.*|compare (gan|gru)|plan .*(field|tfim.*certify)|reconstruct (ghz|records|tfim)).*"
+)
 
 #: What no option sets: exact records that the data are compared with.
 FEWER_EXACT_RECORDS = {
@@ -160,6 +162,13 @@ def laboratory(tmp_path_factory):
         (folder / f"{name}.qasm").write_text(ghz_circuit(n_sites))
     qtomo.write_state(folder / "state.h5", TFIM(3).state())
     (folder / "lab.csv").write_text("\n".join(f"{''.join(b)},{''.join(map(str, s))}" for b, s in pairs))
+    (folder / "lab").mkdir()
+    for name, state in (("ghz4", "ghz"), ("w3", "ghz"), ("circuit5", "ghz"), ("chain12", "records")):
+        (folder / "lab" / f"{name}.csv").write_text("bases,bits\n" + (folder / "lab.csv").read_text())
+        shutil.copy(folder / f"{state}.h5", folder / f"{name}.h5")
+    (folder / "lab/circuit5.qasm").write_text(ghz_circuit(3))
+    for name, bit in (("zeros", "0"), ("ones", "1")):
+        (folder / f"lab/{name}.csv").write_text("bits\n" + f"{3 * bit}\n" * 50)
     np.savez(folder / "lab.npz", bases=letters, bits=bits)
     (folder / "samples.txt").write_text("\n".join(" ".join(map(str, s)) for s in bits))
     (folder / "bases.txt").write_text("\n".join(" ".join(b) for b in letters))

@@ -60,7 +60,7 @@ def test_what_cannot_be_reconstructed(qtomo, ghz, tmp_path):
         ((blind, "--method", "linear"), "z.h5: POVM 'z only' does not see X on every site, Y on every site"),
         ((long,), "long.h5: 30 qubits with 4 outcomes each take"),
         ((ghz, "--resamples", 3), "3 resamples, expected"),
-        ((ghz, "--target", "ghzz"), "--target ghzz: neither a file nor a state"),
+        ((ghz, "--target", "ghzz"), "target 'ghzz': neither a file nor a state"),
         ((ghz, "--target", long), "the target has 30"),
         ((ghz, "--method", "mlee"), "mlee"),
         ((tmp_path / "none.h5",), "none.h5"),

@@ -182,7 +182,7 @@ class Budget:
         told = [cost for cost in _largest(self.kinds) if cost.infidelity.low > _SMALL]
         if not self.is_informative:
             return ""
-        words = [f"{_words(cost)} {cost.infidelity.value:.1%}" for cost in told[:_NAMED]]
+        words = [f"{_words(cost)} {_percent(cost.infidelity)}" for cost in told[:_NAMED]]
         worst = max(self.sites, key=lambda cost: cost.share.value, default=None)
         if words and worst is not None and worst.share.low > _STANDS_OUT / len(self.sites):
             words.append(f"most of it on qubit {worst.site} ({worst.share.value:.0%})")
@@ -207,3 +207,7 @@ def _largest(costs: list[Cost]) -> list[Cost]:
 
 def _words(cost: Cost) -> str:
     return cost.kind.words if cost.kind is not None else str(cost.site)
+
+
+def _percent(estimate: Estimate) -> str:
+    return f"{100 * estimate.value:.1f} % [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
