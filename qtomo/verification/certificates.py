@@ -114,5 +114,6 @@ def certificates(given: Certifying) -> list[Certificate]:
         level = 1 - (1 - options.level) / max(1, len(tried))
         each = replace(given, context=replace(given.context, options=replace(options, level=level)))
         found = [one for certify in tried for one in certify(each)]
-        found += entanglement(found, asked.aim.state, asked.aim.system)
+        best = max((one for one in found if one.guarantee == "finite-sample"), key=lambda one: one.value, default=None)
+        found += entanglement([best] if best is not None else [], asked.aim.state, asked.aim.system)
     return found + [one for certify in CERTIFICATES for one in certify(given)]
