@@ -27,12 +27,12 @@ def verification_page(found: Verification) -> Page:
     """A page of one verification."""
     sections = [
         Section("verdict", "Verdict", [_verdict(found)]),
+        Section("fidelity", "How near the state is", _near(found)),
         Section("measured", "What was measured", [_measured(found)]),
         Section("map", "Which qubits and bonds disagree", _map(found)),
         Section("tests", "Tests", [*found.tables(everything=True), Words(_READING)]),
         Section("outcomes", "Which outcomes disagree", _outcomes(found)),
         Section("drift", "Drift along the shots", _drift(found)),
-        Section("fidelity", "How near the state is", _near(found)),
         Section("certificates", "What is certified, and on which assumptions", certificate_blocks(found.certificates)),
         Section("again", "How to run it again", _again(found)),
     ]
@@ -48,7 +48,9 @@ _READING = [
 
 
 def _verdict(found: Verification) -> VerdictBlock:
-    return VerdictBlock(_TONES[found.verdict], f"{found.verdict.capitalize()}: {found.headline}", found.claims)
+    return VerdictBlock(
+        _TONES[found.verdict], f"{found.verdict.capitalize()}: {found.headline}", [*found.how_near(), *found.claims]
+    )
 
 
 def _measured(found: Verification) -> Facts:

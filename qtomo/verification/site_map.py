@@ -33,6 +33,7 @@ from qtomo.verification.faults.local import (
     site_curve,
 )
 
+_ROUNDING = 1e-10  # nats, that a target which gives all records one probability differs by
 __all__ = ["Batch", "HeatMap", "batch_map", "bond_map", "heat_map", "outcome_map", "site_map"]
 
 Reals = NDArray[np.float64]
@@ -291,7 +292,8 @@ def batch_map(context: Context, kind: FaultKind) -> list[Batch]:
     paired, reference = context.reference
     difference = np.full(len(context.records), np.nan)
     with np.errstate(invalid="ignore"):
-        difference[paired] = context.log_prob[paired] - reference.mean(axis=1)
+        found_less_exact = context.log_prob[paired] - reference.mean(axis=1)
+        difference[paired] = np.where(np.abs(found_less_exact) > _ROUNDING, found_less_exact, 0.0)
     found: list[Batch] = []
     for by, first, last, rows in groups:
         values = difference[rows][np.isfinite(difference[rows])]

@@ -15,7 +15,7 @@ from qtomo.verification.result import Verification
 from tests.refusing import refused
 from tests.reporting.test_page import HOSTILE, Tags
 
-SECTIONS = ["verdict", "measured", "map", "tests", "outcomes", "drift", "fidelity", "certificates", "again"]
+SECTIONS = ["verdict", "fidelity", "measured", "map", "tests", "outcomes", "drift", "certificates", "again"]
 
 
 @pytest.fixture(scope="module")
