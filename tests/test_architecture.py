@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -122,3 +123,9 @@ def test_the_check_of_codes_finds_one_that_is_missing():
 def test_each_code_is_used():
     text = "".join(path.read_text(encoding="utf-8") for path in SOURCES)
     assert {code.name for code in Code} == set(re.findall(r"\bCode\.([A-Z_]+), ", text.replace("\n", " ")))
+
+
+def test_every_package_is_installed():
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"]
+    folders = {".".join(path.parent.relative_to(ROOT).parts) for path in (ROOT / "qtomo").glob("**/__init__.py")}
+    assert folders | {"qtomo_cli"} == set(listed)

@@ -124,7 +124,7 @@ class SettingsPlan(Result, format="qtomo-settings-plan", version=1):
             InputError: qiskit is not installed.
         """
         try:
-            from qiskit import QuantumCircuit  # type: ignore[import-not-found, import-untyped, unused-ignore]
+            from qiskit import QuantumCircuit
         except ImportError:
             raise InputError(Code.ENVIRONMENT, "qiskit is not installed; pip install qtomo[qiskit]") from None
         made = []

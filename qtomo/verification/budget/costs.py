@@ -65,12 +65,12 @@ class Costs:
     def by_kind(self) -> list[Cost]:
         """What each kind of error of the state would cost alone."""
         kinds = self._kinds
-        return self._costs([self._of([kind]) for kind in kinds], [{"kind": kind} for kind in kinds])
+        return self._costs([self._of([kind]) for kind in kinds], [(kind, None) for kind in kinds])
 
     def by_site(self) -> list[Cost]:
         """What the errors of each qubit would cost alone."""
         n = self.reading.model.n_sites
-        return self._costs([self._of_site(i) for i in range(n)], [{"site": i} for i in range(n)])
+        return self._costs([self._of_site(i) for i in range(n)], [(None, i) for i in range(n)])
 
     @property
     def _kinds(self) -> tuple[FaultKind, ...]:
@@ -78,7 +78,7 @@ class Costs:
         model = self.reading.model
         return (*model.channels, *([model.shift.parameter.kind] if model.shift is not None else []))
 
-    def _costs(self, losses: Sequence[_Loss], places: Sequence[dict[str, object]]) -> list[Cost]:
+    def _costs(self, losses: Sequence[_Loss], places: Sequence[tuple[FaultKind | None, int | None]]) -> list[Cost]:
         estimates = [self.reading.estimate(loss.spread, 0.0) for loss in losses]
         total = sum(one.value for one in estimates)
         together = np.sum([loss.slope for loss in losses], axis=0)
@@ -88,7 +88,7 @@ class Costs:
             slope = (loss.slope - share * together) / max(total, _LEAST)
             spread = replace(self.reading.spread(share, slope), value=share)
             infidelity = _exponential(estimate, lambda x: -math.expm1(-x))
-            found.append(Cost(infidelity, self.reading.estimate(spread, 0.0, 1.0), **place))  # type: ignore[arg-type]
+            found.append(Cost(infidelity, self.reading.estimate(spread, 0.0, 1.0), *place))
         return found
 
     def _of(self, kinds: Sequence[FaultKind]) -> _Loss:
