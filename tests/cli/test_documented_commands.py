@@ -67,7 +67,8 @@ SMALLER = [
 
 #: Seconds each, of commands that another line of the same kind runs too: in `make test-all`.
 SLOW = re.compile(
-    r"qtomo (demo|report gru.*|compare (gan|gru)|plan .*(field|tfim.*certify)|reconstruct (ghz|records|tfim)).*"
+    r"qtomo (demo|report gru.*|compare (gan|gru)|plan .*(field|certify)|reconstruct (ghz|records|tfim)"
+    r"|verify (lab.h5 --target ghz|data/faulty|w3|circuit5|chain12)).*"
 )
 
 #: What no option sets: exact records that the data are compared with.

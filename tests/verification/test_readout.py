@@ -87,7 +87,7 @@ def test_the_fit_is_the_likeliest_of_records_and_calibration():
                 assert log_likelihood(moved) < top + 0.01
 
 
-@pytest.mark.parametrize("seed", [*range(4), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(4, 10))])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 10))])
 def test_records_of_the_target_are_not_inconsistent_for_want_of_calibration_shots(seed):
     """300 shots of either state and 20,000 records; the family-wise error is 1 %, the seeds are fixed."""
     found = verify(laboratory(seed, 20_000, 300), SYSTEM, alternative="none", budget=False, n_reference=1000)
