@@ -12,7 +12,7 @@ Shots in random bases of a state with errors of four kinds, one kind per qubit i
 amplitude damping, readout), at ten rates from 0.005 to 0.03; 10,000 calibration shots of |0...0> and as many of
 |1...1>. `crosstalk` adds an error that two neighbours make together, a product of two Paulis drawn at random, with
 probability 0.03. `width50` predicts the half-width of F from the information of 4,000 shots. Runs, resumes and writes
-as `benchmarks/verification.py` does.
+as every study does (`benchmarks/studies.py`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from verification import ALPHA, LEVEL, Result, Studies, command, rate, target
+from studies import Result, Studies, command, rate
+from verification import ALPHA, LEVEL, target
 
 from qtomo.measurement.calibration import Calibration
 from qtomo.measurement.povm import PAULIS, POVM, named_povm

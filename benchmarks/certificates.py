@@ -17,7 +17,8 @@ from functools import lru_cache
 
 import numpy as np
 from scipy import stats
-from verification import LEVEL, Result, Studies, brickwork, command, rate
+from studies import Result, Studies, command, rate
+from verification import LEVEL, brickwork
 
 from qtomo.measurement.noise import parse_noise
 from qtomo.measurement.povm import PAULIS, POVM, named_povm

@@ -15,21 +15,15 @@ processes, one thread each.
 
 from __future__ import annotations
 
-import json
 import math
-import os
 import time
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor
+from collections import defaultdict
+from collections.abc import Callable
 from functools import lru_cache
-from pathlib import Path
-from typing import Any
 
-import click
 import numpy as np
-import torch
 from scipy import stats
+from studies import Result, Studies, by, command, rate
 
 from qtomo.distribution import LOST
 from qtomo.measurement.calibration import Calibration
@@ -60,8 +54,6 @@ LEVEL = 0.95
 
 TARGETS = ("tfim 0.5", "tfim 1", "tfim 1.3", "tfim 2", "ghz", "w", "cluster", "product", "xxz", "circuit")
 DESIGNS = ("pauli4", "random", "listed", "unequal", "sic", "counts")
-Result = dict[str, Any]
-Studies = dict[str, tuple[Callable[[int], Result], Callable[[list[Result]], None]]]
 
 
 # Targets and designs
@@ -70,7 +62,6 @@ Studies = dict[str, tuple[Callable[[int], Result], Callable[[list[Result]], None
 @lru_cache(maxsize=64)
 def target(name: str, n_sites: int) -> tuple[State, System | None]:
     """A state of the grid, with its parameters where it has some."""
-    torch.set_num_threads(1)
     family, _, field = name.partition(" ")
     if family == "circuit":
         return brickwork(n_sites, 7), None
@@ -542,26 +533,6 @@ def plans(index: int) -> Result:
 # What a study says
 
 
-def rate(hits: int, n: int, level: float = 0.95) -> str:
-    """A share with its Clopper-Pearson interval."""
-    if not n:
-        return "0/0"
-    interval = stats.binomtest(hits, n).proportion_ci(level, method="exact")
-    return f"{hits}/{n} = {hits / n:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
-
-
-def by(found: Iterable[Result], axes: Iterable[str], of: Callable[[list[Result]], str]) -> None:
-    """A line for each value of each axis."""
-    found = list(found)
-    print(f"  {'all':32} {of(found)}")
-    for axis in axes:
-        groups = defaultdict(list)
-        for result in found:
-            groups[result[axis]].append(result)
-        for value in sorted(groups, key=str):
-            print(f"  {f'{axis} {value}':32} {of(groups[value])}")
-
-
 def report_nulls(found: list[Result]) -> None:
     """False alarms, over all tests and of each."""
 
@@ -696,66 +667,6 @@ STUDIES: Studies = {
     "certificates": (certificates, report_certificates),
     "plans": (plans, report_plans),
 }
-
-
-def _one(job: tuple[Callable[[int], Result], int]) -> tuple[int, Result]:
-    torch.set_num_threads(1)
-    return job[1], job[0](job[1])
-
-
-def _read(path: Path) -> dict[int, Result]:
-    """The lines of a study so far; a last one that was cut short is left out."""
-    found = {}
-    if path.exists():
-        for line in path.read_text().splitlines():
-            try:
-                result = json.loads(line)
-            except ValueError:
-                continue
-            found[int(result["index"])] = result
-    return found
-
-
-def command(studies: Studies) -> click.Command:
-    """A command that runs a study by name, or goes on with it, and says what it found."""
-
-    @click.command()
-    @click.argument("study", type=click.Choice(list(studies)))
-    @click.option("--sets", default=100, show_default=True, help="Data sets, numbers 0 to this.")
-    @click.option("--workers", default=2, show_default=True)
-    @click.option(
-        "--output", type=click.Path(path_type=Path), required=True, help="Lines of JSON, read again if there."
-    )
-    def main(study: str, sets: int, workers: int, output: Path) -> None:
-        """Run a study, or go on with it, and say what it found."""
-        run(study, studies, sets, workers, output)
-
-    return main
-
-
-def run(study: str, studies: Studies, sets: int, workers: int, output: Path) -> None:
-    """Run a study, or go on with it, and say what it found."""
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    function, report = studies[study]
-    done = _read(output)
-    left = [index for index in range(sets) if index not in done]
-    started = time.monotonic()
-    with output.open("a") as file, ProcessPoolExecutor(workers) as pool:
-        for number, (index, result) in enumerate(pool.map(_one, [(function, i) for i in left]), start=1):
-            file.write(json.dumps({"index": index, **result}) + "\n")
-            file.flush()
-            done[index] = result
-            if number % 50 == 0:
-                spent = time.monotonic() - started
-                print(
-                    f"{number} of {len(left)}, {spent:.0f} s, {spent / number * (len(left) - number):.0f} s to go",
-                    flush=True,
-                )
-    found = [result for index, result in sorted(done.items()) if index < sets]
-    seconds = Counter(r.get("seconds", 0.0) > 0 for r in found)
-    print(f"## {study}: {len(found)} data sets, {time.monotonic() - started:.0f} s now", end="")
-    print(f", {sum(r.get('seconds', 0.0) for r in found):.0f} s of one core in all" if seconds[True] else "")
-    report(found)
 
 
 if __name__ == "__main__":

@@ -40,13 +40,8 @@ def test_all_sections_and_the_fault_in_its_place(verified):
     found, path = verified
     page = page_of([path])
     assert [section.key for section in page.sections] == SECTIONS
-    assert [drawing.name for drawing in page.drawings()] == [
-        "fault-map",
-        "heat-map",
-        "outcome-map",
-        "batches",
-        "budget",
-    ]
+    figures = [drawing.name for drawing in page.drawings()]
+    assert figures == ["budget", "fault-map", "heat-map", "outcome-map", "batches"]
     assert not [drawing.failure for drawing in page.drawings() if drawing.failure]
     text = render(page)
     words = Tags(text).words
