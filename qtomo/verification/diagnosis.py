@@ -10,14 +10,11 @@ inference, arXiv 1912.11436).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qtomo.statistics.estimate import Estimate
-from qtomo.statistics.evidence import likelihood_interval
 from qtomo.verification.checks.base import Test, TestKind, adjusted
 from qtomo.verification.checks.drift import changes
 from qtomo.verification.checks.registry import OF_STATE
@@ -28,7 +25,8 @@ from qtomo.verification.faults.local import LOCAL_KINDS, fit_strength
 from qtomo.verification.faults.registry import FAMILIES
 from qtomo.verification.faults.together import signed_gain, together
 from qtomo.verification.learned import Learned, learned_ratios
-from qtomo.verification.readout import readout_at, readout_beside, readout_model, readout_scores
+from qtomo.verification.readout import readout_beside, readout_model
+from qtomo.verification.strengths import Chosen, around, jointly, scores_of, sized, strength_curve
 
 __all__ = ["Diagnosis", "diagnose"]
 
@@ -42,9 +40,8 @@ _BESIDE = math.log(1000)  # by which a further fault has to be likelier where th
 #: Tests whose p-value is rarely below the other where a fit is right, and which tell that there is more to find.
 _OF_FAULTS, _HINT = (TestKind.ONE_QUBIT, TestKind.EVERY_QUBIT, TestKind.RELABELLED_QUBIT, TestKind.LEARNED), 0.5
 _LAST = (FaultKind.DRIFT, FaultKind.DUPLICATES)  # after which no other is looked for
-_ANGLES = 64  # at most, that are looked at for other peaks of a likelihood
 _TRIED = 4  # of the likeliest kinds, that are asked whether they explain the records alone
-_READ_BESIDE, _JOINT_STEPS = 6, 5  # faults that readout errors are fitted beside, and steps of such a fit
+_READ_BESIDE = 6  # faults that readout errors are fitted beside
 _RIVALS = 12  # of a fault, that are tried in its place beside others
 _LOOKED_AT = (400_000, 3_000, 20_000)  # records times qubits, and records, that a search goes through
 
@@ -73,28 +70,6 @@ class Diagnosis:
         return bool(self.faults) and not self.rejecting
 
 
-@dataclass(frozen=True, eq=False)
-class _Chosen:
-    """Explanations with strengths, applied one after another."""
-
-    explanations: tuple[Explanation, ...] = ()
-    strengths: tuple[float, ...] = ()
-
-    def apply(self, context: Context, strengths: Sequence[float] | None = None) -> Context:
-        for explanation, strength in zip(self.explanations, strengths or self.strengths, strict=True):
-            context = explanation.apply(context, strength)
-        return context
-
-    def and_(self, one: Explanation) -> _Chosen:
-        return _Chosen((*self.explanations, one), (*self.strengths, one.strength))
-
-    def without(self, index: int) -> _Chosen:
-        return _Chosen(
-            self.explanations[:index] + self.explanations[index + 1 :],
-            self.strengths[:index] + self.strengths[index + 1 :],
-        )
-
-
 def diagnose(context: Context, alternative: Learned | None, declared: Context | None = None) -> Diagnosis:
     """Explain records that a test has told from the target.
 
@@ -120,12 +95,12 @@ def diagnose(context: Context, alternative: Learned | None, declared: Context | 
     fitted = chosen.apply(context)
     if part is not context and chosen.explanations:
         rejecting = _rejecting(context, _judged(context, chosen, fitted))
-    faults = _sized(context, chosen, intervals=not rejecting)
+    faults = sized(context, chosen, intervals=not rejecting)
     share = _share(context, fitted, alternative) if chosen.explanations else None
     return Diagnosis(faults, tied, rejecting, share, fitted)
 
 
-_Selected = tuple[_Chosen, list[list[Fault]], list[Test]]
+_Selected = tuple[Chosen, list[list[Fault]], list[Test]]
 
 
 def _read_anew(declared: Context, found: _Selected, size: int) -> tuple[Context, *_Selected]:
@@ -137,13 +112,13 @@ def _read_anew(declared: Context, found: _Selected, size: int) -> tuple[Context,
     for one in [*_candidates(part), *(chosen.explanations if len(chosen.explanations) == 1 else ())]:
         if len(singles) < _READ_BESIDE and not any(one.fault.same_as(other.fault) for other in singles):
             singles.append(one)
-    fits = [_jointly(part, _Chosen().and_(one)) for one in singles]
+    fits = [jointly(part, Chosen().and_(one)) for one in singles]
     fits.sort(key=lambda fit: -fit.score)
-    best = _jointly(part, _Chosen())
+    best = jointly(part, Chosen())
     if fits and fits[0].score > best.score + _TOLD:
         best = fits[0]
     if len(chosen.explanations) > 1:
-        several = _jointly(part, chosen)
+        several = jointly(part, chosen)
         best = several if several.score > best.score + _BESIDE else best
     context = readout_beside(declared, best.chosen.apply(declared))
     looked_at = context.part(size, "diagnosis")
@@ -158,69 +133,11 @@ def _read_anew(declared: Context, found: _Selected, size: int) -> tuple[Context,
     return context, best.chosen, [[fit.chosen.explanations[0].fault for fit in near]], rejecting
 
 
-@dataclass(frozen=True, eq=False)
-class _Joint:
-    """Faults with readout errors fitted beside them: the log-likelihood of records and calibration together."""
-
-    chosen: _Chosen
-    total: float
-
-    @property
-    def score(self) -> float:
-        return self.total - sum(one.log_places for one in self.chosen.explanations)
-
-
-def _jointly(declared: Context, chosen: _Chosen) -> _Joint:
-    """Strengths and readout errors by Fisher scoring, a few steps together, within what is possible."""
-    calibration = declared.records.calibration
-    assert calibration is not None
-    flips, best = calibration.smoothed, _Joint(chosen, -math.inf)
-    moving = np.array([one.curve is not None for one in chosen.explanations])
-    low, high = np.array([one.bounds for one in chosen.explanations]).reshape(-1, 2).T
-    for _ in range(_JOINT_STEPS):
-        faulty, base = readout_model(chosen.apply(declared)), readout_at(declared, flips)
-        if faulty is None:
-            return _Joint(chosen, chosen.apply(declared).log_likelihood)
-        fitted = chosen.apply(base)
-        total = fitted.log_likelihood + float(calibration.log_likelihoods(flips).sum())
-        if not total > best.total:
-            break
-        best = _Joint(chosen, total)
-        gradient, information = _joint_information(base, chosen, fitted, faulty.slopes())
-        gradient[len(moving) :] += calibration.gradient(flips)
-        step = np.linalg.pinv(information, rcond=1e-10, hermitian=True) @ gradient
-        strengths = np.where(moving, np.clip(chosen.strengths + step[: len(moving)], low, high), chosen.strengths)
-        chosen = _Chosen(chosen.explanations, tuple(strengths.tolist()))
-        after = flips + step[len(moving) :].reshape(2, -1).T
-        flips = np.clip(after, flips / 4, np.minimum(4 * flips, 0.5))
-    return best
-
-
-def _joint_information(base: Context, chosen: _Chosen, fitted: Context, slopes: Reals) -> tuple[Reals, Reals]:
-    """Gradient of the log-likelihood in strengths and readout errors; information of records and calibration."""
-    calibration = base.records.calibration
-    assert calibration is not None
-    scores = np.zeros((len(chosen.strengths), len(fitted.records)))
-    for index, one in enumerate(_scores(base, chosen, fitted)):
-        scores[index] = one
-    own = np.diag(calibration.information(calibration.smoothed))
-    crossed, of_flips = np.zeros((len(scores), len(own))), np.zeros(len(own))
-    summed = np.zeros((len(scores), len(fitted.rows)))
-    for index, one in enumerate(scores):
-        summed[index] = np.bincount(fitted.inverse, one, len(fitted.rows))
-    for piece, flat in readout_scores(fitted, slopes):
-        crossed += summed[:, piece] @ flat
-        weighted = flat * fitted.counts[piece, None]
-        own, of_flips = own + weighted.T @ flat, of_flips + weighted.sum(axis=0)
-    information = np.block([[scores @ scores.T, crossed], [crossed.T, own]])
-    return np.concatenate([scores.sum(axis=1), of_flips]), information
-
-
-def _selected(context: Context) -> tuple[_Chosen, list[list[Fault]], list[Test]]:
+def _selected(context: Context) -> tuple[Chosen, list[list[Fault]], list[Test]]:
     """Forward selection until the records do not reject the fit, and nothing beside it makes them far likelier; where
     there are two or more, each is looked for anew beside the others.
     """
-    chosen, current, tests = _Chosen(), context, list[Test]()
+    chosen, current, tests = Chosen(), context, list[Test]()
     rivals: list[list[Explanation]] = []
     first = chosen, rivals
     while len(chosen.explanations) < _MOST_FAULTS:
@@ -256,9 +173,7 @@ def _selected(context: Context) -> tuple[_Chosen, list[list[Fault]], list[Test]]
     return chosen, _tied(context, chosen, rivals), _rejecting(context, tests)
 
 
-def _split(
-    context: Context, chosen: _Chosen, rivals: list[list[Explanation]]
-) -> tuple[_Chosen, list[list[Explanation]]]:
+def _split(context: Context, chosen: Chosen, rivals: list[list[Explanation]]) -> tuple[Chosen, list[list[Explanation]]]:
     """Each local fault replaced by two of its place, where these are far likelier: it may have stood in for both."""
     for index, one in reversed(list(enumerate(chosen.explanations))):
         if one.fault.kind not in LOCAL_KINDS or len(chosen.explanations) == _MOST_FAULTS:
@@ -285,7 +200,7 @@ def _worth_trying(candidates: list[Explanation]) -> list[int]:
     return sorted(found.values())
 
 
-def _settled(context: Context, chosen: _Chosen, rivals: list[list[Explanation]]) -> tuple[Context, list[Test], bool]:
+def _settled(context: Context, chosen: Chosen, rivals: list[list[Explanation]]) -> tuple[Context, list[Test], bool]:
     """The records under what is chosen, the tests of that, and whether nothing can follow it."""
     current = chosen.apply(context)
     last = chosen.explanations[-1].fault.kind
@@ -293,8 +208,8 @@ def _settled(context: Context, chosen: _Chosen, rivals: list[list[Explanation]])
 
 
 def _exchanged(
-    context: Context, chosen: _Chosen, rivals: list[list[Explanation]]
-) -> tuple[_Chosen, list[list[Explanation]]]:
+    context: Context, chosen: Chosen, rivals: list[list[Explanation]]
+) -> tuple[Chosen, list[list[Explanation]]]:
     """Each fault in turn replaced by the likeliest one beside the others, where that is another and likelier; in the
     order that they had.
     """
@@ -310,7 +225,7 @@ def _exchanged(
     return chosen, rivals
 
 
-def _tied(context: Context, chosen: _Chosen, rivals: list[list[Explanation]]) -> list[list[Fault]]:
+def _tied(context: Context, chosen: Chosen, rivals: list[list[Explanation]]) -> list[list[Fault]]:
     """For each fault those that are as likely in its place, the others being as they are; those that give the same
     distribution are, in however many places they were looked for.
     """
@@ -337,20 +252,13 @@ def _same(one: float, other: float) -> bool:
     return abs(one - other) < _ALIKE
 
 
-def _peak(context: Context, chosen: _Chosen) -> float:
+def _peak(context: Context, chosen: Chosen) -> float:
     """Log-likelihood with the strength of the last one fitted again."""
     last = chosen.explanations[-1]
     if last.curve is None:
         return chosen.apply(context).log_likelihood
-    curve = _curve(context, chosen, chosen.strengths, len(chosen.strengths) - 1)
-    return fit_strength(curve, *_around(last, chosen.strengths[-1]))[1]
-
-
-def _around(one: Explanation, strength: float) -> tuple[list[float], tuple[float, float]]:
-    """A grid about a strength, and its ends, within what is possible."""
-    near = {strength * factor for factor in (0.0, 0.5, 0.8, 1.0, 1.25, 2.0)}
-    inside = sorted(min(max(t, one.bounds[0]), one.bounds[1]) for t in near)
-    return inside, (inside[0], inside[-1])
+    curve = strength_curve(context, chosen, chosen.strengths, len(chosen.strengths) - 1)
+    return fit_strength(curve, *around(last, chosen.strengths[-1]))[1]
 
 
 def _candidates(context: Context) -> list[Explanation]:
@@ -362,8 +270,8 @@ def _candidates(context: Context) -> list[Explanation]:
 
 
 def _refitted(
-    context: Context, chosen: _Chosen, rivals: list[list[Explanation]]
-) -> tuple[_Chosen, list[list[Explanation]]]:
+    context: Context, chosen: Chosen, rivals: list[list[Explanation]]
+) -> tuple[Chosen, list[list[Explanation]]]:
     """All strengths fitted together, two rounds of one after another; faults that are not needed are dropped."""
     if len(chosen.explanations) == 1:
         return chosen, rivals
@@ -371,9 +279,9 @@ def _refitted(
     for _ in range(2):
         for index, one in enumerate(chosen.explanations):
             if one.curve is not None:
-                curve = _curve(context, chosen, strengths, index)
-                strengths[index], _top = fit_strength(curve, *_around(one, strengths[index]))
-    chosen, index = _Chosen(chosen.explanations, tuple(strengths)), 0
+                curve = strength_curve(context, chosen, strengths, index)
+                strengths[index], _top = fit_strength(curve, *around(one, strengths[index]))
+    chosen, index = Chosen(chosen.explanations, tuple(strengths)), 0
     while index < len(chosen.explanations) > 1:
         fewer = chosen.without(index)
         if chosen.apply(context).log_likelihood - fewer.apply(context).log_likelihood < _TOLD:
@@ -383,25 +291,11 @@ def _refitted(
     return chosen, rivals
 
 
-def _curve(context: Context, chosen: _Chosen, strengths: Sequence[float], index: int) -> Callable[[float], float]:
-    """Log-likelihood by the strength of one of the chosen, the others as they are."""
-
-    one = chosen.explanations[index]
-    if one.curve_of is not None:
-        return one.curve_of(chosen.without(index).apply(context))
-
-    def curve(t: float) -> float:
-        moved = [*strengths[:index], t, *strengths[index + 1 :]]
-        return chosen.apply(context, moved).log_likelihood
-
-    return curve
-
-
 def _rejecting(context: Context, tests: list[Test]) -> list[Test]:
     return [test for test in tests if test.rejects(context.options.alpha)]
 
 
-def _judged(context: Context, chosen: _Chosen, fitted: Context) -> list[Test]:
+def _judged(context: Context, chosen: Chosen, fitted: Context) -> list[Test]:
     """Tests of the fitted distribution, on the records that it speaks of, smallest p first."""
     contexts = [fitted, *(part for one in chosen.explanations for part in one.rest(context))]
     tests: list[Test] = []
@@ -412,90 +306,9 @@ def _judged(context: Context, chosen: _Chosen, fitted: Context) -> list[Test]:
             tests += check(part)
         plain = replace(part, options=replace(part.options, alternative="kgram"))
         tests += learned(part, learned_ratios(plain))
-    scores = dict(zip((one.fault.what for one in chosen.explanations), _scores(context, chosen, fitted), strict=True))
+    scores = dict(zip((one.fault.what for one in chosen.explanations), scores_of(context, chosen, fitted), strict=True))
     tests += changes(fitted, {what: score for what, score in scores.items() if score.any()})
     return adjusted(tests)
-
-
-def _sized(context: Context, chosen: _Chosen, intervals: bool) -> list[Fault]:
-    """The faults; where the fit is believed with their sizes, in intervals that let the other strengths follow."""
-    beside = len(chosen.explanations) > 1 or context.records.calibration is not None
-    widening = _widening(context, chosen) if beside and intervals and chosen.explanations else None
-    found = []
-    for index, (one, strength) in enumerate(zip(chosen.explanations, chosen.strengths, strict=True)):
-        if one.curve is None or not intervals:
-            found.append(one.fault)
-            continue
-        curve = _curve(context, chosen, chosen.strengths, index)
-        factor = 1.0 if widening is None else float(widening[index])
-        found.append(replace(one.fault, size=_estimate(context, curve, one, strength, factor)))
-    return found
-
-
-def _estimate(
-    context: Context, curve: Callable[[float], float], one: Explanation, strength: float, widening: float
-) -> Estimate:
-    """A strength with the interval of its likelihood ratio."""
-    best, _top = fit_strength(curve, *_around(one, strength))
-    level = context.options.level
-    low, high, error = likelihood_interval(curve, best, one.bounds, level, widening)
-    if one.fault.parameter == "angle":
-        low, high = _with_other_peaks(curve, (low, best, high), one.bounds, context.records.n_sites)
-    method = "maximum likelihood, interval by likelihood ratio"
-    return Estimate(best, error, min(low, best), max(high, best), level, len(context.records), method)
-
-
-def _with_other_peaks(
-    curve: Callable[[float], float], found: tuple[float, float, float], bounds: tuple[float, float], n_sites: int
-) -> tuple[float, float]:
-    """An interval of an angle widened to all angles that are as likely: a state of many qubits may look alike at
-    several.
-    """
-    low, best, high = found
-    floor = min(curve(low), curve(high))
-    angles = np.linspace(*bounds, min(4 * n_sites, _ANGLES) + 1).tolist()
-    values = [curve(angle) for angle in angles]
-    likely = [-best, *(angle for angle, value in zip(angles, values, strict=True) if value >= floor)]
-    for left, angle, right in zip(angles, angles[1:], angles[2:], strict=False):
-        if left < low < right or left < high < right:
-            continue
-        peak, top = fit_strength(curve, (angle,), (left, right))
-        likely += [peak] if top >= floor else []
-    if curve(-best) < floor:
-        likely = likely[1:]
-    return min([low, *likely]), max([high, *likely])
-
-
-def _widening(context: Context, chosen: _Chosen) -> Reals:
-    """How much wider an interval is for the other strengths being fitted, and readout errors within their calibration,
-    from the scores of the records.
-    """
-    fitted, readout = chosen.apply(context), readout_model(chosen.apply(context))
-    if readout is not None:
-        information = _joint_information(context, chosen, fitted, readout.slopes())[1]
-    else:
-        scores = np.stack(_scores(context, chosen, fitted))
-        information = scores @ scores.T
-    inverse = np.linalg.pinv(information, rcond=1e-10, hermitian=True)
-    found: Reals = np.sqrt(np.maximum(np.diag(inverse) * np.diag(information), 1.0))[: len(chosen.strengths)]
-    return found
-
-
-def _scores(context: Context, chosen: _Chosen, fitted: Context) -> list[Reals]:
-    """What each record that the faults speak of adds to the slope of the log-likelihood in each strength, (n,); 0 where
-    there is none.
-    """
-    base = fitted.log_prob
-    scores = []
-    for index, (one, strength) in enumerate(zip(chosen.explanations, chosen.strengths, strict=True)):
-        if one.curve is None:
-            scores.append(np.zeros(len(base)))
-            continue
-        step = 1e-3 * max(abs(strength), 1e-2) * (1 if strength < one.bounds[1] / 2 else -1)
-        moved = chosen.apply(context, [t + step * (i == index) for i, t in enumerate(chosen.strengths)]).log_prob
-        difference = (moved - base) / step if len(moved) == len(base) else np.zeros(len(base))
-        scores.append(np.where(np.isfinite(difference), difference, 0.0))
-    return scores
 
 
 def _share(context: Context, fitted: Context, alternative: Learned | None) -> float | None:

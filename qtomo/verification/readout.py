@@ -23,10 +23,11 @@ from qtomo.verification.context import Context
 __all__ = [
     "ReadoutModel",
     "fitted_readout",
+    "moved",
     "readout_at",
     "readout_beside",
+    "readout_information",
     "readout_model",
-    "readout_scores",
 ]
 
 Reals = NDArray[np.float64]
@@ -147,39 +148,50 @@ def _likeliest(context: Context, readout: ReadoutModel, calibration: Calibration
     flips = calibration.smoothed
     slopes = readout.slopes()
     for _ in range(_ROUNDS):
-        gradient, fisher = _information(_read(context, readout, flips), slopes)
+        gradient, fisher, _ = readout_information(_read(context, readout, flips), slopes)
         gradient += calibration.gradient(flips)
         fisher += np.diag(calibration.information(flips))
-        step = np.linalg.solve(fisher, gradient)
-        before = flips.T.ravel()
-        after = np.clip(before + step, before / 4, np.minimum(4 * before, _LARGEST))
-        flips = after.reshape(2, -1).T
-        if float((after - before) @ fisher @ (after - before)) < _SETTLED:
+        step: Reals = np.linalg.solve(fisher, gradient).astype(np.float64)
+        before, flips = flips, moved(flips, step)
+        taken = (flips - before).T.ravel()
+        if float(taken @ fisher @ taken) < _SETTLED:
             break
     return flips
 
 
-def _information(context: Context, slopes: Reals) -> tuple[Reals, Reals]:
-    """Gradient of the log-likelihood in all probabilities of 0 read as 1, then of 1 as 0; and its Fisher matrix."""
-    n_sites = context.records.n_sites
+def moved(flips: Reals, step: Reals) -> Reals:
+    """Readout errors (n_sites, 2) after a step (2 n_sites,), by 0 read as 1 first, within what they may be at once."""
+    return np.clip(flips + step.reshape(2, -1).T, flips / 4, np.minimum(4 * flips, _LARGEST))
+
+
+def readout_information(context: Context, slopes: Reals, beside: Reals | None = None) -> tuple[Reals, Reals, Reals]:
+    """What records say of readout errors, 0 read as 1 of each qubit, then 1 as 0.
+
+    Args:
+        context: the records under some of them.
+        slopes: `ReadoutModel.slopes`.
+        beside: slopes of ln P of the rows in other numbers, summed over records, (others, rows).
+
+    Returns:
+        The gradient of the log-likelihood (2 n_sites,), the Fisher matrix, and that of the others with these, (others,
+        2 n_sites).
+    """
+    n_sites, others = context.records.n_sites, np.zeros((0, len(context.rows))) if beside is None else beside
     gradient, fisher = np.zeros(2 * n_sites), np.zeros((2 * n_sites, 2 * n_sites))
-    for piece, flat in readout_scores(context, slopes):
-        weighted = flat * context.counts[piece, None]
-        gradient += weighted.sum(axis=0)
-        fisher += weighted.T @ flat
-    return gradient, fisher
-
-
-def readout_scores(context: Context, slopes: Reals) -> Iterator[tuple[slice, Reals]]:
-    """Slopes of the ln P of rows in all probabilities of 0 read as 1, then of 1 as 0, (rows, 2 n_sites), by pieces."""
-    likelihoods, sites = context.likelihoods, np.arange(context.records.n_sites)
+    crossed = np.zeros((len(others), 2 * n_sites))
+    likelihoods, sites = context.likelihoods, np.arange(n_sites)
     for first in range(0, len(context.rows), _CHUNK):
         piece = slice(first, first + _CHUNK)
         labels = np.minimum(context.rows[piece], slopes.shape[2] - 1)
         scores = np.einsum("knip,nip->kni", slopes[:, sites, labels], likelihoods.weights[piece])
         chance = likelihoods.chance[piece]
         scores = np.where(chance[:, None] > 0, scores / np.where(chance > 0, chance, 1.0)[:, None], 0.0)
-        yield piece, np.concatenate(list(scores), axis=1)
+        flat = np.concatenate(list(scores), axis=1)
+        weighted = flat * context.counts[piece, None]
+        gradient += weighted.sum(axis=0)
+        fisher += weighted.T @ flat
+        crossed += others[:, piece] @ flat
+    return gradient, fisher, crossed
 
 
 def _agreement(calibration: Calibration, flips: Reals) -> Iterator[Test]:

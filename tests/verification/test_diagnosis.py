@@ -13,12 +13,12 @@ from qtomo.measurement.povm import named_povm
 from qtomo.states.library import GHZ, Product, W
 from qtomo.states.tfim import TFIM
 from qtomo.statistics.evidence import likelihood_interval
-from qtomo.verification import diagnosis
 from qtomo.verification.context import Context
 from qtomo.verification.faults.base import FaultKind
 from qtomo.verification.faults.local import fit_strength, site_curve
 from qtomo.verification.hypothesis import Hypothesis
 from qtomo.verification.pipeline import verify
+from qtomo.verification.strengths import with_other_peaks
 from tests.systems import dense, laboratory
 
 DISORDERED = TFIM(4, (1.4, 0.9, 1.1), (0.8, 0.5, 1.1, 1.2))
@@ -237,7 +237,7 @@ def test_an_angle_that_looks_alike_on_either_side_has_both_in_its_interval():
     best, _ = fit_strength(curve, (0.5, 0.8, 1.0), (0.0, math.pi))
     low, high, _ = likelihood_interval(curve, best, bounds, 0.95)
     assert 0 < low < 0.8 < high
-    low, high = diagnosis._with_other_peaks(curve, (low, best, high), bounds, 2)
+    low, high = with_other_peaks(curve, (low, best, high), bounds, 2)
     assert low < -0.7
     assert high > 0.8
 
