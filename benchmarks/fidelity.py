@@ -23,7 +23,7 @@ from qtomo.measurement.povm import PAULIS, named_povm
 from qtomo.measurement.readout import with_readout_error
 from qtomo.observables.fidelity.base import Aim, Asked
 from qtomo.observables.fidelity.registry import fidelities
-from qtomo.observables.fidelity.stabilisers import drawn_limit, union_limit
+from qtomo.observables.fidelity.stabilisers import drawn, union
 from qtomo.observables.ways import WAYS
 from qtomo.states.library import GHZ, Cluster, RandomMPS, W
 from qtomo.statistics.estimate import Estimate
@@ -57,14 +57,15 @@ def ghz(index: int) -> Result:
     bits ^= flips[settings, errors]
     records = Records(bits.astype(np.uint8), "pauli6", design="listed", settings=settings)
     asked = Asked(records, Aim.of(system.state(), system), LEVEL, index)
-    found, limit = fidelities(asked)[0].estimate, drawn_limit(asked)
+    shots_of = drawn(asked)
+    found = shots_of.estimate(LEVEL)
     return {
         "qubits": n_sites,
         "truth": true(scale),
         "value": found.value,
         "error": found.standard_error,
         "covers": _covers(found, true(scale)),
-        "bound": limit[0],
+        "bound": shots_of.lower_limit(LEVEL, index),
         "seconds": time.monotonic() - started,
     }
 
@@ -90,7 +91,7 @@ def small(index: int) -> Result:
     povm = with_readout_error(named_povm("pauli6"), *flips, n_sites) if any(flips) else named_povm("pauli6")
     asked = Asked(Records(bits, povm, design=way.design, settings=settings), aim, LEVEL, index)
     estimates = fidelities(asked)
-    bounds = [found[0] for found in (drawn_limit(asked), union_limit(asked)) if found is not None]
+    bounds = [one.lower_limit(LEVEL, index) for one in (drawn(asked), union(asked)) if one is not None]
     return {
         "target": name,
         "way": way.key,

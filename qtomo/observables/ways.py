@@ -23,11 +23,10 @@ from qtomo.observables.fidelity.duals import by_duals, random_settings
 from qtomo.observables.fidelity.expansion import all_settings, by_expansion
 from qtomo.observables.fidelity.pairs import by_pairs, weighted_pair_settings
 from qtomo.observables.fidelity.stabilisers import (
-    by_drawn_stabilisers,
     covering_settings,
-    drawn_limit,
+    drawn,
     drawn_settings,
-    union_limit,
+    union,
 )
 from qtomo.statistics.estimate import Guarantee
 
@@ -88,14 +87,15 @@ def _by_certificate(certify: Callable[[Asked], Iterable[Certificate]]) -> Judge:
 
 
 def _drawn(asked: Asked) -> tuple[float, float | None]:
-    found, estimate = drawn_limit(asked), next(iter(by_drawn_stabilisers(asked)), None)
-    error = estimate.estimate.standard_error if estimate is not None else None
-    return (found[0] if found is not None else -math.inf), error
+    found = drawn(asked)
+    if found is None:
+        return -math.inf, None
+    return found.lower_limit(asked.level, asked.seed), found.estimate(asked.level).standard_error
 
 
 def _union(asked: Asked) -> tuple[float, float | None]:
-    found = union_limit(asked)
-    return (found[0] if found is not None else -math.inf), None
+    found = union(asked)
+    return (found.lower_limit(asked.level, asked.seed) if found is not None else -math.inf), None
 
 
 #: All of them.

@@ -125,20 +125,21 @@ class Stabilisers:
         """
         turned = settings != 2
         chosen, there, beside = solved(self.x.T, turned.T.astype(np.uint8))
-        if not len(beside):  # as of graph states, whose generators X tells apart
-            wrong = ((chosen @ self.z + (settings == 1)) % 2 == 1) & turned
-            rows = np.flatnonzero(there & ~wrong.any(axis=1))
+        rows = np.flatnonzero(there)  # whose places of X and Y are those of some elements
+        if not len(beside):  # of one each, as of graph states, whose generators X tells apart
+            wrong = ((chosen[rows] @ self.z + (settings[rows] == 1)) % 2 == 1) & turned[rows]
+            rows = rows[~wrong.any(axis=1)]
             yield rows, chosen[rows], beside
             return
-        patterns, inverse = np.unique(turned, axis=0, return_inverse=True)
+        patterns, inverse = np.unique(turned[rows], axis=0, return_inverse=True)
         for index in range(len(patterns)):
             pattern: NDArray[np.bool_] = patterns[index]
-            rows = np.flatnonzero(inverse.reshape(-1) == index)
+            mine = rows[inverse.reshape(-1) == index]
             matrix = np.concatenate([self.x.T, self.z.T[pattern]])
-            right = np.concatenate([turned[rows].T, (settings[rows] == 1)[:, pattern].T]).astype(np.uint8)
+            right = np.concatenate([turned[mine].T, (settings[mine] == 1)[:, pattern].T]).astype(np.uint8)
             chosen, there, beside = solved(matrix, right)
             if there.any():
-                yield rows[there], chosen[there], beside
+                yield mine[there], chosen[there], beside
 
     def draw_settings(self, n: int, generator: np.random.Generator) -> Bits:
         """Settings of stabilisers drawn at random, with Z where they have no letter: 0 X, 1 Y, 2 Z, (n, N)."""

@@ -12,7 +12,7 @@ from qtomo.observables.fidelity.base import Aim, Asked, FidelityKind
 from qtomo.observables.fidelity.duals import dual_fidelities
 from qtomo.observables.fidelity.pairs import pair_settings
 from qtomo.observables.fidelity.registry import fidelities
-from qtomo.observables.fidelity.stabilisers import drawn_limit, union_limit
+from qtomo.observables.fidelity.stabilisers import drawn, union
 from qtomo.states.library import GHZ, Cluster, RandomMPS, W
 from tests.systems import dense, laboratory
 
@@ -134,10 +134,11 @@ def test_limits_from_stabilisers_are_rarely_above_the_truth(flips):
     system = GHZ(4)
     rho, truth = noisy(system, 0.05)
     listed = np.repeat(system.stabilisers().covering_settings(), 60, axis=0)
-    unions = [union_limit(asked(system, listed, seed, flips, rho))[0] for seed in range(100)]
+    unions = [union(asked(system, listed, seed, flips, rho)).lower_limit(0.95, 0) for seed in range(100)]
     assert sum(found > truth for found in unions) <= 13
     drawn_ones = [
-        drawn_limit(asked(system, settings_for(system, 120, seed), seed, flips, rho))[0] for seed in range(100)
+        drawn(asked(system, settings_for(system, 120, seed), seed, flips, rho)).lower_limit(0.95, 0)
+        for seed in range(100)
     ]
     assert sum(found > truth for found in drawn_ones) <= 13
     assert np.mean(drawn_ones) > truth - (0.4 if any(flips) else 0.3)
@@ -157,12 +158,12 @@ def test_two_settings_certify_a_cluster_of_any_length():
     wrong = rng.random(len(bits)) < 0.015
     bits[wrong, np.where(turned[wrong, 50], 50, 51)] ^= 1
     records = Records(bits, "pauli6", design="listed", settings=settings)
-    limit, n_settings = union_limit(Asked(records, Aim.of(system.state(), system)))
-    assert n_settings == 2
-    assert 0.9 < limit < 0.97
+    found = union(Asked(records, Aim.of(system.state(), system)))
+    assert len(found.values) == 2
+    assert 0.9 < found.lower_limit(0.95, 0) < 0.97
 
 
 def test_settings_that_miss_a_generator_bound_nothing():
     settings = np.full((200, 4), 2, np.uint8)
-    assert union_limit(asked(GHZ(4), settings, 1)) is None
-    assert drawn_limit(asked(GHZ(4), settings, 1)) is None
+    assert union(asked(GHZ(4), settings, 1)) is None
+    assert drawn(asked(GHZ(4), settings, 1)) is None

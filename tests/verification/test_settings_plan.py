@@ -9,7 +9,7 @@ from qtomo.measurement.povm import named_povm
 from qtomo.measurement.settings import SettingList, read_setting_list, write_setting_list
 from qtomo.observables.fidelity.base import Aim, Asked
 from qtomo.observables.fidelity.registry import fidelities
-from qtomo.observables.fidelity.stabilisers import drawn_limit
+from qtomo.observables.fidelity.stabilisers import drawn
 from qtomo.states.density import DensityMatrix
 
 
@@ -30,7 +30,7 @@ def test_the_list_of_a_plan_certifies_when_it_is_measured(planned, tmp_path):
         asked = Asked(plain, Aim.of(GHZ(5).state(), GHZ(5)))
         best = fidelities(asked)[0].estimate
         assert abs(best.z_score(0.93)) < 4
-        reached += drawn_limit(asked)[0] >= 0.8
+        reached += drawn(asked).lower_limit(0.95, 0) >= 0.8
     assert reached
 
 

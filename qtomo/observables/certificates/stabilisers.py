@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from qtomo.observables.certificates.base import Certificate, CertificateKind
 from qtomo.observables.fidelity.base import AS_THE_FILE_SAYS, SHOTS_ALIKE, Asked
-from qtomo.observables.fidelity.stabilisers import drawn_limit, union_limit
+from qtomo.observables.fidelity.stabilisers import drawn, union
 
 __all__ = ["stabiliser_witnesses"]
 
@@ -17,23 +16,20 @@ def stabiliser_witnesses(asked: Asked) -> Iterator[Certificate]:
 
     Both hold together with the confidence asked for (Bonferroni), as far as the settings allow both.
     """
-    found = list(_each(asked))
-    yield from found if len(found) < 2 else _each(replace(asked, level=1 - (1 - asked.level) / 2), asked.level)
-
-
-def _each(asked: Asked, said: float | None = None) -> Iterator[Certificate]:
-    level = said or asked.level
-    drawn = drawn_limit(asked)
-    if drawn is not None:
-        yield _certificate(CertificateKind.DRAWN_STABILISERS, drawn[0], level, drawn[1].assumptions)
-    union = union_limit(asked)
-    if union is not None:
-        words = (
-            f"generators of all stabilisers are measured in {union[1]} settings (Clopper-Pearson or bets, Bonferroni)"
-        )
-        yield _certificate(
-            CertificateKind.STABILISER_GENERATORS, union[0], level, [SHOTS_ALIKE, words, AS_THE_FILE_SAYS]
-        )
+    by_draw, by_union = drawn(asked), union(asked)
+    if by_draw is not None and by_draw.is_raw:
+        by_draw = None
+    tried = [one for one in (by_draw, by_union) if one is not None]
+    level = 1 - (1 - asked.level) / max(1, len(tried))
+    if by_draw is not None:
+        limit = by_draw.lower_limit(level, asked.seed)
+        yield _certificate(CertificateKind.DRAWN_STABILISERS, limit, asked.level, by_draw.assumptions)
+    if by_union is not None:
+        n_settings = len(by_union.values)
+        words = f"generators of all stabilisers are measured in {n_settings} settings, with Bonferroni over them"
+        limit = by_union.lower_limit(level, asked.seed)
+        kind = CertificateKind.STABILISER_GENERATORS
+        yield _certificate(kind, limit, asked.level, [SHOTS_ALIKE, words, AS_THE_FILE_SAYS])
 
 
 def _certificate(kind: CertificateKind, value: float, level: float, assumptions: list[str]) -> Certificate:

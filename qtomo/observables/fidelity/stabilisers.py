@@ -34,12 +34,12 @@ __all__ = [
     "Drawn",
     "Signs",
     "Stratum",
+    "Union",
     "by_drawn_stabilisers",
     "covering_settings",
     "drawn",
-    "drawn_limit",
     "drawn_settings",
-    "union_limit",
+    "union",
 ]
 
 Reals = NDArray[np.float64]
@@ -144,21 +144,31 @@ class Drawn:
         raw = "bits are taken as they were read, so that readout error counts as infidelity"
         return [*found, raw if self.is_raw else AS_THE_FILE_SAYS]
 
+    def estimate(self, level: float) -> Estimate:
+        """F with a normal interval, within what is possible."""
+        z_square = float(stats.norm.ppf((1 + level) / 2)) ** 2
+        parts = [(one.share, *one.mean(z_square)) for one in self.strata]
+        value = self.known + sum(share * mean for share, mean, _ in parts)
+        error = math.sqrt(sum(share**2 * variance for share, _, variance in parts))
+        reach = math.sqrt(z_square) * error
+        n = sum(len(one.values) for one in self.strata)
+        method = "mean parity of drawn stabilisers, normal interval"
+        return possible(Estimate(value, error, value - reach, value + reach, level, n, method))
+
+    def lower_limit(self, level: float, seed: int) -> float:
+        """Below F at any number of shots; -inf where readout error is not corrected, so that there is none."""
+        if self.is_raw:
+            return -math.inf
+        generator = stream(seed, "order of bets on stabilisers")
+        each = 1 - (1 - level) / max(1, len(self.strata))
+        return self.known + sum(one.share * one.lower_limit(each, generator) for one in self.strata)
+
 
 def by_drawn_stabilisers(asked: Asked) -> Iterable[Fidelity]:
     """F from settings drawn at random for stabilisers, or from all of them."""
     found = drawn(asked)
-    if found is None:
-        return
-    z_square = float(stats.norm.ppf((1 + asked.level) / 2)) ** 2
-    parts = [(one.share, *one.mean(z_square)) for one in found.strata]
-    value = found.known + sum(share * mean for share, mean, _ in parts)
-    error = math.sqrt(sum(share**2 * variance for share, _, variance in parts))
-    reach = math.sqrt(z_square) * error
-    n = sum(len(one.values) for one in found.strata)
-    method = "mean parity of drawn stabilisers, normal interval"
-    estimate = Estimate(value, error, value - reach, value + reach, asked.level, n, method)
-    yield Fidelity(FidelityKind.STABILISERS, possible(estimate), found.assumptions)
+    if found is not None:
+        yield Fidelity(FidelityKind.STABILISERS, found.estimate(asked.level), found.assumptions)
 
 
 def drawn_settings(aim: Aim, shots: int, generator: np.random.Generator) -> SettingList | None:
@@ -173,16 +183,6 @@ def covering_settings(aim: Aim, shots: int, _generator: np.random.Generator) -> 
     if aim.stabilisers is None:
         return None
     return SettingList.evenly(aim.stabilisers.covering_settings(), shots)
-
-
-def drawn_limit(asked: Asked) -> tuple[float, Drawn] | None:
-    """A lower limit of F that holds at any number of shots; None where there is none."""
-    found = drawn(asked)
-    if found is None or found.is_raw:
-        return None
-    generator = stream(asked.seed, "order of bets on stabilisers")
-    level = 1 - (1 - asked.level) / max(1, len(found.strata))
-    return found.known + sum(one.share * one.lower_limit(level, generator) for one in found.strata), found
 
 
 def drawn(asked: Asked) -> Drawn | None:
@@ -258,20 +258,20 @@ class _Measured:
     def of(cls, records: Records, group: Stabilisers) -> _Measured:
         assert records.settings is not None
         assert records.setting_index is not None
-        signs = Signs.of(records)
         values, shares = np.full(len(records), np.nan), np.zeros(len(records.settings))
-        is_raw = False
+        is_raw, reach = False, 1.0
         for rows, chosen, beside in group.drawn_as(records.settings):
             place = np.full(len(records.settings), -1)
             place[rows] = np.arange(len(rows))
-            mine = np.flatnonzero(place[records.setting_index] >= 0)
+            own = place[records.setting_index]
+            mine = np.flatnonzero(own >= 0)
+            signs = Signs.of(records.take(mine))
             x, z, sign = group.elements(chosen)
-            own = place[records.setting_index[mine]]
-            of_z, raw = signs.all_right(mine, group, beside)
-            values[mine] = sign[own] * signs.product(mine, (x | z)[own], raw) * of_z
+            of_z, raw = signs.all_right(group, beside)
+            values[mine] = sign[own[mine]] * signs.product((x | z)[own[mine]], raw) * of_z
             shares[rows] = 2.0 ** (len(beside) - group.n_sites)
-            is_raw |= raw
-        return cls(values, shares, is_raw, 1.0 if is_raw else signs.reach)
+            is_raw, reach = is_raw or raw, max(reach, signs.reach)
+        return cls(values, shares, is_raw, 1.0 if is_raw else reach)
 
 
 @dataclass(frozen=True, eq=False)
@@ -307,28 +307,27 @@ class Signs:
         """Whether there is no readout error to correct for."""
         return bool(np.allclose(self.read, self.corrected, atol=1e-12))
 
-    def product(self, rows: NDArray[np.int64], support: Bits, raw: bool) -> Reals:
-        """The parity over the sites that have a letter, of each of some rows; `support` is (len(rows), N)."""
-        signs = self.read if raw else self.corrected
-        found: Reals = np.where(support > 0, signs[rows], 1.0).prod(axis=1)
+    def product(self, support: Bits, raw: bool) -> Reals:
+        """The parity over the sites that have a letter, of each shot; `support` is (n, N)."""
+        found: Reals = np.where(support > 0, self.read if raw else self.corrected, 1.0).prod(axis=1)
         return found
 
-    def all_right(self, rows: NDArray[np.int64], group: Stabilisers, chosen: Bits) -> tuple[Reals, bool]:
-        """What some rows say of whether all of some commuting stabilisers are right, the average over their products:
+    def all_right(self, group: Stabilisers, chosen: Bits) -> tuple[Reals, bool]:
+        """What shots say of whether all of some commuting stabilisers are right, the average over their products:
         1 or 0, or a value of that mean; and whether it is uncorrected, because that would take too long.
         """
         x, z, sign = group.elements(chosen)
         support, wanted = x | z, (sign < 0).astype(np.uint8)
         if self.is_sharp or not len(chosen):
-            return _indicator(self.read[rows], support, wanted), False
+            return _indicator(self.read, support, wanted), False
         codewords = kernel(support)
         if len(codewords) > _ENUMERATED:
-            return _indicator(self.read[rows], support, wanted), True
+            return _indicator(self.read, support, wanted), True
         # Σ over the products of stabilisers of the signs at their sites is Σ over the bits they allow, site by site
         first = solved(support, wanted[:, None])[0][0]
         taken = (np.arange(2 ** len(codewords))[:, None] >> np.arange(len(codewords))) & 1
         allowed = (first + taken @ codewords) % 2
-        chances = [((1 + (1.0 - 2.0 * bits) * self.corrected[rows]) / 2).prod(axis=1) for bits in allowed]
+        chances = [((1 + (1.0 - 2.0 * bits) * self.corrected) / 2).prod(axis=1) for bits in allowed]
         return np.asarray(np.stack(chances).sum(axis=0)), False
 
 
@@ -338,9 +337,35 @@ def _indicator(read: Reals, support: Bits, wanted: Bits) -> Reals:
     return right
 
 
-def union_limit(asked: Asked) -> tuple[float, int] | None:
-    """A lower limit of F from settings that together measure generators of the whole group, which holds at any number
-    of shots; and how many settings it takes. None where these do not measure them all.
+@dataclass(frozen=True, eq=False)
+class Union:
+    """Shots of settings that together measure generators of the whole group.
+
+    Args:
+        values: of each setting, what its shots say of whether all that it measures is right.
+        is_sharp: whether that is yes or no.
+        reach: the largest absolute value that a shot can have.
+    """
+
+    values: tuple[Reals, ...]
+    is_sharp: bool
+    reach: float
+
+    def lower_limit(self, level: float, seed: int) -> float:
+        """Below F at any number of shots, by the union of failures."""
+        generator = stream(seed, "order of bets on settings")
+        each, found = 1 - (1 - level) / len(self.values), 1.0
+        for values in self.values:
+            if self.is_sharp:
+                found -= 1 - proportion_lower_limit(int(values.sum()), len(values), each)
+            else:
+                found -= 1 - mean_lower_limit(generator.permutation(values), 1 - self.reach, self.reach, each)
+        return found
+
+
+def union(asked: Asked) -> Union | None:
+    """The settings with most shots that measure generators of the whole group; None where none do, or where readout
+    error takes too long to correct.
     """
     records, group = asked.records.whole(), asked.aim.stabilisers
     if group is None or records.settings is None or records.setting_index is None or not len(records):
@@ -356,17 +381,12 @@ def union_limit(asked: Asked) -> tuple[float, int] | None:
         if best is None or ranks[best] == rank:
             return None
         taken, rank = [*taken, best], ranks[best]
-    signs = Signs.of(records)
-    generator = stream(asked.seed, "order of bets on settings")
-    level, found = 1 - (1 - asked.level) / len(taken), 1.0
+    found, is_sharp, reach = [], True, 1.0
     for setting in taken:
-        rows = np.flatnonzero(records.setting_index == setting)
-        values, raw = signs.all_right(rows, group, measured[setting])
+        signs = Signs.of(records.take(records.setting_index == setting))
+        values, raw = signs.all_right(group, measured[setting])
         if raw:
             return None
-        if signs.is_sharp:
-            found -= 1 - proportion_lower_limit(int(values.sum()), len(values), level)
-        else:
-            reach = max(1.0, signs.reach)
-            found -= 1 - mean_lower_limit(generator.permutation(values), 1 - reach, reach, level)
-    return found, len(taken)
+        found.append(values)
+        is_sharp, reach = is_sharp and signs.is_sharp, max(reach, signs.reach)
+    return Union(tuple(found), is_sharp, reach)
