@@ -188,8 +188,9 @@ def _verified(context: Context, parity_bits: Outcomes | None) -> Verification:
     rejecting = [test for test in tests if test.rejects(options.alpha)]
     diagnosis = diagnose(context, learned, declared) if rejecting else None
     options.progress.stage("fidelity")
-    asked = fidelity_asked(whole.under(context.hypothesis))
-    found = fidelities(asked) if asked is not None else []
+    asked = fidelity_asked(context)
+    everything = whole.records.measured_by(context.hypothesis.povm)
+    found = fidelities(replace(asked, records=everything)) if asked is not None else []
     budget = error_budget(context) if _budgeted(context) else None
     if budget is not None and budget.is_informative:
         found.append(Fidelity(FidelityKind.BUDGET, budget.fidelity, [SHOTS_ALIKE, *_LOCAL]))
@@ -214,7 +215,7 @@ def _verified(context: Context, parity_bits: Outcomes | None) -> Verification:
         tests=tests,
         fidelities=found,
         budget=budget,
-        certificates=certificates(Certifying(context, learned, parity_bits)),
+        certificates=certificates(Certifying(context, asked, learned, parity_bits)),
         map=Maps(
             mapped,
             site_map(context, mapped),

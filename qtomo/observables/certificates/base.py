@@ -42,11 +42,17 @@ class CertificateKind(Worded):
     FORBIDDEN = "forbidden-share", "share of outcomes that the target forbids, from below"
 
 
-_NOT_OF_THE_STATE = (
-    CertificateKind.ENTANGLEMENT,
-    CertificateKind.CLASSICAL_FIDELITY,
-    CertificateKind.MISFIT,
-    CertificateKind.FORBIDDEN,
+#: Bounds, from below, of the fidelity of the prepared state with the target.
+_OF_FIDELITY = (
+    CertificateKind.ENERGY,
+    CertificateKind.ENERGY_AND_PARITY,
+    CertificateKind.OCCUPATION,
+    CertificateKind.OCCUPATION_AND_PARITY,
+    CertificateKind.PARENT_HAMILTONIAN,
+    CertificateKind.SHADOW_OVERLAP,
+    CertificateKind.DRAWN_STABILISERS,
+    CertificateKind.DUALS,
+    CertificateKind.STABILISER_GENERATORS,
 )
 
 
@@ -84,7 +90,7 @@ class Certificate:
     @property
     def bounds_fidelity(self) -> bool:
         """Whether it bounds the fidelity of the prepared state with the target from below."""
-        return self.kind not in _NOT_OF_THE_STATE
+        return self.kind in _OF_FIDELITY
 
     def to_dict(self) -> dict[str, Any]:
         """All fields, as plain values for JSON."""
