@@ -56,36 +56,29 @@ def command(
 
     Example: qtomo plan --target ghz --qubits 20 --certify 0.8 --expected 0.9 -o settings.csv
     """
-    fidelity = {"expected": expected, "level": level, "--output": output}
-    seeing = {"power": power, "alpha": alpha, "--fault": faults or None}
-    for name, value in (seeing if certify is not None else fidelity).items():
+    of_fidelity: dict[str, Any] = {"expected": expected, "level": level}
+    of_faults: dict[str, Any] = {"power": power, "alpha": alpha}
+    beside = "with" if certify is None else "without"
+    useless = {**of_fidelity, "output": output} if certify is None else {**of_faults, "fault": faults or None}
+    for name, value in useless.items():
         if value is not None:
-            beside = "without" if certify is not None else "with"
-            raise InputError(Code.CONFLICT, f"--{name.lstrip('-')} goes {beside} --certify")
+            raise InputError(Code.CONFLICT, f"--{name} goes {beside} --certify")
+    given = {name: value for name, value in {**of_fidelity, **of_faults}.items() if value is not None}
     if output is not None:
         check_absent(output, overwrite)
     meant = target_of(target, options, qubits)
     if meant is None:
         raise InputError(Code.REQUIRED, "expected --target, with --qubits where it is a name")
-    if certify is None:
-        with shown_progress() as progress:
-            planned: qtomo.results.Result = qtomo.plan(
-                meant, faults, alpha=_or(alpha, 0.01), power=_or(power, 0.95), seed=seed, progress=progress
-            )
-    else:
-        with shown_progress() as progress:
-            planned = listed = qtomo.plan_settings(
-                meant, certify, _or(expected, 0.97), level=_or(level, 0.95), seed=seed, progress=progress
-            )
-        if output is not None:
-            listed.save_settings(output, overwrite=overwrite)
+    with shown_progress() as progress:
+        if certify is None:
+            planned: qtomo.results.Result = qtomo.plan(meant, faults, **given, seed=seed, progress=progress)
+        else:
+            planned = listed = qtomo.plan_settings(meant, certify, **given, seed=seed, progress=progress)
+    if certify is not None and output is not None:
+        listed.save_settings(output, overwrite=overwrite)
     if as_json:
         print_json(planned.to_dict())
     else:
         click.echo(str(planned))
         if output is not None:
             click.echo(str(output))
-
-
-def _or(value: float | None, default: float) -> float:
-    return default if value is None else value

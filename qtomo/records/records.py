@@ -275,13 +275,15 @@ class Records:
         return made
 
 
-def checked_records(records: object, what: str) -> Records:
-    """Records that a caller gave, for `what`.
+def checked_records(records: object, what: str, n_sites: int | None = None) -> Records:
+    """Records that a caller gave, for `what`, of `n_sites` qubits where that is given.
 
     Raises:
-        InputError: something else, such as a bare array, which does not say how it was measured.
+        InputError: something else, such as a bare array, which does not say how it was measured; or other qubits.
     """
     if isinstance(records, Records):
+        if n_sites is not None and records.n_sites != n_sites:
+            raise InputError(Code.MISMATCH, f"{what}: records of {records.n_sites} qubits, expected {n_sites}")
         return records
     raise InputError(
         Code.KIND,

@@ -38,6 +38,7 @@ __all__ = ["PlannedWay", "SettingsPlan", "plan_settings"]
 
 _FEWEST, _MOST = 200, 2_000_000  # shots that are tried
 _SETS, _RIGHT = 5, 4  # data sets of one number of shots, and how many of them have to reach the bound
+_SAYING = 16  # times the fewest shots, with which a way says something if it ever does
 _NARROWED = 3  # halvings of the last interval of shots
 
 
@@ -209,6 +210,25 @@ def _faulty(aim: Aim, expected: float) -> Hypothesis:
 
 
 @dataclass(frozen=True, eq=False)
+class _Tried:
+    """Simulated experiments with one list of settings.
+
+    Args:
+        listed: the settings.
+        bounds: what each experiment certifies; -inf where nothing.
+        error: mean standard error of their estimates; None where there are none.
+    """
+
+    listed: SettingList
+    bounds: NDArray[np.float64]
+    error: float | None
+
+    def reaches(self, certify: float) -> bool:
+        """Whether nearly all experiments do."""
+        return int((self.bounds >= certify).sum()) >= _RIGHT
+
+
+@dataclass(frozen=True, eq=False)
 class _Trial:
     """Simulated experiments of one way."""
 
@@ -218,62 +238,44 @@ class _Trial:
     level: float
     seed: int
 
-    def settings(self, shots: int) -> SettingList | None:
-        """The list of so many shots, the same whenever it is asked for."""
-        return self.way.settings(self.aim, shots, stream(self.seed, f"settings of {self.way.key} {shots}"))
-
-    def bounds(self, shots: int) -> tuple[NDArray[np.float64], float | None]:
-        """What several experiments certify, and the mean standard error of their estimates; -inf where nothing."""
-        bounds, errors = [], []
+    def of(self, shots: int) -> _Tried | None:
+        """Experiments of so many shots; None where the way does not apply to the target."""
+        key, aim = self.way.key, self.aim
+        listed = self.way.settings(aim, shots, stream(self.seed, f"settings of {key} {shots}"))
+        if listed is None:
+            return None
+        index = np.repeat(np.arange(len(listed.bases)), listed.shots)
+        none = np.zeros((len(index), aim.n_sites), np.uint8)
+        empty = Records(none, "pauli6", design=self.way.design, settings=listed.bases, setting_index=index)
+        bounds, errors = np.full(_SETS, -math.inf), []
         for number in range(_SETS):
-            listed = self.settings(shots)
-            assert listed is not None
-            generator = stream(self.seed, f"{self.way.key} {shots} {number}")
-            index = np.repeat(np.arange(len(listed.bases)), listed.shots)
-            empty = Records(
-                np.zeros((len(index), self.aim.n_sites), np.uint8),
-                "pauli6",
-                design=self.way.design,
-                settings=listed.bases,
-                setting_index=index,
-            )
-            asked = Asked(self.faulty.sample_like(empty, generator), self.aim, self.level, number)
-            bound, error = self.way.judge(asked)
-            bounds.append(bound)
+            drawn = self.faulty.sample_like(empty, stream(self.seed, f"{key} {shots} {number}"))
+            bounds[number], error = self.way.judge(Asked(drawn, aim, self.level, number))
             errors += [error] if error is not None else []
-        return np.array(bounds), float(np.mean(errors)) if errors else None
+        return _Tried(listed, bounds, float(np.mean(errors)) if errors else None)
 
 
 def _planned(way: Way, trial: _Trial, certify: float) -> tuple[PlannedWay, SettingList] | None:
     """What a way takes; None where it does not apply to the target."""
-    if trial.settings(_FEWEST) is None:
-        return None
-
-    def reached(bounds: NDArray[np.float64]) -> bool:
-        return int((bounds >= certify).sum()) >= _RIGHT
-
-    shots = _FEWEST
-    found = trial.bounds(shots)
-    while not reached(found[0]) and shots < _MOST and not _hopeless(found[0], certify, shots):
+    shots, found = _FEWEST, trial.of(_FEWEST)
+    while found is not None and not found.reaches(certify) and shots < _MOST and not _hopeless(found, shots):
         shots *= 2
-        found = trial.bounds(shots)
-    enough = shots if reached(found[0]) else None
-    low = shots // 2
-    if enough and shots > _FEWEST:
-        for _ in range(_NARROWED):
-            middle = round(math.sqrt(low * enough))
-            tried = trial.bounds(middle)
-            if reached(tried[0]):
-                enough, found = middle, tried
-            else:
-                low = middle
-    listed = trial.settings(enough or shots)
-    assert listed is not None
-    bound = float(np.clip(found[0].mean(), 0.0, 1.0)) if np.isfinite(found[0]).all() else 0.0
-    total = listed.n_records if enough else None
-    return PlannedWay(way.name, total, len(listed.bases), bound, found[1], way.guarantee), listed
+        found = trial.of(shots)
+    if found is None:
+        return None
+    enough, low = found.reaches(certify), shots // 2
+    for _ in range(_NARROWED if enough and shots > _FEWEST else 0):
+        middle = round(math.sqrt(low * shots))
+        tried = trial.of(middle)
+        if tried is not None and tried.reaches(certify):
+            shots, found = middle, tried
+        else:
+            low = middle
+    bound = float(np.clip(found.bounds.mean(), 0.0, 1.0)) if np.isfinite(found.bounds).all() else 0.0
+    total = found.listed.n_records if enough else None
+    return PlannedWay(way.name, total, len(found.listed.bases), bound, found.error, way.guarantee), found.listed
 
 
-def _hopeless(bounds: NDArray[np.float64], certify: float, shots: int) -> bool:
-    """Whether the most shots would not do, were the gap to fall as their root does."""
-    return shots >= 16 * _FEWEST and bool(np.isneginf(bounds).all())
+def _hopeless(found: _Tried, shots: int) -> bool:
+    """Whether so many shots say nothing at all, as dual values of many qubits do, so that more are not tried."""
+    return shots >= _SAYING * _FEWEST and bool(np.isneginf(found.bounds).all())

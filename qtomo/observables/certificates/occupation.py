@@ -72,12 +72,8 @@ def occupation_witnesses(
     Raises:
         InputError: something else than `Records`, or another number of qubits.
     """
-    records = checked_records(records, "occupation_witnesses")
     n_sites = system.n_sites
-    if records.n_sites != n_sites:
-        raise InputError(
-            Code.MISMATCH, f"occupation_witnesses: records of {records.n_sites} qubits, expected {n_sites}"
-        )
+    records = checked_records(records, "occupation_witnesses", n_sites)
     try:
         sources = [_Source(records, n_sites)]
     except InputError:  # a measurement from which no Pauli can be told

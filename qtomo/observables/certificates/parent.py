@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtomo.distribution import Outcomes
-from qtomo.errors import Code, InputError
+from qtomo.errors import InputError
 from qtomo.measurement.povm import BASES, PAULIS, POVM
 from qtomo.observables.certificates.base import Certificate, CertificateKind
 from qtomo.observables.certificates.pieces import LARGEST, allotted, may_be_planned, pieces_witness
@@ -59,11 +59,7 @@ def parent_witnesses(aim: Aim, records: Records, level: float = 0.95) -> list[Ce
     Raises:
         InputError: something else than `Records`, or another number of qubits.
     """
-    records = checked_records(records, "parent_witnesses")
-    if records.n_sites != aim.n_sites:
-        raise InputError(
-            Code.MISMATCH, f"parent_witnesses: records of {records.n_sites} qubits, expected {aim.n_sites}"
-        )
+    records = checked_records(records, "parent_witnesses", aim.n_sites)
     if not may_be_planned(records, _repeats):
         return []
     parent = parent_of(aim)

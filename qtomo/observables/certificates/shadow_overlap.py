@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qtomo.distribution import Outcomes
-from qtomo.errors import Code, InputError
+from qtomo.errors import InputError
 from qtomo.measurement.povm import BASES, PAULIS, POVM
 from qtomo.observables.certificates.base import Certificate, CertificateKind
 from qtomo.observables.certificates.pieces import LARGEST, allotted, may_be_planned, pieces_witness
@@ -55,11 +55,7 @@ def overlap_witnesses(
     Raises:
         InputError: something else than `Records`, or another number of qubits.
     """
-    records = checked_records(records, "overlap_witnesses")
-    if records.n_sites != target.n_sites:
-        raise InputError(
-            Code.MISMATCH, f"overlap_witnesses: records of {records.n_sites} qubits, expected {target.n_sites}"
-        )
+    records = checked_records(records, "overlap_witnesses", target.n_sites)
     if not _is_sharp(records) or not may_be_planned(records, _has_one_block):
         return []
     blocks = _blocks(target, width)
