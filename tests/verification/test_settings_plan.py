@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from qiskit import QuantumCircuit
+from qiskit.quantum_info import Statevector
 
 from qtomo import GHZ, RecordFile, W, plan_settings, simulate
 from qtomo.errors import InputError
@@ -11,6 +13,7 @@ from qtomo.observables.fidelity.base import Aim, Asked
 from qtomo.observables.fidelity.registry import fidelities
 from qtomo.observables.fidelity.stabilisers import drawn
 from qtomo.states.density import DensityMatrix
+from qtomo.verification.settings_plan import SettingsPlan
 
 
 @pytest.fixture(scope="module")
@@ -65,3 +68,18 @@ def test_a_list_of_settings_that_is_none_is_refused(tmp_path, text):
     (tmp_path / "s.json").write_text(text)
     with pytest.raises(InputError, match=r'expected a list of objects such as \{"bases": "XZZY", "shots": 1000\}'):
         read_setting_list(tmp_path / "s.json", 2)
+
+
+def test_circuits_turn_each_basis_to_z():
+    """Qubits in the +1 states of X, Y and Z read 0 in circuits for them, and either bit in others."""
+    plan = SettingsPlan("ghz", 0.8, 0.9, 0.95, 3, [], [("XYZ", 10), ("ZZZ", 5)])
+    prepared = QuantumCircuit(3)
+    prepared.h([0, 1])
+    prepared.s(1)
+    found = []
+    for circuit in plan.circuits():
+        circuit.remove_final_measurements()
+        found.append(Statevector(prepared.compose(circuit)).probabilities_dict(decimals=9))
+    assert [one.metadata for one in plan.circuits()] == [{"bases": "XYZ", "shots": 10}, {"bases": "ZZZ", "shots": 5}]
+    assert found[0] == {"000": 1.0}
+    assert found[1] == {"000": 0.25, "001": 0.25, "010": 0.25, "011": 0.25}
