@@ -55,7 +55,7 @@ def _target(name: str | None, parameters: Sequence[str]) -> Callable[[int], Syst
 
 
 _SHARED = (
-    click.option("--output", type=click.Path(), help="Record file to write."),
+    click.option("-o", "--output", type=click.Path(), help="Record file to write."),
     click.option("--dry-run", is_flag=True, help="Show the first rows as understood, and write nothing."),
     click.option("--confusion", type=click.Path(), help="Readout confusion p(read a | true b): .npy, JSON or text."),
     click.option(

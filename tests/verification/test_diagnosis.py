@@ -62,7 +62,7 @@ LOCAL = {
 
 
 #: Seconds each, of kinds that others stand for: in `make test-all`.
-_AGAIN = ("damping of all", "readout of all", "dephasing of one")
+_AGAIN = ("damping of all", "readout of all", "dephasing of one", "depolarizing of all")
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in _AGAIN else n for n in LOCAL])
@@ -121,7 +121,9 @@ def onset_of(fault):
     return int(re.search(r"from about shot ([\d,]+)", fault.when)[1].replace(",", ""))
 
 
-@pytest.mark.parametrize(("settings", "system"), [("random", TILTED), (None, TFIM(4, 1.0, 1.3))])
+@pytest.mark.parametrize(
+    ("settings", "system"), [("random", TILTED), pytest.param(None, TFIM(4, 1.0, 1.3), marks=pytest.mark.slow)]
+)
 def test_a_fault_that_sets_in_is_named_with_its_onset(settings, system):
     records = joined(draw(system, 1500, 1, (), settings), draw(system, 1000, 2, ["readout:0.4/0@2"], settings))
     found = quick(records, system.state())
