@@ -179,7 +179,9 @@ def test_inference_gains_where_the_noise_says_the_record():
     with torch.no_grad():
         model.generator.layers.weight[:] = torch.tensor([[-3.0, 0.0], [3.0, 0.0], [0.0, -3.0], [0.0, 3.0]])
         model.encoder.weight[:] = torch.tensor([[-1.0, 1.0, 0.0, 0.0], [0.0, 0.0, -1.0, 1.0]])
-    assert model.inference_gain(batch).mean().item() == pytest.approx(6, abs=1)  # 6 nats an outcome that differs, half do
+    assert model.inference_gain(batch).mean().item() == pytest.approx(
+        6, abs=1
+    )  # 6 nats an outcome that differs, half do
 
 
 @pytest.mark.slow

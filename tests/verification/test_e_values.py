@@ -128,7 +128,7 @@ def test_copies_average_to_one_or_less(system):
     assert averages <= 1 + 1e-9
 
 
-@pytest.mark.parametrize("settings", [None, SETTINGS])
+@pytest.mark.parametrize("settings", [pytest.param(None, marks=pytest.mark.slow), SETTINGS])
 def test_bits_that_stay_and_faults_that_set_in_average_to_one_or_less(settings):
     """Over data sets of two records, or of three shots, each qubit's ratio and the averages that tests use."""
     system = TFIM(2, 1.0, 0.7)

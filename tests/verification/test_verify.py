@@ -56,7 +56,11 @@ def test_a_dead_qubit_is_named_and_mapped(tmp_path):
 @pytest.mark.parametrize(
     ("noise", "words"),
     [
-        ("depolarizing:0.1", "Bits misread either way with probability p are depolarizing of 2p"),
+        pytest.param(
+            "depolarizing:0.1",
+            "Bits misread either way with probability p are depolarizing of 2p",
+            marks=pytest.mark.slow,
+        ),
         ("readout:0/0.2", "import the records with"),
     ],
 )
@@ -77,6 +81,7 @@ def test_a_verdict_that_depends_on_the_readout_says_so(tmp_path, noise, words, p
         SettingList(np.array([[2] * 5, [0] * 5, [0, 1, 2, 1, 0]], np.uint8), np.array([900, 800, 700])),
     ],
 )
+@pytest.mark.slow
 def test_shots_are_verified_in_their_settings(tmp_path, settings):
     n = 3000 if settings == "random" else None
     good = simulate(MODEL, n, tmp_path / "good.h5", povm="pauli6", seed=3, settings=settings)
