@@ -56,6 +56,7 @@ Columns = Mapping[str, NDArray[Any]]
 
 _LARGEST_JSON = 2**28
 _LONGEST_LINE = 2**24
+_FEW = 16  # qubits that a handful of records may be of
 _ROWS = 8192  # a block of rows read from text
 _UNKNOWN = 254  # no outcome, and not lost
 
@@ -154,9 +155,10 @@ class Alphabet:
 
 
 def alphabets(
-    n_outcomes: int, lost: str | None, one_based: str | None, eigenvalues: bool = False
+    n_outcomes: int, lost: str | None, one_based: str | None, eigenvalues: bool | None = None
 ) -> tuple[Alphabet, Alphabet]:
-    """How bases, and outcomes below `n_outcomes`, are written.
+    """How bases, and outcomes below `n_outcomes`, are written; `eigenvalues` is None where a format knows neither
+    these nor values that count from 1.
 
     Raises:
         InputError: what marks a lost outcome stands for an outcome as well.
@@ -175,8 +177,8 @@ def alphabets(
     first = 1 if one_based in ("outcomes", "both") else 0
     codes = {str(first + outcome): outcome for outcome in range(n_outcomes)}
     known = f"{first} to {first + n_outcomes - 1}"
-    hints = [] if first else ["--one-based outcomes where they count from 1"]
-    hints += ["--eigenvalues where they are +1 and -1"] if n_outcomes == 2 else []
+    hints = [] if first or eigenvalues is None else ["--one-based outcomes where they count from 1"]
+    hints += ["--eigenvalues where they are +1 and -1"] if n_outcomes == 2 and eigenvalues is not None else []
     if lost is None:
         hints.append("--lost VALUE where it marks a lost one")
     elif _canonical(lost) in codes:
@@ -205,7 +207,7 @@ def check_laid(place: str, n_records: int, n_sites: int, records: str | None) ->
     Raises:
         InputError: so it would, and nobody said which way it lies.
     """
-    if records is None and n_sites > n_records:
+    if records is None and n_sites > max(n_records, _FEW):
         raise InputError(
             Code.REQUIRED,
             f"{place}: {n_records:,} records of {n_sites:,} qubits, or {n_sites:,} of {n_records:,} as column-major "

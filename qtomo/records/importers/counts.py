@@ -19,7 +19,8 @@ __all__ = ["Counted", "as_whole", "drawn_out", "imported_counts", "times_shots"]
 
 LARGEST = 10**8  # shots
 _ROWS = 2**16
-_ROUNDED = 1e-6  # by which a share times shots may miss a whole number
+_ROUNDED = 1e-6  # of the shots, by which a share times shots may miss a whole number
+_EXACT = 1e-8  # the same where the number of shots is not known
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +123,7 @@ def smallest_shots(shares: NDArray[np.float64], most: int = 100_000) -> int | No
     values = np.unique(np.round(shares[np.isfinite(shares)], 12))
     for first in range(1, most + 1, 1000):
         tried = np.arange(first, min(first + 1000, most + 1), dtype=np.float64)[:, None]
-        whole = np.abs(tried * values - np.rint(tried * values)).max(axis=1) < np.maximum(_ROUNDED * tried[:, 0], 1e-9)
+        whole = np.abs(tried * values - np.rint(tried * values)).max(axis=1) < np.maximum(_EXACT * tried[:, 0], 1e-9)
         if whole.any():
             return int(tried[int(whole.argmax()), 0])
     return None

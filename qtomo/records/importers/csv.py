@@ -39,6 +39,7 @@ _WHAT = "lines such as XZZY,0110"
 _BASES = r"(bases|basis|settings?)_?\d*"
 _OUTCOMES = r"(outcomes?|bits?|bitstrings?|samples?|states?|q|site)_?\d*"
 _COUNTS = r"(counts?|n_?shots|shots|multiplicity|frequency|frequencies|occurrences)"
+_NAME = r"[A-Za-z][\w: .-]*"
 _INDEX = r"|unnamed: ?0|index|idx|row|shot|shot_?(index|id|number)"
 
 
@@ -56,8 +57,8 @@ class _Layout:
 
 
 def _claim(head: Head) -> Claim | None:
-    lines = [line.partition("#")[0].strip() for line in head.lines]
-    lines = [line for line in lines if line]
+    found = [line.partition("#")[0].strip() for line in head.lines]
+    lines = [line for line in found if line]
     if not lines or lines[0][0] in "{[<" or lines[0].startswith("Counter"):
         return None
     separator = _separator(lines[0])
@@ -206,10 +207,8 @@ def _split(line: str, separator: str | None) -> list[str]:
 def _layout(first: str, place: str, kept: tuple[str, ...], named: tuple[str | None, str | None]) -> _Layout:
     separator = _separator(first)
     words = _split(first, separator)
-    is_name = [
-        bool(re.fullmatch(r"[A-Za-z][\w: .-]*", word)) and bool(set(word.upper()) - set(BASES)) for word in words
-    ]
-    if any(named) or all(is_name[1:] or is_name) and (is_name[0] or re.fullmatch(_INDEX, words[0], re.I)):
+    is_name = [bool(re.fullmatch(_NAME, word) and set(word.upper()) - set(BASES)) for word in words]
+    if any(named) or (all(is_name[1:] or is_name) and (is_name[0] or re.fullmatch(_INDEX, words[0], re.I))):
         return _layout_of_header(words, place, kept, separator, named)
     if kept:
         raise InputError(Code.ABSENT, f"{place}: no header, expected one with the column '{kept[0]}' of --column")
@@ -282,7 +281,7 @@ def _called(words: list[str], pattern: str, place: str) -> list[int]:
     if not numbers or numbers[0] > 1 or numbers != list(range(numbers[0], numbers[0] + len(numbers))):
         raise InputError(
             Code.ABSENT,
-            f"{place}: columns {pattern} with i = {', '.join(map(str, numbers)) or 'none'}, expected all from 0 or 1 on",
+            f"{place}: columns {pattern} with i = {', '.join(map(str, numbers)) or 'none'}, expected all from 0 or 1",
         )
     return [index for _, index in found]
 

@@ -153,8 +153,8 @@ def _shots(table: NDArray[np.float64], given: int | None, place: str) -> tuple[i
                 )
             raise InputError(
                 Code.REQUIRED,
-                f"{place}: frequencies of an unknown number of shots, expected --shots-per-setting; the smallest number "
-                f"number that makes all of them whole is {least}",
+                f"{place}: frequencies of an unknown number of shots, expected --shots-per-setting; the "
+                f"smallest number that makes all of them whole is {least}",
             )
         return given, f"frequencies times {given:,} shots a basis"
     if given is not None:

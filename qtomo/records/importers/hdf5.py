@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -32,13 +31,11 @@ from qtomo.records.importers.base import (
     names_bases,
     with_basis,
 )
-from qtomo.records.importers.recognition import Claim, Head, Sure, recognised_by
+from qtomo.records.importers.recognition import OUTCOMES, SETTINGS, Claim, Head, Sure, called, recognised_by
 
 __all__ = ["ForeignFile", "Table", "read_hdf5", "table_blocks", "table_shape"]
 
 _BLOCK_BYTES = 2**22
-_OUTCOMES = r"(^|/)(outcomes?|bits?|bitstrings?|samples?|shots|measurements?|results?)$"
-_SETTINGS = r"(^|/)(settings?|bas[ie]s)$"
 
 
 class ForeignFile(CheckedFile):
@@ -109,13 +106,13 @@ def _claim(head: Head) -> Claim | None:
     if not head.datasets:
         return None
     names = ", ".join(f"/{name}" for name in list(head.datasets)[:6])
-    sure = Sure.LIKELY if _likely(head.datasets, _OUTCOMES) else Sure.POSSIBLE
+    sure = Sure.LIKELY if _likely(head.datasets, OUTCOMES) else Sure.POSSIBLE
     return Claim(sure, f"datasets of HDF5: {names}")
 
 
 def _likely(datasets: dict[str, tuple[tuple[int, ...], str]], names: str) -> list[str]:
     """Tables that are called so."""
-    return [name for name, (shape, _) in datasets.items() if len(shape) == 2 and re.search(names, name, re.I)]
+    return called((name for name, (shape, _) in datasets.items() if len(shape) == 2), names)
 
 
 def _found(path: Path, outcomes: str | None, settings: str | None, basis: str | None) -> tuple[str, str | None]:
@@ -126,12 +123,13 @@ def _found(path: Path, outcomes: str | None, settings: str | None, basis: str | 
     """
     if outcomes is not None:
         return outcomes, settings
-    datasets = Head(path).datasets
-    likely = _likely(datasets, _OUTCOMES)
+    with ForeignFile(path):
+        datasets = Head(path).datasets
+    likely = _likely(datasets, OUTCOMES)
     if len(likely) != 1:
         names = ", ".join(f"/{name} {shape}" for name, (shape, _) in list(datasets.items())[:12]) or "none"
         raise InputError(Code.REQUIRED, f"{path}: datasets {names}; expected --outcomes with one of them")
-    bases = [name for name in _likely(datasets, _SETTINGS) if name != likely[0]]
+    bases = [name for name in _likely(datasets, SETTINGS) if name != likely[0]]
     if settings is None and basis is None and len(bases) == 1:
         settings = bases[0]
     return likely[0], settings

@@ -32,7 +32,7 @@ from qtomo.records.importers.base import (
     names_bases,
     with_basis,
 )
-from qtomo.records.importers.recognition import Claim, Head, Sure, recognised_by
+from qtomo.records.importers.recognition import OUTCOMES, SETTINGS, Claim, Head, Sure, called, recognised_by
 
 __all__ = ["read_archive", "read_npy", "read_outcomes_array"]
 
@@ -45,7 +45,8 @@ _TABLE, _ANY = (2,), tuple(range(1, 9))  # dimensions
 def _claim(head: Head) -> Claim | None:
     if head.is_array:
         return Claim(Sure.LIKELY, "an array of NumPy, a row a record")
-    return Claim(Sure.POSSIBLE, f"arrays of NumPy: {', '.join(head.arrays[:6])}") if head.arrays else None
+    sure = Sure.LIKELY if len(called(head.arrays, OUTCOMES)) == 1 else Sure.POSSIBLE
+    return Claim(sure, f"arrays of NumPy: {', '.join(head.arrays[:6])}") if head.arrays else None
 
 
 @recognised_by(_claim)
@@ -66,6 +67,7 @@ def read_npy(
     Raises:
         InputError: names the array, the row, what was found and what was expected.
     """
+    outcomes, settings = _found(path, outcomes, settings, basis)
     has_settings = names_bases(settings, basis)
     povm = measurement(path, povm, has_settings)
     letters, labels = alphabets(2 if has_settings else povm.n_outcomes, lost, one_based, eigenvalues)
@@ -96,6 +98,17 @@ def read_npy(
 
     kind = f"bits with {'settings ' + settings if settings else 'basis ' + str(basis)}" if has_settings else "outcomes"
     return Imported(path, n_sites, povm, has_settings, blocks, notes=(f"{kind}, {data.dtype} {data.shape}",))
+
+
+def _found(path: Path, outcomes: str | None, settings: str | None, basis: str | None) -> tuple[str | None, str | None]:
+    """The arrays of outcomes and of bases: as given, else the only ones of an archive that are called so."""
+    check_file(path, _WHAT)
+    if outcomes is not None or not (names := Head(path).arrays):
+        return outcomes, settings
+    likely, bases = called(names, OUTCOMES), called(names, SETTINGS)
+    if len(likely) == 1 and settings is None and basis is None and len(bases) == 1:
+        settings = bases[0]
+    return (likely[0] if len(likely) == 1 else None), settings
 
 
 def read_outcomes_array(path: Path, name: str | None = None) -> NDArray[Any]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,10 +16,14 @@ from qtomo.records.file.hdf5 import CheckedFile
 from qtomo.records.importers.base import Imported, load_json
 from qtomo.worded import Worded
 
-__all__ = ["Claim", "Head", "Sure", "claim_of", "recognised_by"]
+__all__ = ["OUTCOMES", "SETTINGS", "Claim", "Head", "Sure", "called", "claim_of", "first_of", "keys", "recognised_by"]
 
 _START = 2**16  # bytes that a text is recognised by
 _MOST_DATASETS = 1000
+
+#: What datasets and arrays of outcomes and of bases are called.
+OUTCOMES = r"(^|/)(outcomes?|bits?|bitstrings?|samples?|shots|measurements?|results?)$"
+SETTINGS = r"(^|/)(settings?|bas[ie]s)$"
 
 Read = TypeVar("Read", bound=Callable[..., Imported])
 
@@ -147,6 +152,11 @@ def claim_of(read: Callable[..., Imported], head: Head) -> Claim | None:
     """What a format takes a file for."""
     claim = _CLAIMS.get(read)
     return None if claim is None else claim(head)
+
+
+def called(names: Iterable[str], pattern: str) -> list[str]:
+    """Those that are called so."""
+    return [name for name in names if re.search(pattern, name, re.I)]
 
 
 def keys(content: Any) -> Mapping[str, Any]:

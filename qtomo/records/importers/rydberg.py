@@ -64,7 +64,7 @@ def read_rydberg(
             f"{path}: {len(tasks)} tasks, expected --task with one of 0 to {len(tasks) - 1}, or -1 for all",
         )
     if task is not None and not -1 <= task < len(tasks):
-        raise InputError(Code.VALUE, f"--task {task}: expected 0 to {len(tasks) - 1}, or -1 for all")
+        raise InputError(Code.VALUE, f"{path}: --task {task}, expected 0 to {len(tasks) - 1}, or -1 for all")
     chosen = tasks if task is None or task == -1 else [tasks[task]]
     rows: list[list[int]] = []
     failed = 0
