@@ -19,6 +19,7 @@ from qtomo.config import Config
 from qtomo.distribution import Likelihood, Outcomes
 from qtomo.errors import Code, InputError
 from qtomo.measurement.povm import POVM
+from qtomo.models.findings import Finding
 from qtomo.seeds import torch_generator
 
 __all__ = ["Model"]
@@ -83,6 +84,18 @@ class Model(nn.Module, ABC):
     def validation_loss(self, outcomes: Tensor) -> Tensor:
         """What the best epoch makes smallest, for int64 outcomes (batch, n_sites) unseen in training: a scalar."""
         return self.loss(outcomes)
+
+    def diagnose(self, outcomes: Outcomes, level: float = 0.95) -> tuple[Finding, ...]:
+        """Whether the trained model is what its family claims to be, on records (n, n_sites) unseen in training.
+
+        A family measures what it stands for (an autoencoder its latents, a flow its maps) and marks a finding with
+        `Severity.COLLAPSED` where the model does without. `evaluate`, `compare` and the report show what is found. By
+        default nothing.
+
+        Raises:
+            InputError: records that do not fit the model, or too few.
+        """
+        return ()
 
     @abstractmethod
     def _sample(self, n: int, generator: torch.Generator) -> Tensor:

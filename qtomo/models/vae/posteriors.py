@@ -42,6 +42,8 @@ class Posterior(nn.Module):
 
     #: How many numbers the encoder gives a record.
     n_features: int
+    #: Variance of each latent in the prior.
+    prior_variance: float = 1.0
 
     def __init__(self, latent_size: int, flow_layers: int, hidden_size: int, min_scale: float) -> None:
         super().__init__()
@@ -191,6 +193,7 @@ class Sphere(Posterior):
     def __init__(self, latent_size: int, flow_layers: int, hidden_size: int, min_scale: float) -> None:
         super().__init__(latent_size, flow_layers, hidden_size, min_scale)
         self.n_features = latent_size
+        self.prior_variance = 1 / latent_size
 
     def forward(self, features: Tensor, n: int) -> tuple[Tensor, Tensor]:
         """As `Posterior.forward`: the part along m from a Beta, the rest uniform, then e_1 reflected to m."""

@@ -16,8 +16,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from qtomo.config import Config
+from qtomo.distribution import Outcomes
 from qtomo.models.base import Model
+from qtomo.models.findings import Finding
 from qtomo.models.rnn import GRU, RNNConfig
+from qtomo.models.vae.diagnosis import diagnose
 from qtomo.models.vae.penalties import PENALTIES
 from qtomo.models.vae.posteriors import POSTERIORS
 
@@ -101,7 +104,7 @@ class VAE(Model):
         """-E ln mean_k [p(a|z_k) (p(z_k)/q(z_k|a))^beta], z_k ~ q(z|a), and the weighted penalty of z_1."""
         features = self.encode(outcomes)
         z, log_q = self.posterior(features, self.config.training_samples)
-        log_weights = self._score(outcomes, z) + self.config.beta * (self.posterior.log_prior(z) - log_q)
+        log_weights = self.score(outcomes, z) + self.config.beta * (self.posterior.log_prior(z) - log_q)
         bound = torch.logsumexp(log_weights, dim=0) - math.log(len(z))
         penalty: Tensor = self.penalty(z[0], features, self.posterior)
         return self.config.penalty_weight * penalty - bound.mean()
@@ -135,13 +138,17 @@ class VAE(Model):
         columns = []
         for _ in range(n):
             z, log_q = self.posterior(features, 1)
-            columns.append((self._score(outcomes, z) + self.posterior.log_prior(z) - log_q)[0].double())
+            columns.append((self.score(outcomes, z) + self.posterior.log_prior(z) - log_q)[0].double())
         return torch.stack(columns, dim=1)
 
-    def _score(self, outcomes: Tensor, z: Tensor) -> Tensor:
+    def score(self, outcomes: Tensor, z: Tensor) -> Tensor:
         """ln p(a|z): outcomes (batch, n_sites) and z (draws, batch, latent_size) to (draws, batch)."""
         repeated = outcomes.expand(len(z), -1, -1).flatten(0, 1)
         return self.decoder.score(repeated, z.flatten(0, 1)).reshape(z.shape[:2])
+
+    def diagnose(self, outcomes: Outcomes, level: float = 0.95) -> tuple[Finding, ...]:
+        """Latents in use, the KL and its parts, and what z gains over the decoder: see `models/vae/diagnosis.py`."""
+        return diagnose(self, outcomes, level)
 
     def _log_prob(self, outcomes: Tensor) -> Tensor:
         n = self.config.importance_samples
