@@ -7,7 +7,7 @@ walks through it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -41,6 +41,8 @@ class Model(nn.Module, ABC):
 
     Config: ClassVar[type[Config]]
     likelihood: Likelihood = "exact"
+    #: Settings of the training loop that suit the family: its preset has them.
+    preset: ClassVar[Mapping[str, Any]] = {}
     #: What `validation_loss` is counted in.
     validation_unit: ClassVar[str] = "nats per record"
     #: Whether a step may call `loss` several times, with parts of its batch.
@@ -76,6 +78,13 @@ class Model(nn.Module, ABC):
 
         A family that does so calls this in `loss`. Of several processes, each of which sees a share of the batch,
         the loop calls it with the whole.
+        """
+
+    def set_progress(self, done: float) -> None:
+        """Take note, before each step, of which share of all steps is done, from 0 to 1.
+
+        For a loss that changes along the training. It is a function of the step alone, so a resumed run goes on as it
+        would have. A model that is not in training is at 1.
         """
 
     def measured_by(self, povm: POVM) -> None:

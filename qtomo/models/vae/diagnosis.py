@@ -109,7 +109,7 @@ def kl_decomposition(model: VAE, outcomes: Outcomes, level: float = 0.95) -> dic
         level: confidence of the intervals.
     """
     posterior = model.posterior
-    if type(posterior) is not Gaussian:  # a flow moves the draws: no density of z under another record
+    if not (isinstance(posterior, Gaussian) and posterior.factorises):  # no density of z under another record
         return {}
 
     def draw(rows: Tensor) -> Tensor:
