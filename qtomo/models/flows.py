@@ -255,12 +255,16 @@ def _autoregressions(
 class NICE(_Conditioned):
     """Additive couplings y_2 = x_2 + m(x_1), which keep volume (Dinh, Krueger, Bengio 2014, arXiv 1410.8516)."""
 
+    preset: ClassVar = {"epochs": 30}
+
     def _transforms(self) -> _Layers:
         return _couplings(self, AdditiveTransform, ((),))
 
 
 class RealNVP(_Conditioned):
     """Affine couplings y_2 = x_2 exp(s(x_1)) + t(x_1) (Dinh, Sohl-Dickstein, Bengio 2016, arXiv 1605.08803)."""
+
+    preset: ClassVar = {"epochs": 30}
 
     def _transforms(self) -> _Layers:
         return _couplings(self)
@@ -281,6 +285,8 @@ class Glow(_Conditioned):
 
     Where Glow mixes the channels of a pixel, all coordinates are mixed here; P is a fixed permutation.
     """
+
+    preset: ClassVar = {"epochs": 30}
 
     initialised: Tensor
 
@@ -335,6 +341,7 @@ class MAF(_Conditioned):
     """Affine autoregression z_i = u_i exp(s(u_<i)) + t(u_<i) (Papamakarios et al. 2017, arXiv 1705.07057)."""
 
     Config = MAFConfig
+    preset: ClassVar = {"batch_size": 500, "epochs": 40}
 
     def _transforms(self) -> _Layers:
         return _autoregressions(self)
@@ -353,6 +360,7 @@ class IAF(_Conditioned):
     """
 
     Config = IAFConfig
+    preset: ClassVar = {"epochs": 10}
 
     def _transforms(self) -> _Layers:
         for transform in _autoregressions(self):
@@ -376,6 +384,7 @@ class NSF(_Conditioned):
     """Autoregressive rational-quadratic splines, on the box x = 2 / (1 + exp(-u)) - 1 (arXiv 1906.04032)."""
 
     Config = NSFConfig
+    preset: ClassVar = {"batch_size": 500, "epochs": 40}
     config: NSFConfig
 
     def _transforms(self) -> _Layers:
@@ -405,6 +414,7 @@ class CNF(_Flow):
     """
 
     Config = CNFConfig
+    preset: ClassVar = {"epochs": 6}
     config: CNFConfig
 
     def _transforms(self) -> _Layers:
