@@ -23,13 +23,16 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "mps": {"model": {"family": "mps"}, "training": {"learning_rate": 1e-2}},
     "lpdo": {"model": {"family": "lpdo"}, "training": {"learning_rate": 1e-2}},
     "rbm": {"model": {"family": "rbm"}, "training": {"learning_rate": 2e-2, "batch_size": 250, "epochs": 10}},
-    "nice": {"model": {"family": "nice"}, "training": {"epochs": 30}},
-    "realnvp": {"model": {"family": "realnvp"}, "training": {"epochs": 30}},
-    "glow": {"model": {"family": "glow"}, "training": {"epochs": 30}},
-    "maf": {"model": {"family": "maf"}, "training": {"batch_size": 500, "epochs": 40}},
-    "iaf": {"model": {"family": "iaf"}, "training": {"epochs": 10}},
-    "nsf": {"model": {"family": "nsf"}, "training": {"batch_size": 500, "epochs": 40}},
-    "cnf": {"model": {"family": "cnf"}, "training": {"epochs": 6}},
+    "nice": {"model": {"family": "nice"}, "training": {"learning_rate": 3e-3, "epochs": 30, "averaging": 0.999}},
+    "realnvp": {"model": {"family": "realnvp"}, "training": {"learning_rate": 3e-3, "epochs": 30, "averaging": 0.999}},
+    "glow": {"model": {"family": "glow"}, "training": {"learning_rate": 3e-3, "epochs": 30, "averaging": 0.999}},
+    "maf": {
+        "model": {"family": "maf"},
+        "training": {"learning_rate": 5e-3, "batch_size": 100, "epochs": 10, "averaging": 0.999},
+    },
+    "iaf": {"model": {"family": "iaf"}, "training": {"learning_rate": 3e-3, "epochs": 10, "averaging": 0.999}},
+    "nsf": {"model": {"family": "nsf"}, "training": {"learning_rate": 3e-3, "epochs": 20, "averaging": 0.999}},
+    "cnf": {"model": {"family": "cnf"}, "training": {"learning_rate": 3e-3, "epochs": 6, "averaging": 0.999}},
     "carrasquilla2018": {
         "model": {
             "family": "gru",
