@@ -16,7 +16,8 @@ from tempfile import TemporaryDirectory
 
 from qtomo import TFIM, Progress, Run, compare, simulate, train
 from qtomo.evaluation.judging import Evidence
-from qtomo.evaluation.latents import bounds_by_samples, collective_observables, latent_correlations, latent_report
+from qtomo.evaluation.latents import bounds_by_samples, collective_observables, latent_correlations
+from qtomo.models.vae.diagnosis import latent_report
 from qtomo.models.vae.vae import VAE
 from qtomo.reporting.figures import comparison_figure, latent_figure, save_figure
 from qtomo.table import Table

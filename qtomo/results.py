@@ -209,6 +209,10 @@ class Result(ABC):
     def tables(self) -> list[Table]:
         """What is printed first."""
 
+    def first_line(self) -> str:
+        """What a reader must know before all else; empty where there is no such thing."""
+        return ""
+
     def remarks(self) -> list[str]:
         """Sentences below the tables."""
         return []
@@ -241,11 +245,15 @@ class Result(ABC):
         return found
 
     def __str__(self) -> str:
-        return as_text(self.tables(), self.remarks())
+        first = self.first_line()
+        text = as_text(self.tables(), self.remarks())
+        return f"{first}\n\n{text}" if first else text
 
     def _repr_html_(self) -> str:
         items = "".join(f"<li>{escape(remark)}</li>" for remark in self.remarks())
-        return "".join(table._repr_html_() for table in self.tables()) + (f"<ul>{items}</ul>" if items else "")
+        first = f"<p><b>{escape(self.first_line())}</b></p>" if self.first_line() else ""
+        tables = "".join(table._repr_html_() for table in self.tables())
+        return first + tables + (f"<ul>{items}</ul>" if items else "")
 
 
 def read_result(path: str | os.PathLike[str]) -> Result:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from qtomo.distribution import Likelihood
@@ -13,6 +13,7 @@ from qtomo.evaluation.evaluation import made_from
 from qtomo.evaluation.judging import BASELINES, TOLERANCE, Evidence, Judging, draw, judge
 from qtomo.models.base import Model
 from qtomo.models.baselines import KGram
+from qtomo.models.findings import Finding, FindingKind, collapse
 from qtomo.progress import Progress
 from qtomo.results import Real, Result, Sha256, stating
 from qtomo.statistics.estimate import Estimate
@@ -25,6 +26,8 @@ __all__ = ["Comparison", "Entry", "compare_runs"]
 
 #: What stands before a number that is not the quantity itself.
 MARKS: dict[Likelihood, str] = {"exact": "", "lower_bound": "≤ ", "estimate": "≈ ", "none": ""}
+#: Findings that have a column, where any entry has them.
+_COLUMNS = (FindingKind.LATENTS_IN_USE, FindingKind.GAIN_OVER_DECODER)
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class Entry:
         two_sample: fresh records of it against held-out ones.
         n_parameters: trained or counted numbers.
         seconds: time of training; None for a k-gram.
+        findings: the model's diagnosis on the records that it held out; empty where its family has none.
     """
 
     family: str
@@ -48,6 +52,7 @@ class Entry:
     two_sample: TwoSampleTest
     n_parameters: int
     seconds: float | None
+    findings: list[Finding] = field(default_factory=list)
 
     _stated = stating("worst_z")
 
@@ -88,6 +93,11 @@ class Comparison(Result, format="qtomo-comparison", version=1):
         """The divergence that the table shows first: KL where there is a target, the held-out loss otherwise."""
         return "kl_target_model" if self.target else "validation_loss"
 
+    def first_line(self) -> str:
+        """Which models have collapsed, where any has."""
+        collapsed = [name for name, entry in self.entries.items() if collapse(entry.findings) is not None]
+        return f"COLLAPSED, and not what their family claims: {', '.join(collapsed)}." if collapsed else ""
+
     def table(self) -> Table:
         """One row a distribution."""
         first = "KL(target‖model)" if self.target else "held-out loss"
@@ -100,6 +110,7 @@ class Comparison(Result, format="qtomo-comparison", version=1):
             "time",
             "parameters",
         ]
+        diagnosed = [kind for kind in _COLUMNS if any(_found(entry, kind) for entry in self.entries.values())]
         rows = []
         for name, entry in self.entries.items():
             divergence, fidelity = entry.divergences.get(self.measure), entry.divergences.get("classical_fidelity")
@@ -112,10 +123,11 @@ class Comparison(Result, format="qtomo-comparison", version=1):
                     entry.two_sample.accuracy.interval(),
                     "–" if entry.seconds is None else f"{entry.seconds:.0f} s",
                     f"{entry.n_parameters:,}",
+                    *(str(_found(entry, kind) or "–") for kind in diagnosed),
                 ]
             )
         title = f"Target: {self.target}" if self.target else "Records without a target"
-        return Table(f"{title}  (nats per record)", headings, rows)
+        return Table(f"{title}  (nats per record)", [*headings, *(kind.words for kind in diagnosed)], rows)
 
     def tables(self) -> list[Table]:
         """The table of `table`."""
@@ -177,9 +189,14 @@ def compare_runs(
             two_sample=classifier_two_sample_test(drawn[name], held_out[name], model.n_outcomes, how.seed, how.level),
             n_parameters=model.n_parameters,
             seconds=run.progress.seconds if run else None,
+            findings=list(run.model.diagnose(held_out[name], how.level)) if run else [],
         )
     target = evidence.target.describe() if evidence.target is not None else ""
     return Comparison(target, entries, _notes(entries, bool(target), len(truth), how), made_from=_checksums(by_name))
+
+
+def _found(entry: Entry, kind: FindingKind) -> Finding | None:
+    return next((finding for finding in entry.findings if finding.kind == kind), None)
 
 
 def _checksums(runs: Mapping[str, Run]) -> dict[str, Sha256]:

@@ -18,6 +18,7 @@ from qtomo.evaluation.reliability import Calibration, calibrate
 from qtomo.measurement.settings import Design
 from qtomo.models.base import Model
 from qtomo.models.baselines import KGram
+from qtomo.models.findings import Finding, Severity, collapse
 from qtomo.observables.certificates.base import Certificate, CertificateKind
 from qtomo.observables.certificates.energy import energy_witnesses
 from qtomo.progress import Progress
@@ -62,6 +63,7 @@ class Evaluation(Result, format="qtomo-evaluation", version=1):
         calibration: of the model's conditionals on the held-out records; None for a model that has none.
         certificates: what the training records certify, and what the model's distribution rules out.
         z_scores: (estimate - exact)/standard error, by source and observable; empty without exact values.
+        findings: the model's diagnosis on the held-out records; empty where its family has none.
         log_prob_tolerance: largest error of the target's log-probability, in nats per record.
 
     Raises:
@@ -83,11 +85,17 @@ class Evaluation(Result, format="qtomo-evaluation", version=1):
     calibration: Calibration | None = None
     certificates: list[Certificate] = field(default_factory=list)
     z_scores: dict[str, dict[str, Real]] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
     log_prob_tolerance: float = TOLERANCE
 
     def __post_init__(self) -> None:
         if self.family not in self.divergences:
             raise ValueError("divergences: none of the model's family")
+
+    def first_line(self) -> str:
+        """That the model has collapsed, where it has."""
+        found = collapse(self.findings)
+        return f"COLLAPSED: {self.family} is not what its family claims. {found.says}" if found is not None else ""
 
     def tables(self) -> list[Table]:
         """Divergences, then the main observables."""
@@ -123,8 +131,15 @@ class Evaluation(Result, format="qtomo-evaluation", version=1):
         return [name for name in wanted if name in names][:4]
 
     def remarks(self) -> list[str]:
-        """The claims."""
-        return self.claims
+        """The claims, and what the diagnosis says."""
+        return [*self.claims, *self.diagnosis()]
+
+    def diagnosis(self) -> list[str]:
+        """What the findings say, warnings marked."""
+        return [
+            f"Warning: {finding.says}" if finding.severity == Severity.WARNING else finding.says
+            for finding in self.findings
+        ]
 
 
 def evaluate(
@@ -169,7 +184,7 @@ def evaluate(
     mine, held_out, n_outcomes = drawn[family], evidence.held_out, evidence.povm.n_outcomes
     if run.model.likelihood == "none":
         divergences[family] = _without_likelihood(mine, held_out, n_outcomes, how)
-    progress.stage("observables")
+    progress.stage("observables and the model's diagnosis")
     observables = evidence.observables({family: mine}, born.state if born is not None else None, how.level)
     evaluation = Evaluation(
         run=str(run.folder.path),
@@ -183,6 +198,7 @@ def evaluate(
         calibration=calibrate(run.model, held_out, how.level),
         certificates=_certificates(evidence, divergences[family].get("classical_fidelity"), how.level),
         z_scores=_z_scores(observables),
+        findings=list(run.model.diagnose(held_out, how.level)),
         made_from=made_from(run),
     )
     evaluation.claims.extend(_claims(evaluation))

@@ -1,9 +1,8 @@
-"""What the latents of a variational autoencoder hold: how many are used, and which observable each follows."""
+"""What the latents of a variational autoencoder hold: the bound by samples, and which observable each follows."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,79 +17,15 @@ from qtomo.observables.paulis import Observable
 from qtomo.records.records import Records
 from qtomo.states.dmrg import Terms
 from qtomo.statistics.estimate import Estimate, mean_of_moments, sample_mean
-from qtomo.table import Table
 
 __all__ = [
-    "ACTIVE",
-    "LatentReport",
     "bounds_by_samples",
     "collective_observables",
     "correlations",
     "latent_correlations",
-    "latent_report",
 ]
 
-#: Variance of its posterior mean over the records above which a latent is in use.
-ACTIVE = 0.01
-
 Values = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class LatentReport:
-    """Whether the posterior has collapsed. Prints as a table.
-
-    Args:
-        variances: of the posterior mean of each latent over the records.
-        kl: KL(q(z_d|a)||p(z_d)) of each latent, a mean over the records; empty where the posterior does not
-            factorise.
-        total_kl: KL(q(z|a)||p(z)), a mean over the records: about what z tells of a record, in nats.
-    """
-
-    variances: list[Estimate]
-    kl: list[Estimate]
-    total_kl: Estimate
-
-    @property
-    def active(self) -> list[int]:
-        """The latents in use: those with a variance above 0.01."""
-        return [index for index, variance in enumerate(self.variances) if variance.value > ACTIVE]
-
-    def table(self) -> Table:
-        """A row a latent."""
-        rows = [
-            [str(i), str(variance), str(self.kl[i]) if self.kl else "–", "yes" if i in self.active else "no"]
-            for i, variance in enumerate(self.variances)
-        ]
-        title = f"{len(self.active)} of {len(rows)} latents in use, KL(posterior‖prior) {self.total_kl} nats per record"
-        return Table(title, ["latent", "variance of E[z|a]", "KL (nats)", "in use"], rows)
-
-    def __str__(self) -> str:
-        return str(self.table())
-
-    def _repr_html_(self) -> str:
-        return self.table()._repr_html_()
-
-
-def latent_report(model: VAE, outcomes: Outcomes, level: float = 0.95) -> LatentReport:
-    """Active units and KL of each latent, over records (n, n_sites).
-
-    A latent is in use where the variance over records of its posterior mean is above 0.01 (Burda, Grosse and
-    Salakhutdinov 2015, arXiv 1509.00519, section 5.2). With none in use the decoder alone carries the distribution.
-
-    Raises:
-        InputError: records that do not fit the model, or fewer than 2.
-    """
-    _check_enough(outcomes)
-    means = model.by_record(outcomes, model.posterior_mean)
-    kl = model.by_record(outcomes, model.posterior_kl)
-    squares = (means - means.mean(axis=0)) ** 2 * len(means) / (len(means) - 1)
-    variance, mean = "variance over records, Student interval", "mean over records, Student interval"
-    return LatentReport(
-        variances=[sample_mean(column, level, variance) for column in squares.T],
-        kl=[sample_mean(column, level, mean) for column in kl.T] if kl.shape[1] == means.shape[1] else [],
-        total_kl=sample_mean(kl.sum(axis=1), level, mean),
-    )
 
 
 def bounds_by_samples(

@@ -7,7 +7,7 @@ walks through it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,6 +19,7 @@ from qtomo.config import Config
 from qtomo.distribution import Likelihood, Outcomes
 from qtomo.errors import Code, InputError
 from qtomo.measurement.povm import POVM
+from qtomo.models.findings import Finding
 from qtomo.seeds import torch_generator
 
 __all__ = ["Model"]
@@ -40,6 +41,8 @@ class Model(nn.Module, ABC):
 
     Config: ClassVar[type[Config]]
     likelihood: Likelihood = "exact"
+    #: Settings of the training loop that suit the family: its preset has them.
+    preset: ClassVar[Mapping[str, Any]] = {}
     #: What `validation_loss` is counted in.
     validation_unit: ClassVar[str] = "nats per record"
     #: Whether a step may call `loss` several times, with parts of its batch.
@@ -77,12 +80,31 @@ class Model(nn.Module, ABC):
         the loop calls it with the whole.
         """
 
+    def set_progress(self, done: float) -> None:
+        """Take note, before each step, of which share of all steps is done, from 0 to 1.
+
+        For a loss that changes along the training. It is a function of the step alone, so a resumed run goes on as it
+        would have. A model that is not in training is at 1.
+        """
+
     def measured_by(self, povm: POVM) -> None:
         """Take note of the measurement that the records come from, before training; part of the checkpoint."""
 
     def validation_loss(self, outcomes: Tensor) -> Tensor:
         """What the best epoch makes smallest, for int64 outcomes (batch, n_sites) unseen in training: a scalar."""
         return self.loss(outcomes)
+
+    def diagnose(self, outcomes: Outcomes, level: float = 0.95) -> tuple[Finding, ...]:
+        """Whether the trained model is what its family claims to be, on records (n, n_sites) unseen in training.
+
+        A family measures what it stands for (an autoencoder its latents, a flow its maps) and marks a finding with
+        `Severity.COLLAPSED` where the model does without. `evaluate`, `compare` and the report show what is found. By
+        default nothing.
+
+        Raises:
+            InputError: records that do not fit the model, or too few.
+        """
+        return ()
 
     @abstractmethod
     def _sample(self, n: int, generator: torch.Generator) -> Tensor:

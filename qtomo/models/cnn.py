@@ -8,7 +8,7 @@ arXiv 1609.03499).
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field
@@ -38,6 +38,7 @@ class CNN(Autoregressive):
     """Causal convolutions with gates and dilation."""
 
     Config = CNNConfig
+    preset: ClassVar = {"learning_rate": 5e-3, "weight_decay": 0.2, "averaging": 0.999}
     config: CNNConfig
 
     def __init__(self, n_sites: int, n_outcomes: int, config: CNNConfig) -> None:

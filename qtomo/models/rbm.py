@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from pydantic import Field
@@ -81,6 +81,7 @@ class RBM(Model):
     """
 
     Config = RBMConfig
+    preset: ClassVar = {"learning_rate": 2e-2, "batch_size": 250, "epochs": 10}
     config: RBMConfig
     offsets: Tensor
     started: Tensor

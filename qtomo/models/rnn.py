@@ -6,7 +6,7 @@ The network reads the outcomes one after the other, one-hot, and gives the proba
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from pydantic import Field
@@ -89,12 +89,15 @@ class GRU(_RNN):
     """Gated recurrent units (Cho et al. 2014, arXiv 1406.1078)."""
 
     Config = GRUConfig
+    preset: ClassVar = {"learning_rate": 1.2e-2, "batch_size": 100, "averaging": 0.999}
     _cell = nn.GRU
     _states = 1
 
 
 class LSTM(_RNN):
     """Long short-term memory (Hochreiter and Schmidhuber 1997)."""
+
+    preset: ClassVar = {"learning_rate": 1e-2, "batch_size": 50, "averaging": 0.999}
 
     _cell = nn.LSTM
     _states = 2

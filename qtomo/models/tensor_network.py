@@ -63,6 +63,8 @@ class TensorNetwork(Model):
         InputError: a purification dimension that is not a power of 2.
     """
 
+    preset: ClassVar = {"learning_rate": 1e-2}
+
     config: MPSConfig
     effects: Tensor
     started: Tensor

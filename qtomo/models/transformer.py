@@ -6,7 +6,7 @@ arXiv 2002.04745) and rotary (Su et al. 2021, arXiv 2104.09864) or learned posit
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator
@@ -52,6 +52,7 @@ class Transformer(Autoregressive):
     """Causal self-attention."""
 
     Config = TransformerConfig
+    preset: ClassVar = {"averaging": 0.999}
     config: TransformerConfig
 
     def __init__(self, n_sites: int, n_outcomes: int, config: TransformerConfig) -> None:

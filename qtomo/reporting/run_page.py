@@ -88,11 +88,13 @@ def _verdict(name: str, run: Run, evaluation: Evaluation) -> list[Block]:
         headline = "No verdict on the state: the records name none"
     else:
         headline = "No verdict by likelihood: this family has none that could be compared"
+    if evaluation.first_line():
+        tone, headline = "bad", evaluation.first_line()
     claims = []
     kl = evaluation.divergences[evaluation.family].get("kl_target_model")
     if kl is not None:
         claims.append(f"KL(target‖model) = {kl} nats per record: zero would be the target's own distribution.")
-    claims += evaluation.claims
+    claims += evaluation.remarks()
     if tested is not None:
         claims.append(_told_apart(evaluation))
     if not run.progress.finished:

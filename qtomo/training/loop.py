@@ -73,6 +73,7 @@ def fit(
             training.epoch(stopped, progress)
             training.validate()
     model.load_state_dict(training.best)
+    model.set_progress(1.0)
     return training.state
 
 
@@ -195,6 +196,7 @@ class _Step:
         _seed_torch(config.seed, self._purpose, state.step)
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate(config, state.step, self._total)
+        model.set_progress(state.step / self._total)
         self._optimizer.zero_grad(set_to_none=True)
         value, stop = reduce_step(model, self._backward(batch), stopped(), workers)
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.gradient_clip or math.inf).item()

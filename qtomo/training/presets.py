@@ -1,38 +1,23 @@
-"""Settings of training by name."""
+"""Settings of training by name: a preset for each family, which the family brings, and recipes."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+from qtomo.models.registry import FAMILIES
 
 __all__ = ["PRESETS"]
 
-#: Settings by name; what a preset leaves open has its default. `carrasquilla2018` is the recipe of
-#: arXiv 1810.10584 for 50 qubits. Its dense layer after the latent constant is left out: a constant
-#: through a layer is a constant.
-PRESETS: dict[str, dict[str, dict[str, Any]]] = {
-    "gru": {
-        "model": {"family": "gru"},
-        "training": {"learning_rate": 1.2e-2, "batch_size": 100, "averaging": 0.999},
+Preset = dict[str, dict[str, Any]]
+
+#: Recipes beside the families' own. `carrasquilla2018` is that of arXiv 1810.10584 for 50 qubits. Its dense layer
+#: after the latent constant is left out: a constant through a layer is a constant.
+_RECIPES: dict[str, Preset] = {
+    "vae_autoregressive": {
+        "model": {"family": "vae", "decoder": "autoregressive"},
+        "training": {"learning_rate": 5e-3, "epochs": 20},
     },
-    "lstm": {
-        "model": {"family": "lstm"},
-        "training": {"learning_rate": 1e-2, "batch_size": 50, "averaging": 0.999},
-    },
-    "cnn": {"model": {"family": "cnn"}, "training": {"learning_rate": 5e-3, "weight_decay": 0.2, "averaging": 0.999}},
-    "transformer": {"model": {"family": "transformer"}, "training": {"averaging": 0.999}},
-    "mps": {"model": {"family": "mps"}, "training": {"learning_rate": 1e-2}},
-    "lpdo": {"model": {"family": "lpdo"}, "training": {"learning_rate": 1e-2}},
-    "rbm": {"model": {"family": "rbm"}, "training": {"learning_rate": 2e-2, "batch_size": 250, "epochs": 10}},
-    "nice": {"model": {"family": "nice"}, "training": {"learning_rate": 3e-3, "epochs": 30, "averaging": 0.999}},
-    "realnvp": {"model": {"family": "realnvp"}, "training": {"learning_rate": 3e-3, "epochs": 30, "averaging": 0.999}},
-    "glow": {"model": {"family": "glow"}, "training": {"learning_rate": 3e-3, "epochs": 30, "averaging": 0.999}},
-    "maf": {
-        "model": {"family": "maf"},
-        "training": {"learning_rate": 5e-3, "batch_size": 100, "epochs": 10, "averaging": 0.999},
-    },
-    "iaf": {"model": {"family": "iaf"}, "training": {"learning_rate": 3e-3, "epochs": 10, "averaging": 0.999}},
-    "nsf": {"model": {"family": "nsf"}, "training": {"learning_rate": 3e-3, "epochs": 20, "averaging": 0.999}},
-    "cnf": {"model": {"family": "cnf"}, "training": {"learning_rate": 3e-3, "epochs": 6, "averaging": 0.999}},
     "carrasquilla2018": {
         "model": {
             "family": "gru",
@@ -54,22 +39,21 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
 }
 
 
-_AUTOENCODERS = ("vae", "beta_vae", "iwae", "hvae", "beta_tcvae", "factor_vae", "dhsic_vae", "mmd_vae", "wae")
-PRESETS |= {
-    name: {"model": {"family": name}, "training": {"learning_rate": 2e-3, "epochs": 60}} for name in _AUTOENCODERS
-}
-# Penalties that are estimated from a batch are noisy or biased in small ones; long training makes a wae's distribution
-# worse.
-for _name, _batch_size, _epochs in (("beta_tcvae", 500, 60), ("dhsic_vae", 500, 60), ("wae", 1000, 24)):
-    PRESETS[_name]["training"] = {"learning_rate": 3e-3, "epochs": _epochs, "batch_size": _batch_size}
-PRESETS |= {
-    name: {
-        "model": {"family": name},
-        "training": {"learning_rate": 3e-3, "momentum": 0.0, "gradient_clip": 0.0, "epochs": 30},
-    }
-    for name in ("gan", "bigan")
-}
-PRESETS["vae_autoregressive"] = {
-    "model": {"family": "vae", "decoder": "autoregressive"},
-    "training": {"learning_rate": 5e-3, "epochs": 20},
-}
+class _Presets(Mapping[str, Preset]):
+    """A family's class is imported when its preset is first asked for."""
+
+    def __getitem__(self, name: str) -> Preset:
+        if name in _RECIPES:
+            return _RECIPES[name]
+        return {"model": {"family": name}, "training": dict(FAMILIES[name].preset)}
+
+    def __iter__(self) -> Iterator[str]:
+        yield from FAMILIES
+        yield from _RECIPES
+
+    def __len__(self) -> int:
+        return len(FAMILIES) + len(_RECIPES)
+
+
+#: Settings by name; what a preset leaves open has its default.
+PRESETS: Mapping[str, Preset] = _Presets()

@@ -42,7 +42,7 @@ _OF_FAULTS, _HINT = (TestKind.ONE_QUBIT, TestKind.EVERY_QUBIT, TestKind.RELABELL
 _LAST = (FaultKind.DRIFT, FaultKind.DUPLICATES)  # after which no other is looked for
 _TRIED = 4  # of the likeliest kinds, that are asked whether they explain the records alone
 _READ_BESIDE = 6  # faults that readout errors are fitted beside
-_RIVALS = 12  # of a fault, that are tried in its place beside others
+_RIVALS = 12  # of a fault, other than alike ones, that are tried in its place beside others
 _LOOKED_AT = (400_000, 3_000, 20_000)  # records times qubits, and records, that a search goes through
 
 
@@ -238,11 +238,16 @@ def _tied(context: Context, chosen: Chosen, rivals: list[list[Explanation]]) -> 
             found.append([rival.fault for rival in alike])
             continue
         others = chosen.without(index)
-        same = []
-        for rival in near[:_RIVALS]:
-            total = _peak(context, others.and_(rival))
-            if best - (total - rival.log_places) < _TOLD or _same(reached, total):
-                same.append(rival.fault)
+        same: list[Fault] = []
+        tried: dict[tuple[FaultKind, float], bool] = {}
+        for rival in near:
+            known = rival.fault.kind, round(rival.log_likelihood, 3)
+            if known not in tried:
+                if len(tried) == _RIVALS:
+                    break
+                total = _peak(context, others.and_(rival))
+                tried[known] = best - (total - rival.log_places) < _TOLD or _same(reached, total)
+            same += [rival.fault] if tried[known] else []
         found.append(same)
     return found
 

@@ -130,13 +130,23 @@ def _listed(faults: list[Fault]) -> str:
         by_kind.setdefault(fault.what, []).append(fault)
     words = []
     for what, members in by_kind.items():
-        sites = sorted({site for fault in members for site in fault.sites or ()})
         everywhere = any(fault.sites is None for fault in members)
-        places = [f"qubit{'s' if len(sites) > 1 else ''} {', '.join(map(str, sites))}"] if sites else []
+        sites = sorted({fault.sites[0] for fault in members if fault.sites and len(fault.sites) == 1})
+        places = [_one_of(sites)] if sites else []
+        places += [fault.where for fault in members if fault.sites and len(fault.sites) > 1]
         if everywhere and members[0].where:
             places.append("every qubit")
         words.append(f"{what} on {' or on '.join(places)}" if places else what)
     return "; ".join(words)
+
+
+def _one_of(sites: list[int]) -> str:
+    """One of some qubits, in order; several that follow each other by their ends."""
+    if len(sites) == 1:
+        return f"qubit {sites[0]}"
+    if len(sites) > 3 and sites[-1] - sites[0] == len(sites) - 1:
+        return f"one of qubits {sites[0]} to {sites[-1]}"
+    return f"one of qubits {', '.join(map(str, sites))}"
 
 
 def _exclusion_claims(found: Findings, excluded: list[Exclusion]) -> Iterator[str]:

@@ -13,9 +13,9 @@ from qtomo.evaluation.latents import (
     collective_observables,
     correlations,
     latent_correlations,
-    latent_report,
 )
 from qtomo.models.registry import build_model
+from qtomo.models.vae.diagnosis import latent_report
 from qtomo.observables.estimates import estimate_observables, record_values
 from qtomo.records.records import Records
 from tests.refusing import refused

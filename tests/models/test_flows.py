@@ -13,6 +13,7 @@ from zuko.transforms import LULinearTransform
 from qtomo.distribution import enumerate_outcomes
 from qtomo.errors import Code
 from qtomo.models.embeddings import Embedding
+from qtomo.models.findings import FindingKind, Severity
 from qtomo.models.flows.conditioners import Convolutions
 from qtomo.models.registry import build_model, parse_model
 from tests.refusing import refused
@@ -333,3 +334,58 @@ def test_a_single_qubit(family, embedding):
     model = build_model({"family": family, "embedding": embedding, "hidden_size": 8}, 1, 4)
     drawn = model.sample(50, np.random.default_rng(0))
     assert np.isfinite(model.log_prob(drawn)).all()
+
+
+def test_a_flow_that_adds_nothing_to_its_window_is_said_to():
+    torch.manual_seed(0)
+    model = build_model({"family": "glow", "hidden_size": 8}, N, K)  # its couplings start as the identity
+    records = np.random.default_rng(0).integers(0, K, (400, N), dtype=np.uint8)
+    gain, mixing = model.diagnose(records)
+    assert (gain.kind, gain.severity) == (FindingKind.GAIN_OVER_WINDOW, Severity.COLLAPSED)
+    assert (mixing.kind, mixing.estimate.value) == (FindingKind.MIXING, 0)
+    with torch.no_grad():
+        model.transform.transforms[2].steps.fill_(0.5)
+    assert model.diagnose(records)[1].estimate.value > 0.1
+
+
+def test_a_new_coupling_flow_is_its_window_and_its_bound_is_tight():
+    torch.manual_seed(0)
+    model = build_model({"family": "realnvp", "hidden_size": 8, "importance_samples": 1}, N, K)
+    records = every_record().numpy().astype(np.uint8)
+    exact = model.by_record(records, model.window_log_prob)
+    assert np.exp(exact).sum() == pytest.approx(1, abs=1e-5)
+    assert model.log_prob(records) == pytest.approx(exact, abs=1e-4)
+
+
+def test_the_window_learns_from_its_own_likelihood_alone():
+    gradients = {}
+    for transforms in (0, 2):
+        model = small_flow("nice", window=1, spread=0.0, transforms=transforms).train()
+        with torch.no_grad():
+            torch.manual_seed(4)
+            for name, parameter in model.named_parameters():
+                if "transforms.0." in name:
+                    parameter.copy_(torch.randn_like(parameter))
+                elif transforms:
+                    parameter.add_(0.3)
+        model.loss(every_record()).backward()
+        gradients[transforms] = model.transform.transforms[0].network[0].weight.grad
+    assert torch.allclose(gradients[0], gradients[2], atol=1e-6)
+    assert gradients[0].abs().max() > 1e-3
+
+
+def test_a_window_alone_and_one_signed_autoregression_are_exact_and_no_others():
+    settings = [{"family": "nice", "transforms": 0}, {"family": "maf"}, {"family": "nsf", "conditioner": "sign"}]
+    assert [build_model(one, N, K).likelihood for one in settings] == ["exact"] * 3
+    others = [{"transforms": 2}, {"conditioner": "smooth"}, {"embedding": "uniform"}]
+    assert {build_model({"family": "maf", **one}, N, K).likelihood for one in others} == {"lower_bound"}
+    assert build_model({"family": "maf"}, N, 3).likelihood == "lower_bound"  # a code that is no outcome
+
+
+def test_validation_takes_as_many_samples_as_scores():
+    model = small_flow("realnvp", importance_samples=3).eval()
+    records = every_record()
+    with torch.no_grad():
+        torch.manual_seed(0)
+        validated = model.validation_loss(records).item()
+    assert validated == pytest.approx(-model.log_prob(records.numpy().astype(np.uint8)).mean(), abs=1e-6)

@@ -28,7 +28,7 @@ RECORDS = torch.from_numpy(EVERY.astype(np.int64))
 def build(family: str = "vae", encoder_spread: float = 0.2, **settings):
     """A small model, moved away from its start, at which z hardly matters; its posteriors still cover the prior."""
     torch.manual_seed(5)
-    model = build_model({"family": family, "latent_size": 1, "hidden_size": 8, **settings}, 3, 3)
+    model = build_model({"family": family, "latent_size": 1, "hidden_size": 8, "free_bits": 0, **settings}, 3, 3)
     with torch.no_grad():
         for name, weight in model.named_parameters():
             spread = 0.5 if name.startswith("decoder") else encoder_spread
@@ -129,6 +129,43 @@ def test_beta_weighs_the_kl_and_nothing_else():
     kl = (log_q - one.posterior.log_prior(z)).mean()
     assert (loss(four) - loss(one)).item() == pytest.approx(3 * kl.item(), rel=1e-5)
     assert kl > 0.1
+
+
+@pytest.mark.parametrize(
+    ("settings", "betas"),
+    [
+        ({}, [0, 0.5, 1, 1, 1]),
+        ({"warmup": 0}, [1, 1, 1, 1, 1]),
+        ({"warmup": 1}, [0, 0.25, 0.5, 0.75, 1]),
+        ({"cycles": 2}, [0, 1, 0, 1, 1]),
+        ({"beta": 4}, [0, 2, 4, 4, 4]),
+    ],
+)
+def test_beta_rises_in_each_cycle(settings, betas):
+    model = build(**settings)
+    assert model.beta == model.config.beta  # out of training
+    found = []
+    for done in (0, 0.25, 0.5, 0.75, 1):
+        model.set_progress(done)
+        found.append(model.beta.item())
+    assert found == betas
+
+
+def test_the_loss_before_beta_rises_is_the_reconstruction():
+    model = build(latent_size=2, free_bits=0.5)
+    model.set_progress(0.0)
+    torch.manual_seed(3)
+    z, _ = model.posterior(model.encode(RECORDS), 1)
+    assert loss(model).item() == pytest.approx(-model.score(RECORDS, z).mean().item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("beta", [1.0, 0.5])
+def test_free_bits_make_a_latent_s_kl_no_cheaper_than_they_are(beta):
+    none, few, many = (build(latent_size=4, beta=beta, free_bits=free) for free in (0, 0.01, 3.0))
+    kl = none.posterior.kl(none.encode(RECORDS)).mean(dim=0)
+    assert kl.min() > 0.01
+    assert loss(few).item() == loss(none).item()
+    assert (loss(many) - loss(none)).item() == pytest.approx(beta * (12 - kl.sum()).item(), rel=1e-4)
 
 
 def test_one_importance_sample_is_the_elbo_and_more_are_a_tighter_loss():
@@ -380,6 +417,14 @@ def test_the_wasserstein_penalty_sees_the_aggregate_and_not_each_posterior():
 def test_the_noise_of_a_wasserstein_encoder_has_a_floor():
     model = build("wae", latent_size=2, encoder_spread=3.0)
     assert model.posterior.moments(model.encode(RECORDS))[1].min() >= model.config.min_scale > 0.1
+
+
+def test_free_bits_of_a_posterior_that_does_not_factorise_are_those_of_all_its_latents():
+    none, many = (build("hvae", latent_size=3, free_bits=free) for free in (0, 4.0))
+    torch.manual_seed(3)
+    z, log_q = none.posterior(none.encode(RECORDS), 1)
+    kl = (log_q - none.posterior.log_prior(z)).mean()
+    assert (loss(many) - loss(none)).item() == pytest.approx((12 - kl).item(), rel=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -38,13 +38,13 @@ def test_another_family_starts_from_its_own_defaults():
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_family_stands_for_its_preset_or_its_defaults(family, monkeypatch):
+def test_a_family_brings_its_preset(family, monkeypatch):
     settings = read_settings(family=family)
     assert settings["model"]["family"] == family
     assert settings == read_settings(family)
-    monkeypatch.delitem(PRESETS, family)
+    monkeypatch.setattr(FAMILIES[family], "preset", {"epochs": 77})
     assert read_settings(family=family)["model"] == settings["model"]
-    assert read_settings(family=family)["training"]["epochs"] == 10
+    assert read_settings(family=family)["training"]["epochs"] == 77
 
 
 @pytest.mark.parametrize(

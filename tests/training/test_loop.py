@@ -81,6 +81,20 @@ def test_stopped_in_the_middle_of_an_epoch_it_goes_on_to_the_same_weights(small_
     assert same(weights(resume(tmp_path / "run")), weights(small_run))
 
 
+def test_a_loss_that_changes_along_the_training_goes_on_where_it_was(small_records, tmp_path):
+    model = {"family": "vae", "latent_size": 2, "hidden_size": 8, "warmup": 0.8, "cycles": 2}
+    settings = {"model": model, "training": {"epochs": 2, "batch_size": 100, "checkpoint_seconds": 1e-9}}
+    whole = train(small_records, tmp_path / "whole", settings)
+    with pytest.raises(_Stop):
+        train(small_records, tmp_path / "run", settings, progress=_StopAt(11))
+    assert same(weights(resume(tmp_path / "run")), weights(whole))
+    assert not same(weights(whole), weights(train(small_records, tmp_path / "fixed", _without_warmup(settings))))
+
+
+def _without_warmup(settings):
+    return {**settings, "model": {**settings["model"], "warmup": 0}}
+
+
 SCRIPT = "import sys, qtomo_cli; sys.argv = ['qtomo', *sys.argv[1:]]; qtomo_cli.main()"
 
 

@@ -163,6 +163,7 @@ class MAF(_SignsOnly):
     """Affine autoregression z_i = u_i exp(s(u_<i)) + t(u_<i) (Papamakarios et al. 2017, arXiv 1705.07057)."""
 
     Config: ClassVar[type[MAFConfig]] = MAFConfig
+    preset: ClassVar = {"learning_rate": 5e-3, "batch_size": 100, "averaging": 0.999}
     config: MAFConfig
 
     def _transforms(self) -> Layers:
@@ -180,6 +181,7 @@ class IAF(Flow):
     """
 
     Config: ClassVar[type[IAFConfig]] = IAFConfig
+    preset: ClassVar = {**Flow.preset, "epochs": 10}
     config: IAFConfig
 
     def _transforms(self) -> Layers:
@@ -205,6 +207,7 @@ class NSF(_SignsOnly):
     """Autoregressive rational-quadratic splines (Durkan et al. 2019, arXiv 1906.04032)."""
 
     Config: ClassVar[type[NSFConfig]] = NSFConfig
+    preset: ClassVar = {**Flow.preset, "epochs": 10}
     config: NSFConfig
 
     def _transforms(self) -> Layers:

@@ -19,16 +19,20 @@ from torch.nn import functional
 from zuko.lazy import LazyComposedTransform
 
 from qtomo.config import Config
-from qtomo.distribution import Likelihood
+from qtomo.distribution import Likelihood, Outcomes
 from qtomo.errors import Code, InputError
 from qtomo.models.base import Model
 from qtomo.models.embeddings import Embedding, EmbeddingName, log_logistic, logistic
+from qtomo.models.findings import Finding, FindingKind, Severity
 from qtomo.models.flows.conditioners import Conditioner
 from qtomo.models.flows.window import Window
+from qtomo.statistics.estimate import sample_mean
 
 __all__ = ["ConditionedConfig", "Flow", "FlowConfig", "Layers", "split"]
 
 Layers = Iterator[nn.Module]
+
+_ROUNDING = 1e-5  # nats per record by which a flow and its window may differ for nothing
 
 
 class FlowConfig(Config):
@@ -79,6 +83,7 @@ class Flow(Model):
     Config: ClassVar[type[FlowConfig]] = FlowConfig
     config: FlowConfig
     likelihood: Likelihood = "lower_bound"
+    preset: ClassVar = {"learning_rate": 3e-3, "averaging": 0.999, "epochs": 30}
     #: Whether the first transform takes the window into itself; otherwise the window goes before.
     window_inside: ClassVar[bool] = False
 
@@ -144,6 +149,21 @@ class Flow(Model):
             )
         signs = self.embedding.signs(outcomes)
         return _chain_log_prob(window.shifts(signs), signs)
+
+    def diagnose(self, outcomes: Outcomes, level: float = 0.95) -> tuple[Finding, ...]:
+        """What the transforms gain over the window, record by record, where a window goes before them.
+
+        Raises:
+            InputError: records that do not fit the model, or fewer than 2.
+        """
+        if self.window_inside or not self.config.transforms or not self.config.window or not self._bits_are_records():
+            return ()
+        gains = self.log_prob(outcomes) - self.by_record(outcomes, self.window_log_prob)
+        gain = sample_mean(gains, level, "mean over records, Student interval")
+        if gain.low > _ROUNDING:
+            return (Finding(FindingKind.GAIN_OVER_WINDOW, gain, f"The flow gains {gain} nats over its window alone."),)
+        says = f"The flow does not do better than its window alone ({gain} nats)."
+        return (Finding(FindingKind.GAIN_OVER_WINDOW, gain, says, Severity.COLLAPSED),)
 
     def _own_window(self) -> Window | None:
         return next((module for module in self.transform.modules() if isinstance(module, Window)), None)

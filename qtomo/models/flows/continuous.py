@@ -44,6 +44,7 @@ class CNF(Flow):
     """
 
     Config: ClassVar[type[CNFConfig]] = CNFConfig
+    preset: ClassVar = {**Flow.preset, "epochs": 6}
     config: CNFConfig
 
     def _transforms(self) -> Layers:

@@ -19,8 +19,11 @@ from zuko.transforms import (
     MonotonicAffineTransform,
 )
 
+from qtomo.distribution import Outcomes
+from qtomo.models.findings import Finding, FindingKind
 from qtomo.models.flows.base import ConditionedConfig, Flow, Layers, split
 from qtomo.models.flows.conditioners import perceptron, reader
+from qtomo.statistics.estimate import exact
 
 __all__ = ["NICE", "Coupling", "Glow", "GlowConfig", "RealNVP", "couplings"]
 
@@ -162,6 +165,16 @@ class Glow(Flow):
         if self.training and not self.initialised:
             self.start_from(outcomes)
         return super().loss(outcomes)
+
+    def diagnose(self, outcomes: Outcomes, level: float = 0.95) -> tuple[Finding, ...]:
+        """As every flow, and how far the mixing matrices are from diagonal ones."""
+        matrices = [layer.matrix().detach() for layer in self.transform.transforms if isinstance(layer, Mixing)]
+        found = super().diagnose(outcomes, level)
+        if not matrices:
+            return found
+        largest = max(float((matrix - matrix.diag().diag()).abs().max()) for matrix in matrices)
+        says = f"The largest off-diagonal entry of the mixing matrices is {largest:.3f}; 0 does not mix."
+        return (*found, Finding(FindingKind.MIXING, exact(largest), says))
 
     @torch.no_grad()
     def start_from(self, outcomes: Tensor) -> None:

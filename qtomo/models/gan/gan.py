@@ -80,6 +80,8 @@ class GAN(Model):
     serves both.
     """
 
+    preset: ClassVar = {"learning_rate": 3e-3, "momentum": 0.0, "gradient_clip": 0.0, "epochs": 30}
+
     Config: ClassVar[type[GANConfig]] = GANConfig
     config: GANConfig
     likelihood = "none"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from qtomo.models.vae.vae import VAE, Count, PenaltyName, PosteriorName, Scale, VAEConfig, Weight
 
 __all__ = ["DHSICVAE", "IWAE", "MMDVAE", "WAE", "BetaTCVAE", "BetaVAE", "FactorVAE", "HypersphericalVAE"]
@@ -54,6 +56,7 @@ class BetaTCVAE(VAE):
     """Only the total correlation inside the KL is weighted (Chen et al. 2018, arXiv 1802.04942, eq. 4)."""
 
     Config = BetaTCVAEConfig
+    preset: ClassVar = {"learning_rate": 3e-3, "epochs": 60, "batch_size": 500}
 
 
 class FactorVAEConfig(VAEConfig):
@@ -80,6 +83,7 @@ class DHSICVAE(VAE):
     """Dependence of the latents priced by a kernel (Lopez et al. 2018, arXiv 1805.08672)."""
 
     Config = DHSICVAEConfig
+    preset: ClassVar = {"learning_rate": 3e-3, "epochs": 60, "batch_size": 500}
 
 
 class MMDVAEConfig(VAEConfig):
@@ -113,3 +117,4 @@ class WAE(VAE):
     """
 
     Config = WAEConfig
+    preset: ClassVar = {"learning_rate": 3e-3, "epochs": 24, "batch_size": 1000}

@@ -22,6 +22,7 @@ __all__ = [
     "AdversarialTotalCorrelation",
     "decompose_kl",
     "dhsic",
+    "kl_parts",
     "mmd",
     "permute_latents",
 ]
@@ -37,13 +38,22 @@ def decompose_kl(z: Tensor, mean: Tensor, scale: Tensor) -> tuple[Tensor, Tensor
     correlation and KL a dimension (Chen et al. 2018, arXiv 1802.04942, eq. 2). q(z) is the mean of q(z|a) over the
     batch, which stands for the data set (their stratified weights with N = M).
     """
-    table = log_normal(z[:, None], mean, scale)  # z_i under record j: (batch, batch, D)
+    mutual, total, dimension_wise = kl_parts(z, mean, scale, rows=len(z))
+    return mutual.mean(), total.mean(), dimension_wise.mean()
+
+
+def kl_parts(z: Tensor, mean: Tensor, scale: Tensor, rows: int = 128) -> tuple[Tensor, Tensor, Tensor]:
+    """The three parts of `decompose_kl` of each record (batch,), for so many rows of z at a time, to save memory."""
     log_count = math.log(len(z))
-    joint = torch.logsumexp(table.sum(dim=2), dim=1) - log_count
-    product = (torch.logsumexp(table, dim=1) - log_count).sum(dim=1)
-    given = table.diagonal().sum(dim=0)
+    joint, product, given = [], [], []
+    for first in range(0, len(z), rows):
+        table = log_normal(z[first : first + rows, None], mean, scale)  # z_i under record j: (rows, batch, D)
+        joint.append(torch.logsumexp(table.sum(dim=2), dim=1) - log_count)
+        product.append((torch.logsumexp(table, dim=1) - log_count).sum(dim=1))
+        given.append(table.diagonal(first).sum(dim=0))
+    log_joint, log_product = torch.cat(joint), torch.cat(product)
     prior = log_normal(z).sum(dim=1)
-    return (given - joint).mean(), (joint - product).mean(), (product - prior).mean()
+    return torch.cat(given) - log_joint, log_joint - log_product, log_product - prior
 
 
 def dhsic(z: Tensor) -> Tensor:

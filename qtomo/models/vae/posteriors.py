@@ -42,6 +42,10 @@ class Posterior(nn.Module):
 
     #: How many numbers the encoder gives a record.
     n_features: int
+    #: Whether q(z|a) is a product over latents with a KL in closed form.
+    factorises: bool = False
+    #: Variance of each latent in the prior.
+    prior_variance: float = 1.0
 
     def __init__(self, latent_size: int, flow_layers: int, hidden_size: int, min_scale: float) -> None:
         super().__init__()
@@ -75,6 +79,8 @@ class Posterior(nn.Module):
 class Gaussian(Posterior):
     """Independent normal latents (Kingma and Welling 2013, arXiv 1312.6114)."""
 
+    factorises = True
+
     def __init__(self, latent_size: int, flow_layers: int, hidden_size: int, min_scale: float) -> None:
         super().__init__(latent_size, flow_layers, hidden_size, min_scale)
         self.n_features = 2 * latent_size
@@ -102,6 +108,8 @@ class Gaussian(Posterior):
 
 class _Flow(Gaussian):
     """A Gaussian draw moved by maps with known Jacobians (Rezende and Mohamed 2015, arXiv 1505.05770)."""
+
+    factorises = False
 
     def forward(self, features: Tensor, n: int) -> tuple[Tensor, Tensor]:
         """As `Posterior.forward`."""
@@ -191,6 +199,7 @@ class Sphere(Posterior):
     def __init__(self, latent_size: int, flow_layers: int, hidden_size: int, min_scale: float) -> None:
         super().__init__(latent_size, flow_layers, hidden_size, min_scale)
         self.n_features = latent_size
+        self.prior_variance = 1 / latent_size
 
     def forward(self, features: Tensor, n: int) -> tuple[Tensor, Tensor]:
         """As `Posterior.forward`: the part along m from a Beta, the rest uniform, then e_1 reflected to m."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator
@@ -16,8 +16,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from qtomo.config import Config
+from qtomo.distribution import Outcomes
 from qtomo.models.base import Model
+from qtomo.models.findings import Finding
 from qtomo.models.rnn import GRU, RNNConfig
+from qtomo.models.vae.diagnosis import diagnose
 from qtomo.models.vae.penalties import PENALTIES
 from qtomo.models.vae.posteriors import POSTERIORS
 
@@ -58,6 +61,14 @@ class VAEConfig(Config):
     window: Count = 4
     #: Weight of ln q(z|a)/p(z) in the training loss; 1 makes it a bound on the log-likelihood.
     beta: Weight = 1.0
+    #: Share of each cycle of the training in which beta rises linearly from 0, so that the decoder learns to read z
+    #: before z has its full price (Bowman et al. 2015, arXiv 1511.06349); 0 keeps beta from the start.
+    warmup: Annotated[float, Field(ge=0, le=1)] = 0.5
+    #: Equal parts of the training, in each of which beta rises anew (Fu et al. 2019, arXiv 1903.10145).
+    cycles: Count = 1
+    #: Nats up to which a latent's KL, a mean over the batch, is no cheaper than this (Kingma et al. 2016,
+    #: arXiv 1606.04934, eq. 15); for the sum of all where the posterior does not factorise.
+    free_bits: Weight = 0.02
     #: Draws a record in the training loss, averaged inside the logarithm; 1 is the ELBO.
     training_samples: Count = 1
     #: Draws a record in the bound that `log_prob` reports.
@@ -86,8 +97,10 @@ class VAE(Model):
     """A variational autoencoder (Kingma and Welling 2013, arXiv 1312.6114)."""
 
     Config = VAEConfig
+    preset: ClassVar = {"learning_rate": 2e-3, "epochs": 60}
     config: VAEConfig
     likelihood = "lower_bound"
+    beta: Tensor
 
     def __init__(self, n_sites: int, n_outcomes: int, config: VAEConfig) -> None:
         super().__init__(n_sites, n_outcomes, config)
@@ -96,15 +109,31 @@ class VAE(Model):
         self.encoder = _perceptron(n_sites * n_outcomes, hidden, config.layers, self.posterior.n_features)
         self.decoder = _DECODERS[config.decoder](n_sites, n_outcomes, config)
         self.penalty = PENALTIES[config.penalty](latent, hidden)
+        self.register_buffer("beta", torch.tensor(config.beta), persistent=False)
+
+    def set_progress(self, done: float) -> None:
+        """Set beta as it is when a share `done` of the steps is done: it rises at the start of each cycle."""
+        config = self.config
+        in_cycle = config.cycles * done % 1 if done < 1 else 1.0
+        self.beta.fill_(config.beta * (min(1.0, in_cycle / config.warmup) if config.warmup else 1.0))
 
     def loss(self, outcomes: Tensor) -> Tensor:
-        """-E ln mean_k [p(a|z_k) (p(z_k)/q(z_k|a))^beta], z_k ~ q(z|a), and the weighted penalty of z_1."""
+        """-E ln mean_k [p(a|z_k) (p(z_k)/q(z_k|a))^beta], z_k ~ q(z|a), free bits, and the weighted penalty of z_1."""
         features = self.encode(outcomes)
         z, log_q = self.posterior(features, self.config.training_samples)
-        log_weights = self._score(outcomes, z) + self.config.beta * (self.posterior.log_prior(z) - log_q)
+        log_ratio = self.posterior.log_prior(z) - log_q
+        log_weights = self.score(outcomes, z) + self.beta * log_ratio
         bound = torch.logsumexp(log_weights, dim=0) - math.log(len(z))
         penalty: Tensor = self.penalty(z[0], features, self.posterior)
-        return self.config.penalty_weight * penalty - bound.mean()
+        missing = self._missing_bits(features, -log_ratio.mean()) if self.config.free_bits else 0.0
+        return self.config.penalty_weight * penalty - bound.mean() + self.beta * missing
+
+    def _missing_bits(self, features: Tensor, kl: Tensor) -> Tensor:
+        """Nats by which the KL of latents falls short of the free bits, summed; of all, `kl`, where it is one."""
+        free = self.config.free_bits
+        if self.posterior.factorises:
+            return functional.relu(free - self.posterior.kl(features).mean(dim=0)).sum()
+        return functional.relu(free * self.config.latent_size - kl)
 
     def validation_loss(self, outcomes: Tensor) -> Tensor:
         """What a run is judged by, the bound, of few draws: not the training loss, where beta or a penalty is in it."""
@@ -135,13 +164,17 @@ class VAE(Model):
         columns = []
         for _ in range(n):
             z, log_q = self.posterior(features, 1)
-            columns.append((self._score(outcomes, z) + self.posterior.log_prior(z) - log_q)[0].double())
+            columns.append((self.score(outcomes, z) + self.posterior.log_prior(z) - log_q)[0].double())
         return torch.stack(columns, dim=1)
 
-    def _score(self, outcomes: Tensor, z: Tensor) -> Tensor:
+    def score(self, outcomes: Tensor, z: Tensor) -> Tensor:
         """ln p(a|z): outcomes (batch, n_sites) and z (draws, batch, latent_size) to (draws, batch)."""
         repeated = outcomes.expand(len(z), -1, -1).flatten(0, 1)
         return self.decoder.score(repeated, z.flatten(0, 1)).reshape(z.shape[:2])
+
+    def diagnose(self, outcomes: Outcomes, level: float = 0.95) -> tuple[Finding, ...]:
+        """Latents in use, the KL and its parts, and what z gains over the decoder: see `models/vae/diagnosis.py`."""
+        return diagnose(self, outcomes, level)
 
     def _log_prob(self, outcomes: Tensor) -> Tensor:
         n = self.config.importance_samples

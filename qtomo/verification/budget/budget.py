@@ -38,7 +38,7 @@ KINDS = (
 )
 
 _PER_PARAMETER = 20  # records that it takes to fit one strength
-_OPEN = 0.3  # part of the sum of a group that is not told, from which there is none
+_UNEVEN = 0.5  # least weight of a strength in what is told of its group, of the mean, that is still called their sum
 _LONGEST = 128  # qubits: the information of 8 strengths of each is a matrix of 1000 by 1000
 
 
@@ -132,22 +132,35 @@ def _tied(reading: Reading) -> list[Tied]:
     found = []
     for (kinds, _), numbers in alike.items():
         members = np.concatenate([reading.groups[number][0] for number in numbers])
-        slope = np.zeros(model.n_parameters)
-        slope[members] = 1.0
         bases = [reading.groups[number][1] for number in numbers]
+        weights = np.concatenate([_weights_of_sum(basis) for basis in bases])
         total = None
-        if all(np.abs(basis.sum(axis=0)).max() < _OPEN for basis in bases):
+        if weights.min() > _UNEVEN:
+            slope = np.zeros(model.n_parameters)
+            slope[members] = weights
             spread = reading.spread(float(reading.fit.theta @ slope), slope)
-            total = reading.estimate(spread, *(float(bound[members].sum()) for bound in model.bounds))
+            total = reading.estimate(spread, *(float(bound[members] @ weights) for bound in model.bounds))
         sites = tuple(sorted({site for _, site in map(model.places.__getitem__, members) if site is not None}))
-        unseen = all(basis.shape[0] == basis.shape[1] for basis in bases)
-        found.append(Tied(_tie(kinds, unseen, total), kinds, sites, total))
+        found.append(Tied(_tie(kinds, bases, total), kinds, sites, total))
     return found
 
 
-def _tie(kinds: tuple[FaultKind, ...], unseen: bool, total: Estimate | None) -> Tie:
-    if total is None:
-        return Tie.UNSEEN if unseen else Tie.DIFFERENCES
+def _weights_of_sum(untold: Reals) -> Reals:
+    """Of strengths in what is told of their sum, (strengths,), of mean 1; zeros where hardly any of it is.
+
+    Args:
+        untold: an orthonormal basis of what is not told, (strengths, directions). Errors that multiply, as flips of
+            several qubits of a GHZ state do, are told together by a sum with weights that are not quite equal.
+    """
+    told = 1.0 - untold @ untold.sum(axis=0)
+    return np.asarray(told / told.mean()) if told.mean() > _UNEVEN else np.zeros(len(untold))
+
+
+def _tie(kinds: tuple[FaultKind, ...], bases: list[Reals], total: Estimate | None) -> Tie:
+    if all(basis.shape[0] == basis.shape[1] for basis in bases):
+        return Tie.UNSEEN
+    if total is None and all(basis.shape[1] == 1 for basis in bases):
+        return Tie.DIFFERENCES
     if set(kinds) & set(READOUT) and set(kinds) - set(READOUT):
         return Tie.READOUT
     return Tie.PLACE if len(kinds) == 1 else Tie.SEVERAL

@@ -48,6 +48,7 @@ Reals = NDArray[np.float64]
 
 _CLOSE = 6.0  # nats below the likeliest qubit within which others are named too
 _MOST_NAMED = 4
+_SAME = 1e-4  # difference of log-likelihoods that rounding makes
 _STAGES = (500, 3000)  # records that a search for the kind looks at before all
 _BEHIND = 0.25  # of the best kind's gain, by which another may be behind on few records and still be followed
 _STEPS = 14  # likelihoods at most that a fit of one strength takes after its grid
@@ -395,16 +396,23 @@ def explanation(
 
 
 def _of_one_qubit(context: Context, local: LocalKind) -> Iterator[Explanation]:
+    """At the likeliest qubits, and at all others where the fault gives the same distribution as there."""
     kind = local.kind
     strengths, values, _ = context.once(grid_curves, kind)
     values = values[strengths != 0]
     best = values.max(axis=0)
-    named = np.argsort(-best, kind="stable")[:_MOST_NAMED]
-    for site in map(int, named):
-        if not best[site] > best[named[0]] - _CLOSE and site != named[0]:
-            continue
+    left = [int(site) for site in np.argsort(-best, kind="stable")]
+    for _ in range(min(_MOST_NAMED, len(left))):
+        site = left[0]
+        if best[site] < best.max() - _CLOSE:
+            return
         curve = site_curve(context, kind, site)
-        yield explanation(context, kind, site, fit_strength(curve, local.grid, local.bounds), curve)
+        fitted = fit_strength(curve, local.grid, local.bounds)
+        alike = [other for other in left if np.allclose(values[:, other], values[:, site], 0, _SAME)]
+        yield from (explanation(context, kind, other, fitted, curve) for other in alike)
+        left = [other for other in left if other not in alike]
+        if not left:
+            return
 
 
 def _of_every_qubit(context: Context, rival: Explanation | None) -> Iterator[Explanation]:
