@@ -29,12 +29,12 @@ SHOTS, VALIDATION, FRESH = 100_000, 2_000, 20_000
 
 #: Name, family, changes, and epochs at ten and at fifty qubits; the window alone first.
 CASES: list[tuple[str, str, list[str], int, int]] = [
-    ("window alone", "nice", ["model.transforms=0"], 6, 6),
+    ("window alone", "nice", ["model.transforms=0"], 12, 6),
     ("maf", "maf", [], 3, 1),
-    ("glow", "glow", [], 4, 2),
-    ("glow without mixing", "glow", ["model.mixing=false"], 4, 2),
-    ("nice", "nice", [], 4, 2),
-    ("realnvp", "realnvp", [], 4, 2),
+    ("glow", "glow", [], 6, 1),
+    ("glow without mixing", "glow", ["model.mixing=false"], 6, 1),
+    ("nice", "nice", [], 6, 1),
+    ("realnvp", "realnvp", [], 6, 1),
     ("nsf", "nsf", [], 2, 1),
     ("iaf", "iaf", [], 1, 1),
     ("cnf", "cnf", [], 1, 1),

@@ -196,7 +196,7 @@ class NSFConfig(AutoregressiveConfig):
     bins: int = Field(8, ge=2)
 
 
-def _spline(*numbers: Tensor) -> Transform:
+def spline(*numbers: Tensor) -> Transform:
     """A spline of x = 2 / (1 + exp(-u)) - 1 on [-1, 1], where the logistic distribution is the uniform one."""
     box = ComposedTransform(SigmoidTransform(), AffineTransform(-1.0, 2.0))
     spline: Transform = ComposedTransform(box, MonotonicRQSTransform(*numbers, bound=1.0), box.inv)
@@ -213,4 +213,4 @@ class NSF(_SignsOnly):
     def _transforms(self) -> Layers:
         bins = self.config.bins
         sizes = (bins, bins, bins - 1)
-        return autoregressions(self.embedding.features, self.config, _spline, sizes, window=self._window())
+        return autoregressions(self.embedding.features, self.config, spline, sizes, window=self._window())

@@ -25,7 +25,7 @@ from qtomo.models.flows.base import ConditionedConfig, Flow, Layers, split
 from qtomo.models.flows.conditioners import perceptron, reader
 from qtomo.statistics.estimate import exact
 
-__all__ = ["NICE", "Coupling", "Glow", "GlowConfig", "RealNVP", "couplings"]
+__all__ = ["NICE", "Coupling", "Glow", "GlowConfig", "RealNVP", "couplings", "mixed_couplings"]
 
 
 class Coupling(nn.Module):
@@ -138,6 +138,16 @@ class Mixing(nn.Module):
         return torch.eye(len(self.steps)).to(self.steps) + self.rate * self.steps
 
 
+def mixed_couplings(shape: tuple[int, int], config: GlowConfig) -> Layers:
+    """Affine couplings, each after an actnorm and, where `config.mixing`, a mixing."""
+    features = math.prod(shape)
+    for coupling in couplings(shape, config):
+        yield UnconditionalTransform(_actnorm, shift=torch.zeros(features), log_scale=torch.zeros(features))
+        if config.mixing:
+            yield Mixing(features, config.mixing_rate or 1 / math.sqrt(features))
+        yield coupling
+
+
 class Glow(Flow):
     """Actnorm, mixing x -> L U x, affine coupling (Kingma, Dhariwal 2018, arXiv 1807.03039).
 
@@ -153,12 +163,7 @@ class Glow(Flow):
         self.register_buffer("initialised", torch.tensor(False))
 
     def _transforms(self) -> Layers:
-        features = self.embedding.features
-        for coupling in couplings(self.embedding.shape, self.config):
-            yield UnconditionalTransform(_actnorm, shift=torch.zeros(features), log_scale=torch.zeros(features))
-            if self.config.mixing:
-                yield Mixing(features, self.config.mixing_rate or 1 / math.sqrt(features))
-            yield coupling
+        return mixed_couplings(self.embedding.shape, self.config)
 
     def loss(self, outcomes: Tensor) -> Tensor:
         """As for every flow; the first in training lets each actnorm standardise its batch (section 3.1)."""
