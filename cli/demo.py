@@ -20,7 +20,9 @@ _VALIDATION = 5_000
 
 
 @click.command("demo")
-@click.option("--output", type=click.Path(path_type=Path), default=Path("demo"), show_default=True, help="Folder.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), default=Path("demo"), show_default=True, help="Folder."
+)
 @click.option("--qubits", type=int, default=50, show_default=True, help="Number of qubits N.")
 @shots_option("Number of shots to train on.", default=SHOTS)
 @click.option("--preset", default="gru", show_default=True, help="Training preset.")

@@ -14,7 +14,7 @@ from qtomo.errors import Code, InputError
 from qtomo.measurement.povm import NAMED_POVMS, POVM
 from qtomo.records.file.schema import named_target
 from qtomo.records.importers.base import Imported
-from qtomo.records.importers.registry import FORMATS, format_options
+from qtomo.records.importers.registry import FORMATS, format_options, recognised_format
 from qtomo.records.survey import Coarsening
 from qtomo.states.state import State
 from qtomo.states.system import System, option_name
@@ -33,14 +33,39 @@ _EXAMPLES = {
     "qucumber": "samples.txt --bases bases.txt",
     "pastaq": "data.h5",
     "onehot": "train.txt --povm pauli4",
+    "counters": "counts.txt --bases lexicographic --bit-order plain",
+    "frequencies": "tomograms.h5 --select a1 --shots-per-setting 200",
+    "pytket": "counts.json",
+    "ionq": "histogram.json --qubits 4",
+    "braket": "results.json",
+    "rydberg": "job.json --task 0",
+    "randommeas": "measurements.npz",
 }
 
 
-@click.group("import")
+class _ByContents(click.RichGroup):
+    """A group whose command may be left out: the file that stands in its place tells it."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """With the format that the first file is recognised as, where none is named."""
+        first = next((word for word in args if not word.startswith("-")), "")
+        if first in self.commands:
+            args = [first, *(word for word in args if word is not first)]
+        elif first and (Path(first).exists() or "." in first or "/" in first):
+            name, note = recognised_format(Path(first))
+            click.echo(note, err=True)
+            args = [name, *args]
+        return list(super().parse_args(ctx, args))
+
+
+@click.group("import", cls=_ByContents)
 def command() -> None:
     """Import records of a laboratory or of another program; try --dry-run first.
 
-    Example: qtomo import csv lab.csv --output records.h5
+    The contents of a file tell its format: qtomo import FILE. A format before the file forces one, and its --help
+    lists its options. Several files are read one after the other.
+
+    Example: qtomo import lab.csv --output records.h5
     """
 
 
@@ -55,7 +80,7 @@ def _target(name: str | None, parameters: Sequence[str]) -> Callable[[int], Syst
 
 
 _SHARED = (
-    click.option("--output", type=click.Path(), help="Record file to write."),
+    click.option("-o", "--output", type=click.Path(), help="Record file to write."),
     click.option("--dry-run", is_flag=True, help="Show the first rows as understood, and write nothing."),
     click.option("--confusion", type=click.Path(), help="Readout confusion p(read a | true b): .npy, JSON or text."),
     click.option(
@@ -70,6 +95,13 @@ _SHARED = (
 )
 
 
+_KINDS: dict[Any, dict[str, Any]] = {
+    Path: {"type": click.Path(path_type=Path)},
+    bool: {"is_flag": True},
+    int: {"type": int},
+}
+
+
 def _kind(kind: Any) -> dict[str, Any]:
     """How click reads an option of a format, by its type."""
     if get_origin(kind) is tuple:
@@ -78,17 +110,17 @@ def _kind(kind: Any) -> dict[str, Any]:
         return {"type": click.Choice(get_args(kind))}
     if kind is POVM:
         return {"metavar": f"{{{'|'.join(NAMED_POVMS)}|FILE}}"}
-    return {"type": click.Path(path_type=Path)} if kind is Path else {"is_flag": True} if kind is bool else {}
+    return _KINDS.get(kind, {})
 
 
 def _subcommand(name: str, read: Callable[..., Imported]) -> click.Command:
     """The command of one format: its options from the signature of its function, then those that all share."""
 
-    def callback(path: Path, *, as_json: bool, parameter: Sequence[str], **values: Any) -> None:
+    def callback(paths: Sequence[Path], *, as_json: bool, parameter: Sequence[str], **values: Any) -> None:
         family, calibration = values.pop("target"), values.pop("calibration") or None
         meant = _target(family, parameter)
         found = qtomo.import_records(
-            path,
+            paths,
             name,
             target=meant,
             calibration=calibration,
@@ -107,7 +139,9 @@ def _subcommand(name: str, read: Callable[..., Imported]) -> click.Command:
     for own in reversed(format_options(read)):
         flag = option_name(own.name)
         wrapped = click.option(flag, own.name, required=own.is_required, help=own.help, **_kind(own.kind))(wrapped)
-    wrapped = click.argument("path", metavar="FILE", type=click.Path(path_type=Path))(wrapped)
+    wrapped = click.argument("paths", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))(
+        wrapped
+    )
     about = inspect.getdoc(read) or ""
     example = f"Example: qtomo import {name} {_EXAMPLES.get(name, 'FILE')} --output records.h5"
     return click.command(name, help=f"{about.partition('Raises:')[0].strip()}\n\n{example}")(wrapped)

@@ -18,7 +18,7 @@ __all__ = ["command"]
 @click.command("sample")
 @click.argument("run", type=click.Path())
 @click.option("--shots", type=int, default=SHOTS, show_default=True, help="Number of records to draw.")
-@click.option("--output", type=click.Path(), required=True, help="Record file to write.")
+@click.option("-o", "--output", type=click.Path(), required=True, help="Record file to write.")
 @records_option
 @seed_option
 @overwrite_option

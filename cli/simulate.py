@@ -158,7 +158,7 @@ _SHARED = (
     click.option("--loss", type=float, default=0.0, show_default=True, help="Probability that an outcome is lost."),
     shots_option(f"Number of shots, each one outcome per qubit.  [default: {SHOTS}, or as the list of settings says]"),
     seed_option,
-    click.option("--output", type=click.Path(), required=True, help="Record file to write."),
+    click.option("-o", "--output", type=click.Path(), required=True, help="Record file to write."),
     click.option("--shard", type=_Shard(), help="Make part I of N alone; `qtomo join` makes one file of them."),
     device_option,
     overwrite_option,

@@ -26,7 +26,7 @@ __all__ = ["command", "run_training"]
 
 @click.command("train")
 @click.argument("records", type=click.Path(), required=False)
-@click.option("--output", type=click.Path(), help="Run folder to make (sweep folder, with --sweep).")
+@click.option("-o", "--output", type=click.Path(), help="Run folder to make (sweep folder, with --sweep).")
 @click.option("--model", "family", help=f"Family, with its preset where it has one: {', '.join(FAMILIES)}.")
 @click.option("--preset", help=f"Settings by name: {', '.join(PRESETS)}.  [default: gru]")
 @click.option("--config", type=click.Path(path_type=Path), help="TOML file with [model] and [training].")

@@ -7,7 +7,7 @@ import pytest
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 #: The rest, which take longer, run in `make test-all`.
-QUICK = ("bring_your_own_model", "hopfield_to_boltzmann", "reconstruct_with_qutip")
+QUICK = ("hopfield_to_boltzmann",)
 NOTEBOOKS = [
     pytest.param(path, id=path.stem, marks=() if path.stem in QUICK else pytest.mark.slow)
     for path in sorted(FOLDER.glob("*.ipynb"))

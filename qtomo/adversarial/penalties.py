@@ -103,23 +103,27 @@ def clip_weights(critic: nn.Module, bound: float) -> None:
 
 
 def normalise_spectra(critic: nn.Module) -> None:
-    """Every linear layer's matrix divided by its largest singular value, in place (arXiv 1802.05957, eq. 8).
+    """Every layer's matrix divided by its largest singular value, in place (arXiv 1802.05957, eq. 8).
 
-    The value comes from one step of power iteration at each forward pass in training mode. A network of such layers
-    and 1-Lipschitz activations is 1-Lipschitz.
+    The value comes from one step of power iteration at each forward pass in training mode. A network of linear layers
+    of this kind and 1-Lipschitz activations is 1-Lipschitz. The matrix of a convolution is its kernel with a row an
+    output channel, as there: such a layer may still stretch by the root of the number of places that its kernel sees.
     """
-    for layer in list(critic.modules()):
-        if isinstance(layer, nn.Linear):
-            parametrizations.spectral_norm(layer)
+    for layer in _layers(critic):
+        parametrizations.spectral_norm(layer)
+
+
+def _layers(critic: nn.Module) -> list[nn.Module]:
+    """All that multiply by a matrix or a kernel."""
+    return [layer for layer in critic.modules() if isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d)]
 
 
 def _clipping(bound: float) -> Penalty:
     def fill(critic: nn.Module) -> None:
         """Start evenly between the bounds, so that weights found at them were driven there."""
         with torch.no_grad():
-            for layer in critic.modules():
-                if isinstance(layer, nn.Linear):
-                    layer.weight.uniform_(-bound, bound)
+            for layer in _layers(critic):
+                layer.get_parameter("weight").uniform_(-bound, bound)
         clip_weights(critic, bound)
 
     return Penalty(prepare=fill, after_step=lambda critic: clip_weights(critic, bound))

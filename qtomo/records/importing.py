@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
@@ -32,6 +32,7 @@ from qtomo.records.uniformity import Uniformity
 
 __all__ = ["Check", "ImportedRecords", "import_records", "write_imported"]
 
+_IN_KETS = 8  # qubits of a row that is shown in kets
 _TRIED = 1000  # records that are held against the target
 
 #: What is asked of some of the records and their target: a note for a person, or None where there is nothing to say.
@@ -92,6 +93,16 @@ class ImportedRecords:
         letters = np.array(list(BASES))
         return [f"{''.join(letters[row])} {word}" for row, word in zip(self.first[0], words, strict=True)]
 
+    def _rows_in_kets(self) -> list[str]:
+        """The first rows, those of a few qubits also as what each outcome is of the state."""
+        rows = self.first_rows()
+        if self.n_sites > _IN_KETS:
+            return rows
+        names = [in_kets(elements) for elements in self.povm.site_elements(self.n_sites)]
+        labels = shot_labels(*self.first) if isinstance(self.first, tuple) else self.first
+        kets = ["".join("?" if a == LOST else names[site][a] for site, a in enumerate(row)) for row in labels]
+        return [f"{row}  {ket}" for row, ket in zip(rows, kets, strict=True)]
+
     def __str__(self) -> str:
         what, design = ("records", "") if self.design == "povm" else ("shots", f", design {self.design}")
         head = self.file or "nothing written (--dry-run)"
@@ -105,7 +116,7 @@ class ImportedRecords:
         if self.target is not None:
             lines.append(f"target: {self.target.describe()}")
         if self.file is None:
-            lines += ["first rows, site 0 leftmost:", *(f"  {row}" for row in self.first_rows())]
+            lines += ["first rows, site 0 leftmost:", *(f"  {row}" for row in self._rows_in_kets())]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
@@ -135,7 +146,7 @@ class ImportedRecords:
 
 
 def import_records(
-    source: PathLike,
+    source: PathLike | Sequence[PathLike],
     format: str | None = None,
     *,
     output: PathLike | None = None,
@@ -153,8 +164,8 @@ def import_records(
     """Read records that a laboratory or another program wrote, and write them as a record file.
 
     Args:
-        source: the foreign file.
-        format: such as "csv" or "qiskit" (`qtomo.records.importers`); needed where the file's name does not tell it.
+        source: the foreign file, or several over which an experiment is spread, read one after the other.
+        format: such as "csv" or "qiskit" (`qtomo.records.importers`); recognised by the contents if not given.
         output: the record file to write.
         dry_run: look the file through, and write nothing.
         confusion: readout confusion p(read a | true b), (2, 2) or (N, 2, 2), or the file of it; taken as exact.
@@ -180,7 +191,8 @@ def import_records(
         check_absent(output, overwrite)
     elif not dry_run:
         raise InputError(Code.REQUIRED, "no --output FILE, expected one, or --dry-run")
-    read = read_format(source, format, options)
+    sources = [source] if isinstance(source, str | os.PathLike) else list(source)
+    read = _joined([read_format(one, format, options) for one in sources])
     readout = _readout(read.n_sites, confusion, calibration, options)
     measured, meant = readout.applied(read), _target(target, read)
     found = survey(measured)
@@ -195,6 +207,41 @@ def import_records(
     file = write_imported(kept, found, output, calibration=readout.calibration, overwrite=overwrite, **about)
     with RecordFile(file) as written:
         return replace(understood, file=file, sha256=written.sha256)
+
+
+def _joined(parts: list[Imported]) -> Imported:
+    """Several files of one experiment as one.
+
+    Raises:
+        InputError: none, or files of another number of qubits, another measurement or other columns than the first.
+    """
+    if not parts:
+        raise InputError(Code.REQUIRED, "no file to import, expected at least one")
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    for one in parts[1:]:
+        for what, found, expected in (
+            ("qubits", one.n_sites, first.n_sites),
+            ("outcomes", one.povm.name, first.povm.name),
+            ("settings", one.has_settings, first.has_settings),
+            ("columns", sorted(one.columns()), sorted(first.columns())),
+        ):
+            if found != expected:
+                raise InputError(
+                    Code.MISMATCH, f"{one.path}: {what} {found}, expected {expected} as in {first.path}, to be joined"
+                )
+
+    def blocks() -> Iterator[Block]:
+        for one in parts:
+            yield from one.blocks()
+
+    def columns() -> Mapping[str, NDArray[Any]]:
+        return {name: np.concatenate([one.columns()[name] for one in parts]) for name in first.columns()}
+
+    said = (f"{len(parts)} files, one after the other", *dict.fromkeys(note for one in parts for note in one.notes))
+    ordered = all(one.ordered for one in parts)
+    return replace(first, blocks=blocks, columns=columns, notes=said, ordered=ordered)
 
 
 @dataclass(frozen=True, eq=False)

@@ -133,6 +133,17 @@ def test_spectral_normalisation_makes_the_largest_singular_value_one():
     assert input_gradients(critic, REAL.float()).norm(dim=1).max() <= 1.001
 
 
+def test_convolutions_are_normalised_and_start_within_the_bounds_too():
+    torch.manual_seed(0)
+    critic = nn.Sequential(nn.Conv1d(3, 16, 5), nn.LeakyReLU(0.2), nn.Flatten(), nn.Linear(16 * 4, 1))
+    find_penalty("clipping", 0.3).prepare(critic)
+    assert 0.25 < critic[0].weight.abs().max() <= 0.3
+    find_penalty("spectral", 1.0).prepare(critic)
+    for _ in range(50):
+        critic(torch.randn(2, 3, 8))
+    assert torch.linalg.matrix_norm(critic[0].weight.flatten(1), 2).item() == pytest.approx(1, rel=1e-3)
+
+
 def test_no_penalty_does_nothing():
     critic = mlp(2, 1, 8, 1).double()
     weights = [weight.clone() for weight in critic.parameters()]

@@ -236,7 +236,7 @@ def call_on_a_full_disk(limit: int, *arguments: object) -> subprocess.CompletedP
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
-@pytest.mark.parametrize("limit", [100, 3_000, 30_000])
+@pytest.mark.parametrize("limit", [100, *(pytest.param(limit, marks=pytest.mark.slow) for limit in (3_000, 30_000))])
 def test_no_space_for_records(tmp_path, limit):
     path = tmp_path / "a.h5"
     result = call_on_a_full_disk(limit, "simulate", "tfim", "--qubits", 6, "--shots", 90_000, "--output", path)
@@ -254,6 +254,7 @@ def test_no_space_for_a_run(small_records, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_no_space_for_a_checkpoint_keeps_the_run(small_records, tmp_path):
     settings = ("--set", "model.hidden_size=12", "--set", "training.epochs=1")
     result = call_on_a_full_disk(2_000, "train", small_records, "--output", tmp_path / "run", *settings)

@@ -42,8 +42,10 @@ def test_a_dry_run_shows_rows_and_writes_nothing(qtomo, lab, tmp_path):
     result = qtomo("import", "csv", lab, "--lost", "?", "--dry-run")
     assert result.code == 0, result.errors
     first = "".join("XYZ"[b] for b in SETTINGS[0]) + " " + "".join(map(str, BITS[0]))
-    assert f"\n  {first}\n" in result.output
-    assert re.search(r"\n  [XYZ]{3} [01]{2}\?\n", result.output)
+    kets = (("|+⟩", "|−⟩"), ("|+i⟩", "|−i⟩"), ("|0⟩", "|1⟩"))
+    ket = "".join(kets[basis][bit] for basis, bit in zip(SETTINGS[0], BITS[0], strict=True))
+    assert f"\n  {first}  {ket}\n" in result.output
+    assert re.search(r"\n  [XYZ]{3} [01]{2}\?  .*\?\n", result.output)
     assert "400 shots of 3 qubits, pauli6, design random, 1 outcomes lost" in result.output
     assert re.search(r"p = [\d.]+ over all tests", result.output)
     assert contents(tmp_path) == before

@@ -71,7 +71,7 @@ def test_what_cannot_be_reconstructed(qtomo, ghz, tmp_path):
         assert not found.output
 
 
-@pytest.mark.parametrize("method", ["mps", "lpdo"])
+@pytest.mark.parametrize("method", ["mps", pytest.param("lpdo", marks=pytest.mark.slow)])
 def test_a_chain_that_is_read_back(qtomo, tmp_path, method):
     records, state, again = tmp_path / "r.h5", tmp_path / "s.h5", tmp_path / "again.h5"
     shots = ("--povm", "pauli6", "--shots", 300, "--seed", 1)

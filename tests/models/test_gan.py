@@ -152,7 +152,36 @@ def test_the_encoder_of_pairs_is_pulled_to_the_generated_side():
     model.discriminator(torch.cat([real, model.encoder(real)], dim=1)).mean().backward()  # wants a low score
     for one, other in zip(found, gradients(model, "encoder"), strict=True):
         assert torch.allclose(one, other, atol=1e-6)
-    assert model.encode(batch).shape == (64, 8)
+    assert model.encode(batch).shape == (64, 4 * 2)
+    assert model.features(batch).shape == (64, 8)
+
+
+@pytest.mark.parametrize("kind", ["perceptron", "convolutional", "recurrent"])
+def test_probabilities_given_the_noise_sum_to_one(kind):
+    generator = build_model(PLAIN | {"generator": kind}, 3, 3).generator
+    every = torch.cartesian_prod(*[torch.arange(3)] * 3)
+    noise = torch.randn(1, *generator.noise_shape).expand(27, *generator.noise_shape)
+    scores = generator.score(noise, functional.one_hot(every, 3).float())
+    assert scores.exp().sum().item() == pytest.approx(1, abs=1e-5)
+    assert scores.std() > 0
+    drawn, log_prob = generator(noise, None)
+    assert torch.allclose(generator.score(noise, drawn.detach()), log_prob, atol=1e-4)
+
+
+def test_inference_gains_where_the_noise_says_the_record():
+    """A generator that shows the sign of its noise, and an encoder that returns it."""
+    settings = {"family": "bigan", "generator": "perceptron", "latent_size": 2, "hidden_size": 4}
+    model = build_model(settings, 2, 2)
+    batch = torch.randint(0, 2, (400, 2), generator=torch.Generator().manual_seed(0))
+    assert abs(model.inference_gain(batch).mean()) < 0.2
+    model.generator.layers = torch.nn.Linear(2, 4, bias=False)
+    model.encoder = torch.nn.Linear(4, 2, bias=False)
+    with torch.no_grad():
+        model.generator.layers.weight[:] = torch.tensor([[-3.0, 0.0], [3.0, 0.0], [0.0, -3.0], [0.0, 3.0]])
+        model.encoder.weight[:] = torch.tensor([[-1.0, 1.0, 0.0, 0.0], [0.0, 0.0, -1.0, 1.0]])
+    assert model.inference_gain(batch).mean().item() == pytest.approx(
+        6, abs=1
+    )  # 6 nats an outcome that differs, half do
 
 
 @pytest.mark.slow

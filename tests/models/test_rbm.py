@@ -149,7 +149,7 @@ def chain_gradient(model: rbm.RBM, records: torch.Tensor, steps: int) -> torch.T
     return torch.cat([p.grad.flatten() for p in model.parameters()])
 
 
-@pytest.mark.parametrize("negative_phase", ["pcd", "tempering"])
+@pytest.mark.parametrize("negative_phase", ["pcd", pytest.param("tempering", marks=pytest.mark.slow)])
 def test_long_chains_give_the_gradient_of_the_likelihood(negative_phase):
     model = machine(0.7, negative_phase=negative_phase, chains=2000)
     records = torch.randint(0, N_OUTCOMES, (100, N_SITES))

@@ -52,7 +52,8 @@ def test_both_witnesses_bound_the_fidelity_of_any_mixed_state(seed, weight):
     assert refined <= fidelity + 1e-9
 
 
-@pytest.mark.parametrize("refined", [pytest.param(False, marks=pytest.mark.slow), True])
+@pytest.mark.slow
+@pytest.mark.parametrize("refined", [False, True])
 def test_the_bound_is_above_the_truth_in_at_most_one_in_twenty(refined):
     """250 data sets of a mixture of ground and first excited state, for which the bound is tight."""
     _, states = eigenstates()

@@ -39,6 +39,7 @@ def test_a_chain_from_shots(tmp_path):
     assert found.to_dict()["stages"][0]["gain"] == "NaN"
 
 
+@pytest.mark.slow
 def test_a_mixed_chain(tmp_path):
     noise = ["depolarizing:0.1"]
     born = BornDistribution(TFIM(4).state(), parse_noise(named_povm("sic"), noise, 4))
@@ -54,6 +55,7 @@ def test_a_mixed_chain(tmp_path):
     assert found.numbers["fidelity with the target"].value < 0.95
 
 
+@pytest.mark.slow
 def test_draws_scatter_as_refits_do():
     """The standard error from draws is that of fits of fresh records, to a factor of 2; the model stays as it was."""
     state, target = TFIM(3).state(), TFIM(3, 1.0, 0.6).state()

@@ -78,6 +78,7 @@ def test_there_is_no_wider_chain_where_none_has_room():
     assert fit_wider(model, sampled(TFIM(3).state(), "sic", 200).labels) is None
 
 
+@pytest.mark.slow
 def test_a_mixed_fit_finds_coherence_that_few_records_show():
     """From a mixed start the fit of a GHZ state ends without its coherence, at fidelity 1/2."""
     state = GHZ(6).state()

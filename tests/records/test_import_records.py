@@ -34,12 +34,12 @@ def test_it_says_and_writes_what_the_command_does(qtomo, lab, tmp_path):
     np.savetxt(tmp_path / "c.txt", CONFUSION)
     shared = {"confusion": tmp_path / "c.txt", "check": labelling_note}
     words = ("import", "csv", lab, "--confusion", tmp_path / "c.txt", "--target", "ghz")
-    dry = import_records(lab, dry_run=True, target=GHZ, **shared)
+    dry = import_records(lab, "csv", dry_run=True, target=GHZ, **shared)
     assert dry.file is None
     assert sorted(path.name for path in tmp_path.iterdir()) == ["c.txt", "lab.csv"]
     assert f"{dry}\n" == qtomo(*words, "--dry-run").output
     assert json.loads(qtomo(*words, "--dry-run", "--json").output) == json.loads(json.dumps(dry.to_dict()))
-    found = import_records(lab, output=tmp_path / "a.h5", target=GHZ(3), command="by hand", **shared)
+    found = import_records(lab, "csv", output=tmp_path / "a.h5", target=GHZ(3), command="by hand", **shared)
     assert qtomo(*words, "--output", tmp_path / "b.h5").output == f"{found}\n".replace("a.h5", "b.h5")
     with RecordFile(tmp_path / "a.h5") as file, RecordFile(tmp_path / "b.h5") as other:
         assert (file.command, file.sha256) == ("by hand", found.sha256)
@@ -105,7 +105,7 @@ REFUSED = {
     "no target": ({"target": 3}, Code.KIND, "a target of type int, expected a system such as"),
     "unknown option": ({"lots": "?"}, Code.UNKNOWN, "format csv has no option 'lots'; did you mean 'lost'"),
     "choice": ({"one_based": "all"}, Code.UNKNOWN, "one_based is 'all', expected one of outcomes, settings, both"),
-    "missing option": ({"format": "hdf5"}, Code.REQUIRED, "format hdf5: no outcomes: Dataset of the outcomes"),
+    "not of the format": ({"format": "hdf5"}, Code.KIND, "lab.csv: not an HDF5 file"),
     "unknown format": ({"format": "cvs"}, Code.UNKNOWN, "format 'cvs'; did you mean 'csv'"),
     "no such povm": ({"povm": "pauli5"}, Code.UNKNOWN, "pauli5: neither a file nor a measurement"),
     "two readouts": ({"confusion": CONFUSION, "calibration": ("a", "b")}, Code.CONFLICT, "expected one of the two"),
@@ -121,11 +121,12 @@ def test_what_is_refused(lab, name):
         import_records(lab, **({"dry_run": True} if options else {}), **options)
 
 
-def test_a_name_that_tells_no_format(tmp_path):
-    (tmp_path / "lab.txt").write_text("XX,01\n")
-    with refused(Code.REQUIRED, r"lab\.txt: .*hdf5, csv"):
+def test_contents_that_tell_no_format(tmp_path):
+    (tmp_path / "lab.txt").write_text("dear colleague\n")
+    with refused(Code.UNKNOWN, r"lab\.txt: .*hdf5, csv"):
         import_records(tmp_path / "lab.txt", dry_run=True)
-    assert import_records(tmp_path / "lab.txt", "csv", dry_run=True).n_sites == 2
+    (tmp_path / "lab.txt").write_text("XX,01\n")
+    assert import_records(tmp_path / "lab.txt", dry_run=True).n_sites == 2
 
 
 def test_an_existing_file_is_refused_before_the_source_is_read(tmp_path):

@@ -163,7 +163,10 @@ def test_qiskit_files_written_by_qiskit():
 def test_qiskit_registers_and_lost_bits(tmp_path):
     path = tmp_path / "a.json"
     path.write_text(json.dumps({"XXZ": {"1 00": 2, "0 0?": 1}}))
-    source = FORMATS["qiskit"](path, bit_order="qiskit", basis_order="plain", lost="?")
+    order = {"bit_order": "qiskit", "basis_order": "plain", "lost": "?"}
+    with refused(Code.REQUIRED, r"registers 0 \(2 bits\), 1 \(1 bit\); expected --register"):
+        FORMATS["qiskit"](path, **order)
+    source = FORMATS["qiskit"](path, **order, register=("0", "1"))
     assert blocks(source)[1].tolist() == [[0, 0, 1], [0, 0, 1], [LOST, 0, 0]]
 
 
@@ -440,10 +443,10 @@ MALFORMED = {
         Code.MISMATCH,
         "experiment 1: 3 bits, expected 2 as in",
     ),
-    "qiskit letters": (QISKIT, '{"XX": {"0a": 1}}', Code.VALUE, "'0a', site 1: outcome 'a', expected 0 to 1"),
+    "qiskit letters": (QISKIT, '{"XX": {"0a": 1}}', Code.VALUE, "'0a', site 0: outcome 'a', expected 0 to 1"),
     "qiskit negative": (QISKIT, '{"XX": {"01": -1}}', Code.VALUE, "counts of '01': -1, expected a whole number"),
     "qiskit fraction": (QISKIT, '{"XX": {"01": 0.5}}', Code.VALUE, "counts of '01': 0.5, expected a whole number"),
-    "qiskit nan": (QISKIT, '{"XX": {"01": NaN}}', Code.DAMAGED, "NaN is no count"),
+    "qiskit nan": (QISKIT, '{"XX": {"01": NaN}}', Code.DAMAGED, "NaN is no number"),
     "qiskit twice": (QISKIT, '{"XX": {"01": 1, "01": 2}}', Code.DAMAGED, "'01' stands twice in one object"),
     "qiskit huge": (
         QISKIT,
@@ -616,9 +619,12 @@ def test_calibration_shots(tmp_path):
         read_calibration(tmp_path / "0.txt", tmp_path / "1.npy", 3)
 
 
-def test_a_column_of_counts_is_refused_and_never_dropped(tmp_path):
+def test_a_column_of_counts_stands_for_as_many_shots(tmp_path):
     path = tmp_path / "lab.csv"
-    path.write_text("bases,bits,counts\nZZ,00,40\nZZ,11,60\n")
-    for column in ((), ("counts",)):
-        with refused(Code.UNSUPPORTED, "write each row as often as it was seen"):
-            FORMATS["csv"](path, column=column)
+    path.write_text("bases,bits,counts\nZZ,00,4\nZX,11,0\nXZ,01,2\n")
+    settings, bits = blocks(FORMATS["csv"](path))
+    assert settings.tolist() == [[2, 2]] * 4 + [[0, 2]] * 2
+    assert bits.tolist() == [[0, 0]] * 4 + [[0, 1]] * 2
+    with refused(Code.CONFLICT, "keep no number per shot"):
+        path.write_text("bases,bits,counts,time\nZZ,00,4,1\n")
+        FORMATS["csv"](path, column=("time",))

@@ -90,6 +90,7 @@ def test_shards_that_cannot_be(tmp_path, shard, code, fault):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_two_ranks_and_one_make_the_same_records(tmp_path):
     command = ("-m", "qtomo_cli", "simulate", "tfim", "--qubits", "4", "--shots", "20000", "--seed", "4")
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}

@@ -128,6 +128,7 @@ def test_a_failed_figure_is_a_note_in_its_place():
     assert "What it shows." in page
 
 
+@pytest.mark.slow
 def test_figures_for_papers(run, tmp_path):
     page = report([run.folder.path], tmp_path / "a.html", samples=500, figure_format="pdf")
     files = sorted((tmp_path / "a-figures").iterdir())

@@ -63,7 +63,7 @@ def test_ground_parity_is_found_without_being_told():
 def test_degeneracy_is_told():
     assert TFIM(50, 1.0, 0.5).is_degenerate
     assert not TFIM(50, 1.0, 1.0).is_degenerate
-    even, odd = (ground_state(TFIM(30, 1.0, 0.2), sector) for sector in (1, -1))
+    even, odd = (ground_state(TFIM(16, 1.0, 0.1), sector) for sector in (1, -1))
     assert abs(even.overlap(odd)) < 1e-12
 
 

@@ -108,6 +108,7 @@ def test_two_processes_learn_what_one_does(small_records, tmp_path):
     assert diverged.startswith("Diverged: the ")
 
 
+@pytest.mark.slow
 def test_one_asked_to_stop_stops_both_and_one_process_goes_on(small_records, tmp_path):
     folder = tmp_path / "run"
     two = start_training(small_records, folder)
@@ -124,6 +125,7 @@ def test_one_asked_to_stop_stops_both_and_one_process_goes_on(small_records, tmp
 
 
 @pytest.mark.parametrize("lost", [0, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_a_lost_process_is_told_and_the_run_can_go_on(lost, small_records, tmp_path):
     folder = tmp_path / "run"
     two = start_training(small_records, folder)

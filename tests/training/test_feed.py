@@ -110,6 +110,7 @@ class _StopAt40(Progress):
             raise _Stop
 
 
+@pytest.mark.slow
 def test_a_streamed_run_stopped_in_an_epoch_ends_alike_and_as_well_as_one_in_memory(small_records, tmp_path):
     def settings(memory_gib: float) -> dict[str, dict[str, object]]:
         training = {"epochs": 4, "batch_size": 100, "seed": 3, "memory_gib": memory_gib, "checkpoint_seconds": 1e-9}

@@ -130,7 +130,8 @@ def test_killed_at_a_random_moment_it_goes_on_to_the_same_weights(moment, small_
     assert epochs == list(range(1, 13))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.slow
 def test_ctrl_c_saves_and_says_how_to_go_on(number, small_records, tmp_path):
     folder = tmp_path / "run"
     process = start_training(small_records, folder)

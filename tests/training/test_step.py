@@ -75,6 +75,7 @@ def test_a_compiled_run_learns_the_same_under_the_same_names(small_run, small_re
 
 
 @compiles
+@pytest.mark.slow
 def test_no_compiler_is_told(small_records, tmp_path, monkeypatch):
     import torch._inductor.config
 

@@ -62,7 +62,7 @@ LOCAL = {
 
 
 #: Seconds each, of kinds that others stand for: in `make test-all`.
-_AGAIN = ("damping of all", "readout of all", "dephasing of one")
+_AGAIN = ("damping of all", "readout of all", "dephasing of one", "depolarizing of all")
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in _AGAIN else n for n in LOCAL])
@@ -86,6 +86,7 @@ def test_a_local_fault_is_named_with_its_place_and_size(name):
         assert fault.describe() in found.headline
 
 
+@pytest.mark.slow
 def test_the_same_in_pauli_4():
     found = quick(draw(TFIM(3, 1, 0.7), 3000, 1, ["dephasing:0.25@1"], settings=None), TFIM(3, 1, 0.7))
     assert names(found.faults) == [(FaultKind.DEPHASING, (1,))]
@@ -121,7 +122,9 @@ def onset_of(fault):
     return int(re.search(r"from about shot ([\d,]+)", fault.when)[1].replace(",", ""))
 
 
-@pytest.mark.parametrize(("settings", "system"), [("random", TILTED), (None, TFIM(4, 1.0, 1.3))])
+@pytest.mark.parametrize(
+    ("settings", "system"), [("random", TILTED), pytest.param(None, TFIM(4, 1.0, 1.3), marks=pytest.mark.slow)]
+)
 def test_a_fault_that_sets_in_is_named_with_its_onset(settings, system):
     records = joined(draw(system, 1500, 1, (), settings), draw(system, 1000, 2, ["readout:0.4/0@2"], settings))
     found = quick(records, system.state())
@@ -209,7 +212,7 @@ def heating(bits, rng):
     ("system", "change", "n"),
     [
         pytest.param(GHZ(3), crosstalk, 2000, marks=pytest.mark.slow),
-        (Product(3, 0.7, 0.3), crosstalk, 10_000),
+        pytest.param(Product(3, 0.7, 0.3), crosstalk, 10_000, marks=pytest.mark.slow),
         pytest.param(Product(3, 0.7, 0.3), parity_flip, 2500, marks=pytest.mark.slow),
         (Product(3, 0.7, 0.3), heating, 2500),
     ],
@@ -242,6 +245,7 @@ def test_an_angle_that_looks_alike_on_either_side_has_both_in_its_interval():
     assert high > 0.8
 
 
+@pytest.mark.slow
 def test_a_relabelling_that_gives_the_distribution_of_a_rotation_is_told_beside_it():
     """X and Y of Pauli-4 exchanged are a quarter turn about Z, for a state whose <Y> products come in pairs."""
     system = TFIM(4, 1.0, 1.3)

@@ -128,7 +128,7 @@ def test_copies_average_to_one_or_less(system):
     assert averages <= 1 + 1e-9
 
 
-@pytest.mark.parametrize("settings", [None, SETTINGS])
+@pytest.mark.parametrize("settings", [pytest.param(None, marks=pytest.mark.slow), SETTINGS])
 def test_bits_that_stay_and_faults_that_set_in_average_to_one_or_less(settings):
     """Over data sets of two records, or of three shots, each qubit's ratio and the averages that tests use."""
     system = TFIM(2, 1.0, 0.7)
@@ -206,7 +206,7 @@ CHECKS = [faults.local_faults, faults.relabelled, targets.forbidden, targets.sit
           independence.duplicated, independence.stays, drift.drift]  # fmt: skip
 
 
-@pytest.mark.parametrize("settings", [None, SETTINGS])
+@pytest.mark.parametrize("settings", [None, pytest.param(SETTINGS, marks=pytest.mark.slow)])
 def test_p_values_are_small_no_more_often_than_they_say(settings):
     """All tests that can be made of three records of a qubit or three shots of two, at every level that they reach."""
     hypothesis = target(Product(1, 0.7, 0.3), "pauli4") if settings is None else target(TFIM(2, 1.0, 0.7), "pauli6")

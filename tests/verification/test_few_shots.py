@@ -51,7 +51,7 @@ def answers(records, system, **options):
 
 @pytest.mark.parametrize("system", [Product(1, 0.7, 0.3), TFIM(1), GHZ(2)], ids=lambda s: f"{s.family}{s.n_sites}")
 @pytest.mark.parametrize("design", DESIGNS)
-@pytest.mark.parametrize("n", [1, 2, 10])
+@pytest.mark.parametrize("n", [1, pytest.param(2, marks=pytest.mark.slow), 10])
 def test_few_shots_of_few_qubits_are_answered(n, design, system):
     """Good ones: never inconsistent at 1e-6, so that the seed does not matter."""
     found = answers(draw(system, design, n), system, alpha=1e-6)
@@ -59,7 +59,9 @@ def test_few_shots_of_few_qubits_are_answered(n, design, system):
     assert found.faults == []
 
 
-@pytest.mark.parametrize("design", DESIGNS)
+@pytest.mark.parametrize(
+    "design", [*DESIGNS[:2], *(pytest.param(design, marks=pytest.mark.slow) for design in DESIGNS[2:])]
+)
 @pytest.mark.parametrize("n", [1, 10])
 def test_few_shots_of_what_cannot_be_are_answered(n, design):
     """All qubits in one state, against another one: whatever comes out is said in words."""
@@ -104,7 +106,7 @@ def test_one_forbidden_shot_is_enough():
     assert "infinite: 1 records that the target forbids" in str(found).replace("\n  ", " ")
 
 
-@pytest.mark.parametrize("n", [1, 2, 10])
+@pytest.mark.parametrize("n", [1, pytest.param(2, marks=pytest.mark.slow), pytest.param(10, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("povm", ["pauli4", "pauli6"])
 def test_a_file_of_few_records_and_its_page(tmp_path, povm, n):
     system = TFIM(2, 1.0, 0.7)

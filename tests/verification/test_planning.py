@@ -76,8 +76,8 @@ def rejections(system, fault, planned, povm, repeats, threshold):
 @pytest.mark.parametrize(
     ("system", "fault", "povm"),
     [
-        (Product(3, 0.7, 0.3), "depolarizing:0.1", "pauli6"),
-        (Product(3, 0.7, 0.3), "rotation-y:0.2", "pauli4"),
+        pytest.param(Product(3, 0.7, 0.3), "depolarizing:0.1", "pauli6", marks=pytest.mark.slow),
+        pytest.param(Product(3, 0.7, 0.3), "rotation-y:0.2", "pauli4", marks=pytest.mark.slow),
         (GHZ(3), "dephasing:0.05", "pauli6"),
         (TFIM(3, 1.0, 0.7), "field:0.3", "sic"),
     ],

@@ -116,7 +116,8 @@ def test_outcomes_of_pauli_4_are_read_alike():
     assert verify(records, SYSTEM, alternative="none", budget=False, n_reference=1000).verdict != "inconsistent"
 
 
-@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 6))])
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(6))
 def test_a_fault_is_not_taken_for_readout_error_that_the_calibration_does_not_allow(seed):
     """Of depolarizing of 0.2 the fit of readout errors to the target takes a part; both are fitted anew together. The
     interval is widened by two: a miss has a chance of 1e-4.

@@ -95,6 +95,7 @@ def test_good_records_have_no_table_of_faults():
     assert found.tied == []
 
 
+@pytest.mark.slow
 def test_ties_are_said_in_the_case_of_the_names():
     """In a sentence of their own, which leaves the letters of axes as they are."""
     found = verified(GHZ(3), "dephasing:0.2@1")

@@ -38,6 +38,7 @@ def test_good_records_are_consistent_and_say_what_that_means(tmp_path):
     assert "k-gram" in learned.statistic
 
 
+@pytest.mark.slow
 def test_a_dead_qubit_is_named_and_mapped(tmp_path):
     path = simulate(MODEL, 3000, tmp_path / "lab.h5", seed=2, noise=["depolarizing:1@3"], declared=False)
     found = verify(path, n_reference=5000, save=False)
@@ -55,11 +56,17 @@ def test_a_dead_qubit_is_named_and_mapped(tmp_path):
 @pytest.mark.parametrize(
     ("noise", "words"),
     [
-        ("depolarizing:0.1", "Bits misread either way with probability p are depolarizing of 2p"),
+        pytest.param(
+            "depolarizing:0.1",
+            "Bits misread either way with probability p are depolarizing of 2p",
+            marks=pytest.mark.slow,
+        ),
         ("readout:0/0.2", "import the records with"),
     ],
 )
-@pytest.mark.parametrize(("povm", "settings"), [("pauli4", None), ("pauli6", "random")])
+@pytest.mark.parametrize(
+    ("povm", "settings"), [pytest.param("pauli4", None, marks=pytest.mark.slow), ("pauli6", "random")]
+)
 def test_a_verdict_that_depends_on_the_readout_says_so(tmp_path, noise, words, povm, settings):
     path = simulate(MODEL, 3000, tmp_path / "a.h5", povm=povm, seed=2, noise=[noise], settings=settings, declared=False)
     found = verify(path, n_reference=2000, alternative="none", budget=False)
@@ -69,8 +76,12 @@ def test_a_verdict_that_depends_on_the_readout_says_so(tmp_path, noise, words, p
 
 @pytest.mark.parametrize(
     "settings",
-    ["random", SettingList(np.array([[2] * 5, [0] * 5, [0, 1, 2, 1, 0]], np.uint8), np.array([900, 800, 700]))],
+    [
+        pytest.param("random", marks=pytest.mark.slow),
+        SettingList(np.array([[2] * 5, [0] * 5, [0, 1, 2, 1, 0]], np.uint8), np.array([900, 800, 700])),
+    ],
 )
+@pytest.mark.slow
 def test_shots_are_verified_in_their_settings(tmp_path, settings):
     n = 3000 if settings == "random" else None
     good = simulate(MODEL, n, tmp_path / "good.h5", povm="pauli6", seed=3, settings=settings)
@@ -112,6 +123,7 @@ def test_a_network_is_learned_where_asked(tmp_path):
         verify(path, alternative="vae", n_reference=2000)
 
 
+@pytest.mark.slow
 def test_the_parity_run_refines_the_bound(tmp_path):
     path = simulate(MODEL, 20_000, tmp_path / "a.h5", povm="pauli6", seed=1, settings="random")
     shots = simulate(

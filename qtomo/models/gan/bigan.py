@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn import functional
 
 from qtomo.models.gan.gan import GAN, GANConfig, perceptron_critic
 
@@ -19,10 +21,10 @@ class BiGANConfig(GANConfig):
 
     #: A game that is the same from both sides.
     loss: Literal["saturating", "non_saturating", "wasserstein"] = "non_saturating"
-    #: The critic of pairs is a perceptron, and so is what is inferred from a whole record.
-    generator: Literal["perceptron"] = "perceptron"
+    #: The critic of pairs is a perceptron, and so is what infers the noise of a whole record.
     critic: Literal["perceptron"] = "perceptron"
-    latent_size: int = Field(8, ge=1)
+    #: Random numbers a record, or a site: the fewer, the more each has to say.
+    latent_size: int = Field(2, ge=1)
 
 
 class BiGAN(GAN):
@@ -42,22 +44,36 @@ class BiGAN(GAN):
             nn.LeakyReLU(0.2),
             nn.Linear(hidden, hidden),
             nn.LeakyReLU(0.2),
-            nn.Linear(hidden, config.latent_size),
+            nn.Linear(hidden, self._n_latents),
         )
 
     def encode(self, outcomes: Tensor) -> Tensor:
-        """E(a): (batch, n_sites) outcomes to (batch, latent_size)."""
+        """E(a): (batch, n_sites) outcomes to (batch, latents), a latent for each random number of a record."""
         found: Tensor = self.encoder(self._one_hot(outcomes))
         return found
 
+    def inference_gain(self, outcomes: Tensor) -> Tensor:
+        """ln p(a|E(a)) less ln p(a|z) of the noise of another record, (batch,) for (batch, n_sites) outcomes.
+
+        Its mean is 0 where the encoder says nothing of a record.
+        """
+        one_hot = functional.one_hot(outcomes, self.n_outcomes).to(self._dtype)
+        inferred = self.encode(outcomes).reshape(-1, *self.generator.noise_shape)
+        scores = [self.generator.score(z, one_hot) for z in (inferred, inferred.roll(1, dims=0))]
+        return scores[0] - scores[1]
+
+    @property
+    def _n_latents(self) -> int:
+        return math.prod(self.generator.noise_shape)
+
     def _new_critic(self) -> nn.Sequential:
-        return perceptron_critic(self.n_sites * self.n_outcomes + self.config.latent_size, self.config.hidden_size)
+        return perceptron_critic(self.n_sites * self.n_outcomes + self._n_latents, self.config.hidden_size)
 
     def _seen_of_real(self, real: Tensor) -> Tensor:
         return torch.cat([real, self.encoder(real)], dim=1)
 
     def _seen_of_fake(self, fake: Tensor, noise: Tensor) -> Tensor:
-        return torch.cat([fake, noise], dim=1)
+        return torch.cat([fake, noise.flatten(1)], dim=1)
 
     def _move(self, critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, log_prob: Tensor) -> Tensor:
         """The game is the same from both sides: the encoder's pairs gain by a low score as generated ones by a high."""

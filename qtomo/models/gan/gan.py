@@ -151,7 +151,7 @@ class GAN(Model):
 
     def features(self, outcomes: Tensor) -> Tensor:
         """What the critic's last layer reads: (batch, n_sites) outcomes to (batch, hidden_size)."""
-        found: Tensor = self.discriminator[:-1](self._one_hot(outcomes))
+        found: Tensor = self.discriminator[:-1](self._seen_of_real(self._one_hot(outcomes)))
         return found
 
     def _one_hot(self, outcomes: Tensor) -> Tensor:
@@ -228,6 +228,11 @@ class _Generator(nn.Module):
         outcomes, log_prob = _softened(self.logits(noise).reshape(-1, *self.shape), self.config, generator)
         return outcomes, log_prob.sum(dim=1)
 
+    def score(self, noise: Tensor, outcomes: Tensor) -> Tensor:
+        """ln p(a|z) of one-hot outcomes (batch, N, K), (batch,)."""
+        logits = self.logits(noise).reshape(-1, *self.shape)
+        return (torch.log_softmax(logits, dim=2) * outcomes).sum(dim=(1, 2))
+
     def logits(self, noise: Tensor) -> Tensor:
         """(batch, N K) of the noise."""
         raise NotImplementedError
@@ -286,15 +291,31 @@ class _Recurrent(_Generator):
 
     def forward(self, noise: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
         """One site after the other."""
-        state = noise.new_zeros(len(noise), self.cell.hidden_size)
-        before = noise.new_zeros(len(noise), self.shape[1])
+        state, before = self._start(noise)
         outcomes, log_probs = [], []
         for site in range(self.shape[0]):
-            state = self.cell(torch.cat([noise[:, site], before, self.sites[site].expand(len(noise), -1)], 1), state)
+            state = self._next(noise, site, before, state)
             before, log_prob = _softened(self.head(state), self.config, generator)
             outcomes.append(before)
             log_probs.append(log_prob)
         return torch.stack(outcomes, dim=1), torch.stack(log_probs).sum(dim=0)
+
+    def score(self, noise: Tensor, outcomes: Tensor) -> Tensor:
+        """ln p(a|z) of one-hot outcomes (batch, N, K), (batch,): each site given those before it."""
+        state, before = self._start(noise)
+        found = torch.zeros_like(noise[:, 0, 0])
+        for site in range(self.shape[0]):
+            state = self._next(noise, site, before, state)
+            before = outcomes[:, site]
+            found = found + (torch.log_softmax(self.head(state), dim=1) * before).sum(dim=1)
+        return found
+
+    def _start(self, noise: Tensor) -> tuple[Tensor, Tensor]:
+        return noise.new_zeros(len(noise), self.cell.hidden_size), noise.new_zeros(len(noise), self.shape[1])
+
+    def _next(self, noise: Tensor, site: int, before: Tensor, state: Tensor) -> Tensor:
+        seen = [noise[:, site], before, self.sites[site].expand(len(noise), -1)]
+        return self.cell(torch.cat(seen, 1), state)  # type: ignore[no-any-return]
 
 
 _GENERATORS: dict[str, type[_Generator]] = {

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from errno import EAGAIN
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -57,6 +58,11 @@ class CheckedFile:
         try:
             self._file = h5py.File(self.path, "r")
         except OSError as error:
+            if error.errno == EAGAIN or "unable to lock file" in str(error):
+                raise InputError(
+                    Code.ENVIRONMENT,
+                    f"{self.path}: open for writing in another program, expected a file that none writes",
+                ) from None
             raise InputError(
                 Code.DAMAGED, f"{self.path}: damaged or truncated HDF5 file ({first_line(error)})"
             ) from None
@@ -95,6 +101,11 @@ class CheckedFile:
     def error(self, code: Code, message: str) -> InputError:
         """An error that names the file."""
         return InputError(code, f"{self.path}: {message}")
+
+    def visit(self, found: Callable[[str, Any], None]) -> None:
+        """Call with the name and the object of everything stored in the file; links are not followed."""
+        with self.reading("its contents"):
+            self._file.visititems(lambda name, item: found(name, item))
 
     @contextmanager
     def reading(self, place: str) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,20 +17,25 @@ from numpy.typing import NDArray
 from qtomo.distribution import LOST, Outcomes
 from qtomo.errors import Code, InputError
 from qtomo.measurement.povm import BASES, POVM, named_povm
+from qtomo.records.file.hdf5 import first_line
 from qtomo.records.file.writer import Block
 
 __all__ = [
     "Alphabet",
     "Basis",
     "Columns",
+    "Eigenvalues",
     "Imported",
+    "Laid",
     "Lost",
     "OneBased",
     "Povm",
     "alphabets",
     "as_blocks",
     "check_file",
+    "check_laid",
     "fixed_basis",
+    "load_json",
     "measurement",
     "names_bases",
     "shot_blocks",
@@ -41,12 +47,16 @@ __all__ = [
 Povm = Annotated[POVM | None, "What outcomes mean that are no bits in known bases: a name, a record file or a .npy."]
 Basis = Annotated[str | None, "Basis of every shot where the file has none: a letter X, Y or Z, or one per qubit."]
 Lost = Annotated[str | None, "What marks a lost outcome in the file, such as -1, 9, nan or ?."]
+Eigenvalues = Annotated[bool, "Outcomes are the eigenvalues +1 (bit 0) and -1 (bit 1)."]
+Laid = Annotated[Literal["rows", "columns"] | None, "Whether a record is a row or a column of the arrays."]
 OneBased = Annotated[Literal["outcomes", "settings", "both"] | None, "What the file counts from 1."]
 
 #: Numbers per record, by name.
 Columns = Mapping[str, NDArray[Any]]
 
+_LARGEST_JSON = 2**28
 _LONGEST_LINE = 2**24
+_FEW = 16  # qubits that a handful of records may be of
 _ROWS = 8192  # a block of rows read from text
 _UNKNOWN = 254  # no outcome, and not lost
 
@@ -144,8 +154,11 @@ class Alphabet:
         return InputError(Code.VALUE, f"{place}: {self.what} '{str(found)[:40]}', expected {self.expected}")
 
 
-def alphabets(n_outcomes: int, lost: str | None, one_based: str | None) -> tuple[Alphabet, Alphabet]:
-    """How bases, and outcomes below `n_outcomes`, are written.
+def alphabets(
+    n_outcomes: int, lost: str | None, one_based: str | None, eigenvalues: bool | None = None
+) -> tuple[Alphabet, Alphabet]:
+    """How bases, and outcomes below `n_outcomes`, are written; `eigenvalues` is None where a format knows neither
+    these nor values that count from 1.
 
     Raises:
         InputError: what marks a lost outcome stands for an outcome as well.
@@ -155,10 +168,17 @@ def alphabets(n_outcomes: int, lost: str | None, one_based: str | None) -> tuple
     numbers = {str(first + basis): basis for basis in range(3)}
     hint = "" if first else "; --one-based settings where they count from 1"
     bases = Alphabet("basis", letters | numbers, f"X, Y, Z or {first}, {first + 1}, {first + 2}{hint}")
+    if eigenvalues:
+        if n_outcomes != 2 or one_based in ("outcomes", "both"):
+            raise InputError(
+                Code.CONFLICT, "--eigenvalues: outcomes +1 and -1 are bits, expected shots in bases and no --one-based"
+            )
+        return bases, _eigenvalues(lost)
     first = 1 if one_based in ("outcomes", "both") else 0
     codes = {str(first + outcome): outcome for outcome in range(n_outcomes)}
     known = f"{first} to {first + n_outcomes - 1}"
-    hints = [] if first else ["--one-based outcomes where they count from 1"]
+    hints = [] if first or eigenvalues is None else ["--one-based outcomes where they count from 1"]
+    hints += ["--eigenvalues where they are +1 and -1"] if n_outcomes == 2 and eigenvalues is not None else []
     if lost is None:
         hints.append("--lost VALUE where it marks a lost one")
     elif _canonical(lost) in codes:
@@ -169,6 +189,30 @@ def alphabets(n_outcomes: int, lost: str | None, one_based: str | None) -> tuple
         codes[_canonical(lost)] = LOST
         known += f", or {lost} for a lost one"
     return bases, Alphabet("outcome", codes, "; ".join([known, *hints]))
+
+
+def _eigenvalues(lost: str | None) -> Alphabet:
+    """+1 is bit 0 and -1 is bit 1, as the Pauli matrices have it."""
+    codes = {"1": 0, "+1": 0, "-1": 1, "+": 0, "-": 1}
+    if lost is None:
+        return Alphabet("eigenvalue", codes, "+1 or -1; --lost VALUE where it marks a lost one")
+    if _canonical(lost) in codes:
+        raise InputError(Code.CONFLICT, f"--lost {lost}: stands for an eigenvalue as well, expected another mark")
+    return Alphabet("eigenvalue", codes | {_canonical(lost): LOST}, f"+1, -1, or {lost} for a lost one")
+
+
+def check_laid(place: str, n_records: int, n_sites: int, records: str | None) -> None:
+    """Ask which way an array lies that would hold more qubits than records, as Julia's and MATLAB's do.
+
+    Raises:
+        InputError: so it would, and nobody said which way it lies.
+    """
+    if records is None and n_sites > max(n_records, _FEW):
+        raise InputError(
+            Code.REQUIRED,
+            f"{place}: {n_records:,} records of {n_sites:,} qubits, or {n_sites:,} of {n_records:,} as column-major "
+            "programs write them; expected --records rows or --records columns",
+        )
 
 
 def names_bases(settings: str | None, basis: str | None) -> bool:
@@ -268,6 +312,38 @@ def text_lines(path: Path, what: str) -> Iterator[tuple[str, str]]:
         raise InputError(Code.ENVIRONMENT, f"{path}: cannot be read ({error.strerror}), expected {what}") from None
     if not found:
         raise InputError(Code.TOO_FEW, f"{path}: no line of data, expected {what}")
+
+
+def load_json(path: Path, what: str) -> Any:
+    """What a file of JSON holds.
+
+    Raises:
+        InputError: no file, one of more than 256 MiB, no JSON, a name that stands twice in an object, or a number that
+            is none.
+    """
+    check_file(path, what)
+    size = path.stat().st_size
+    if size > _LARGEST_JSON:
+        raise InputError(
+            Code.TOO_LARGE,
+            f"{path}: {size:,} bytes, expected at most {_LARGEST_JSON:,} of JSON; write it as .npy or HDF5",
+        )
+    try:
+        return json.loads(path.read_bytes(), object_pairs_hook=_unique, parse_constant=_refuse)
+    except (ValueError, RecursionError, OSError) as error:
+        raise InputError(Code.DAMAGED, f"{path}: not readable ({first_line(error)}), expected {what}") from None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"'{next(name for name in names if names.count(name) > 1)}' stands twice in one object")
+    return found
+
+
+def _refuse(name: str) -> float:
+    raise ValueError(f"{name} is no number")
 
 
 def as_blocks(rows: Iterable[list[int]]) -> Iterator[Outcomes]:

@@ -17,6 +17,7 @@ from qtomo.records.file.writer import Block
 from qtomo.records.importers.base import (
     Basis,
     Columns,
+    Eigenvalues,
     Imported,
     Lost,
     OneBased,
@@ -29,13 +30,17 @@ from qtomo.records.importers.base import (
     text_lines,
     with_basis,
 )
+from qtomo.records.importers.counts import LARGEST, as_whole, drawn_out
+from qtomo.records.importers.recognition import Claim, Head, Sure, recognised_by
 
 __all__ = ["read_csv"]
 
 _WHAT = "lines such as XZZY,0110"
 _BASES = r"(bases|basis|settings?)_?\d*"
-_OUTCOMES = r"(outcomes?|bits?|samples?|q|site)_?\d*"
-_COUNTS = r"(counts?|shots|multiplicity|frequency)"
+_OUTCOMES = r"(outcomes?|bits?|bitstrings?|samples?|states?|q|site)_?\d*"
+_COUNTS = r"(counts?|n_?shots|shots|multiplicity|frequency|frequencies|occurrences)"
+_NAME = r"[A-Za-z][\w: .-]*"
+_INDEX = r"|unnamed: ?0|index|idx|row|shot|shot_?(index|id|number)"
 
 
 @dataclass(frozen=True)
@@ -48,33 +53,60 @@ class _Layout:
     columns: dict[str, int]
     separator: str | None
     has_header: bool
+    count: int | None = None
 
 
+def _claim(head: Head) -> Claim | None:
+    found = [line.partition("#")[0].strip() for line in head.lines]
+    lines = [line for line in found if line]
+    if not lines or lines[0][0] in "{[<" or lines[0].startswith("Counter"):
+        return None
+    separator = _separator(lines[0])
+    words = _split(lines[0], separator)
+    roles = [word for word in words if any(re.fullmatch(role, word, re.I) for role in (_BASES, _OUTCOMES))]
+    if roles and all(re.fullmatch(r"[A-Za-z][\w: ]*|", word) for word in words):
+        return Claim(Sure.CERTAIN, f"a text table with a header, {', '.join(words[:6])}")
+    n_bases = sum(bool(word) and not set(word.upper()) - set(BASES) for word in words)
+    if n_bases and 2 * n_bases == len(words):
+        return Claim(Sure.CERTAIN, "a text table of bases and bits without a header")
+    if all(re.fullmatch(r"[+-]?\d+", word) for word in words):
+        return Claim(Sure.POSSIBLE, "a text table of outcomes without a header")
+    return Claim(Sure.POSSIBLE, "a text table with a header of its own") if separator and len(words) > 1 else None
+
+
+@recognised_by(_claim)
 def read_csv(
     path: Path,
     *,
+    outcomes: Annotated[str | None, "Columns of the outcomes, as they are called: q{i}, i from 0 or 1."] = None,
+    settings: Annotated[str | None, "Columns of the bases, as they are called: basis{i}."] = None,
     povm: Povm = None,
     column: Annotated[tuple[str, ...], "A column of the header to keep as a number per shot, such as time."] = (),
     basis: Basis = None,
     lost: Lost = None,
     one_based: OneBased = None,
+    eigenvalues: Eigenvalues = False,
 ) -> Imported:
     """A text table: bases then outcomes, each as one word of N letters or as N words.
 
     Words stand between commas, semicolons, tabs or spaces. A first line of names is a header; columns called
     bases (basis, setting, settings) and bits (outcomes, samples, q) then tell which is which, numbered where there
-    is one per qubit.
+    is one per qubit. A column called count (counts, shots, multiplicity, frequency) says how often a row was seen.
 
     Raises:
         InputError: names the line, what was found and what was expected.
     """
     place, first = next(text_lines(path, _WHAT))
-    layout = _layout(first, place, column)
+    layout = _layout(first, place, column, (settings, outcomes))
     if layout.bases and basis is not None:
         raise InputError(Code.CONFLICT, f"--basis {basis}: {path} has the bases of the shots, expected one of the two")
+    if layout.count is not None and layout.columns:
+        raise InputError(
+            Code.CONFLICT, f"{place}: --column {column[0]} beside a column of counts, which keep no number per shot"
+        )
     has_settings = bool(layout.bases) or basis is not None
     povm = measurement(path, povm, has_settings)
-    letters, outcomes = alphabets(2 if has_settings else povm.n_outcomes, lost, one_based)
+    letters, labels = alphabets(2 if has_settings else povm.n_outcomes, lost, one_based, eigenvalues)
     n_sites = _n_sites(path, layout)
     if basis is not None:
         fixed_basis(basis, n_sites)
@@ -82,17 +114,55 @@ def read_csv(
     def rows() -> Iterator[tuple[list[int], list[int]]]:
         for place, line in _lines(path, layout):
             bases = letters.of_words(_chosen(line, layout.bases), place, n_sites) if layout.bases else []
-            yield bases, outcomes.of_words(_chosen(line, layout.outcomes), place, n_sites)
+            yield bases, labels.of_words(_chosen(line, layout.outcomes), place, n_sites)
 
     def blocks() -> Iterator[Block]:
-        if layout.bases:
-            return shot_blocks(rows())
-        return with_basis(as_blocks(bits for _, bits in rows()), basis, n_sites)
+        if layout.count is not None:
+            yield from _drawn(rows(), _counts(path, layout), basis, n_sites)
+        elif layout.bases:
+            yield from shot_blocks(rows())
+        else:
+            yield from with_basis(as_blocks(bits for _, bits in rows()), basis, n_sites)
 
     kind = "bases and bits" if layout.bases else "bits" if basis else f"outcomes of POVM '{povm.name}'"
     header = ", the first line is a header" if layout.has_header else ", no header"
-    notes = (f"{kind} from left to right, {layout.width} words per line{header}",)
-    return Imported(path, n_sites, povm, has_settings, blocks, lambda: _columns(path, layout), notes)
+    notes = [f"{kind} from left to right, {layout.width} words per line{header}"]
+    if layout.count is not None:
+        total = sum(_counts(path, layout))
+        if not 0 < total <= LARGEST:
+            raise InputError(Code.TOO_LARGE, f"{path}: counts of {total:,} shots, expected 1 to {LARGEST:,}")
+        notes += [f"each line stands for as many shots as it counts, {total:,} in all", "counts keep no order of shots"]
+    return Imported(
+        path,
+        n_sites,
+        povm,
+        has_settings,
+        blocks,
+        lambda: _columns(path, layout),
+        tuple(notes),
+        ordered=layout.count is None,
+    )
+
+
+def _counts(path: Path, layout: _Layout) -> Iterator[int]:
+    """How often each line was seen."""
+    assert layout.count is not None
+    for place, line in _lines(path, layout):
+        number = _number(line[layout.count], f"{place}, column of counts", layout.separator)
+        yield as_whole(number, f"{place}, column of counts")
+
+
+def _drawn(
+    rows: Iterator[tuple[list[int], list[int]]], counts: Iterator[int], basis: str | None, n_sites: int
+) -> Iterator[Block]:
+    """Shots of rows that stand for many each."""
+    both = list(zip(rows, counts, strict=True))
+    times = np.array([count for _, count in both], np.int64)
+    labels = drawn_out(np.array([bits for (_, bits), _ in both], np.uint8), times)
+    if not both[0][0][0]:
+        yield from with_basis(labels, basis, n_sites)
+        return
+    yield from zip(drawn_out(np.array([bases for (bases, _), _ in both], np.uint8), times), labels, strict=True)
 
 
 def _lines(path: Path, layout: _Layout) -> Iterator[tuple[str, list[str]]]:
@@ -122,19 +192,24 @@ def _columns(path: Path, layout: _Layout) -> Columns:
     values: dict[str, list[float]] = {name: [] for name in layout.columns}
     for place, line in _lines(path, layout):
         for name, index in layout.columns.items():
-            values[name].append(_number(line[index], f"{place}, column '{name}'"))
+            values[name].append(_number(line[index], f"{place}, column '{name}'", layout.separator))
     return {name: _narrow(np.array(found)) for name, found in values.items()}
+
+
+def _separator(line: str) -> str | None:
+    return next((s for s in ";\t," if s in line), None)
 
 
 def _split(line: str, separator: str | None) -> list[str]:
     return [word.strip().strip('"') for word in line.split(separator)]
 
 
-def _layout(first: str, place: str, kept: tuple[str, ...]) -> _Layout:
-    separator = next((s for s in ",;\t" if s in first), None)
+def _layout(first: str, place: str, kept: tuple[str, ...], named: tuple[str | None, str | None]) -> _Layout:
+    separator = _separator(first)
     words = _split(first, separator)
-    if all(re.fullmatch(r"[A-Za-z]\w*", word) and set(word.upper()) - set(BASES) for word in words):
-        return _layout_of_header(words, place, kept, separator)
+    is_name = [bool(re.fullmatch(_NAME, word) and set(word.upper()) - set(BASES)) for word in words]
+    if any(named) or (all(is_name[1:] or is_name) and (is_name[0] or re.fullmatch(_INDEX, words[0], re.I))):
+        return _layout_of_header(words, place, kept, separator, named)
     if kept:
         raise InputError(Code.ABSENT, f"{place}: no header, expected one with the column '{kept[0]}' of --column")
     n_bases = sum(bool(word) and not set(word.upper()) - set(BASES) for word in words)
@@ -145,30 +220,74 @@ def _layout(first: str, place: str, kept: tuple[str, ...]) -> _Layout:
     return _Layout(len(words), list(range(n_bases)), list(range(n_bases, len(words))), {}, separator, has_header=False)
 
 
-def _layout_of_header(words: list[str], place: str, kept: tuple[str, ...], separator: str | None) -> _Layout:
-    roles: dict[str, list[int]] = {_BASES: [], _OUTCOMES: []}
+def _layout_of_header(
+    words: list[str], place: str, kept: tuple[str, ...], separator: str | None, named: tuple[str | None, str | None]
+) -> _Layout:
+    roles = {
+        role: _called(words, pattern, place)
+        for role, pattern in zip((_BASES, _OUTCOMES), named, strict=True)
+        if pattern
+    }
+    taken = {index for found in roles.values() for index in found}
     columns: dict[str, int] = {}
+    counts: list[int] = []
     for index, word in enumerate(words):
-        role = next((role for role in roles if re.fullmatch(role, word, re.I)), None)
-        if re.fullmatch(_COUNTS, word, re.I):
-            raise InputError(
-                Code.UNSUPPORTED,
-                f"{place}: column '{word}' of counts, expected a row per shot: write each row as often as it was seen, "
-                "or import the counts as JSON (qtomo import qiskit)",
-            )
+        role = next((role for role in (_BASES, _OUTCOMES) if re.fullmatch(role, word, re.I)), None)
+        if index in taken or (index == 0 and re.fullmatch(_INDEX, word, re.I) and word not in kept):
+            continue
         if word in kept:
             columns[word] = index
-        elif role is not None:
-            roles[role].append(index)
+        elif re.fullmatch(_COUNTS, word, re.I):
+            counts.append(index)
+        elif role is not None and not named[role == _OUTCOMES]:
+            roles.setdefault(role, []).append(index)
         else:
             expected = "bases, bits or outcomes (numbered where there is one per qubit)"
             raise InputError(
                 Code.UNKNOWN,
-                f"{place}: column '{word}', expected {expected}; --column {word} keeps it as a number per shot",
+                f"{place}: column '{word}', expected {expected}; --outcomes {word} where it holds them, --column "
+                f"{word} keeps it as a number per shot",
             )
     missing = [name for name in kept if name not in columns]
     if missing:
         raise InputError(Code.ABSENT, f"{place}: no column '{missing[0]}' of --column, found {', '.join(words)}")
+    if len(counts) > 1:
+        raise InputError(
+            Code.CONFLICT,
+            f"{place}: columns {' and '.join(words[index] for index in counts)}, expected one of counts; --column "
+            "NAME keeps the other",
+        )
+    _check_numbered(words, roles, place)
+    return _Layout(
+        len(words),
+        roles.get(_BASES, []),
+        roles[_OUTCOMES],
+        columns,
+        separator,
+        has_header=True,
+        count=counts[0] if counts else None,
+    )
+
+
+def _called(words: list[str], pattern: str, place: str) -> list[int]:
+    """Columns that a name means; one with {i} those of all qubits, in the order of their numbers."""
+    if "{i}" not in pattern:
+        if pattern not in words:
+            raise InputError(Code.ABSENT, f"{place}: no column '{pattern}', found {', '.join(words)}")
+        return [words.index(pattern)]
+    exact = re.escape(pattern).replace(re.escape("{i}"), r"(\d{1,6})")
+    found = sorted((int(one[1]), index) for index, word in enumerate(words) if (one := re.fullmatch(exact, word)))
+    numbers = [number for number, _ in found]
+    if not numbers or numbers[0] > 1 or numbers != list(range(numbers[0], numbers[0] + len(numbers))):
+        raise InputError(
+            Code.ABSENT,
+            f"{place}: columns {pattern} with i = {', '.join(map(str, numbers)) or 'none'}, expected all from 0 or 1",
+        )
+    return [index for _, index in found]
+
+
+def _check_numbered(words: list[str], roles: dict[str, list[int]], place: str) -> None:
+    """Be sure that there are outcomes, and that columns of a kind are numbered in order where nobody named them."""
     for chosen in roles.values():
         numbers = [int(found[0]) for index in chosen if (found := re.findall(r"\d+$", words[index]))]
         if len(chosen) > 1 and numbers != list(range(numbers[0] if numbers else 0, len(chosen) + (numbers or [0])[0])):
@@ -176,16 +295,16 @@ def _layout_of_header(words: list[str], place: str, kept: tuple[str, ...], separ
             raise InputError(
                 Code.SYNTAX, f"{place}: columns {names}, expected them numbered in order from left to right"
             )
-    if not roles[_OUTCOMES]:
+    if not roles.get(_OUTCOMES):
         raise InputError(
-            Code.ABSENT, f"{place}: no column of outcomes, found {', '.join(words)}, expected one called bits"
+            Code.ABSENT,
+            f"{place}: no column of outcomes, found {', '.join(words)}, expected one called bits, or --outcomes NAME",
         )
-    return _Layout(len(words), roles[_BASES], roles[_OUTCOMES], columns, separator, has_header=True)
 
 
-def _number(word: str, place: str) -> float:
+def _number(word: str, place: str, separator: str | None) -> float:
     try:
-        return float(word)
+        return float(word if separator == "," else word.replace(",", "."))
     except ValueError:
         raise InputError(Code.VALUE, f"{place}: '{word[:40]}', expected a number") from None
 

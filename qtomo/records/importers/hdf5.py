@@ -18,16 +18,20 @@ from qtomo.records.importers.base import (
     Alphabet,
     Basis,
     Columns,
+    Eigenvalues,
     Imported,
+    Laid,
     Lost,
     OneBased,
     Povm,
     alphabets,
+    check_laid,
     fixed_basis,
     measurement,
     names_bases,
     with_basis,
 )
+from qtomo.records.importers.recognition import OUTCOMES, SETTINGS, Claim, Head, Sure, called, recognised_by
 
 __all__ = ["ForeignFile", "Table", "read_hdf5", "table_blocks", "table_shape"]
 
@@ -43,6 +47,11 @@ class ForeignFile(CheckedFile):
     def has(self, name: str) -> bool:
         """Whether something is called so."""
         return name in self._file
+
+    def attributes(self, name: str) -> list[Any]:
+        """The values of all attributes of the object at `name`, or of the file."""
+        with self.reading(f"the attributes of /{name}"):
+            return [value for _, value in (self._file[name] if name else self._file).attrs.items()]
 
     def table(self, name: str, transposed: bool = False) -> Table:
         """The dataset at `name` as rows of values: (records, N), or (records,) strings of N letters."""
@@ -93,28 +102,67 @@ class Table:
             return np.asarray(block)
 
 
+def _claim(head: Head) -> Claim | None:
+    if not head.datasets:
+        return None
+    names = ", ".join(f"/{name}" for name in list(head.datasets)[:6])
+    sure = Sure.LIKELY if _likely(head.datasets, OUTCOMES) else Sure.POSSIBLE
+    return Claim(sure, f"datasets of HDF5: {names}")
+
+
+def _likely(datasets: dict[str, tuple[tuple[int, ...], str]], names: str) -> list[str]:
+    """Tables that are called so."""
+    return called((name for name, (shape, _) in datasets.items() if len(shape) == 2), names)
+
+
+def _found(path: Path, outcomes: str | None, settings: str | None, basis: str | None) -> tuple[str, str | None]:
+    """The datasets of outcomes and of bases: as given, else the only ones that are called so.
+
+    Raises:
+        InputError: none, or several of them.
+    """
+    if outcomes is not None:
+        return outcomes, settings
+    with ForeignFile(path):
+        datasets = Head(path).datasets
+    likely = _likely(datasets, OUTCOMES)
+    if len(likely) != 1:
+        names = ", ".join(f"/{name} {shape}" for name, (shape, _) in list(datasets.items())[:12]) or "none"
+        raise InputError(Code.REQUIRED, f"{path}: datasets {names}; expected --outcomes with one of them")
+    bases = [name for name in _likely(datasets, SETTINGS) if name != likely[0]]
+    if settings is None and basis is None and len(bases) == 1:
+        settings = bases[0]
+    return likely[0], settings
+
+
+@recognised_by(_claim)
 def read_hdf5(
     path: Path,
     *,
-    outcomes: Annotated[str, "Dataset of the outcomes, (records, N), such as /run3/bits."],
+    outcomes: Annotated[str | None, "Dataset of the outcomes, (records, N), such as /run3/bits."] = None,
     settings: Annotated[str | None, "Dataset of the bases, numbers or letters, such as /run3/bases."] = None,
     column: Annotated[tuple[str, ...], "A number per shot to keep: NAME=DATASET, such as time=/run3/t."] = (),
     povm: Povm = None,
     basis: Basis = None,
     lost: Lost = None,
     one_based: OneBased = None,
+    eigenvalues: Eigenvalues = False,
+    records: Laid = None,
 ) -> Imported:
     """Datasets of an HDF5 file, read a block at a time: bits with settings, or outcome labels.
 
     Raises:
         InputError: names the dataset, the row, what was found and what was expected.
     """
+    outcomes, settings = _found(path, outcomes, settings, basis)
     has_settings = names_bases(settings, basis)
     povm = measurement(path, povm, has_settings)
-    alphabet = alphabets(2 if has_settings else povm.n_outcomes, lost, one_based)
+    alphabet = alphabets(2 if has_settings else povm.n_outcomes, lost, one_based, eigenvalues)
+    turned = records == "columns"
     mapping = dict(_named(text) for text in column)
     with ForeignFile(path) as file:
-        n_records, n_sites = table_shape(file, outcomes, settings, transposed=False)
+        n_records, n_sites = table_shape(file, outcomes, settings, turned)
+        check_laid(f"{path}: /{outcomes.strip('/')}", n_records, n_sites, records)
         for name, dataset in mapping.items():
             _column(file, name, dataset, n_records)
     if basis is not None:
@@ -126,7 +174,7 @@ def read_hdf5(
 
     bases = f"settings {settings}" if settings else f"basis {basis}" if basis else f"POVM '{povm.name}'"
     notes = (f"outcomes {outcomes} with {bases}, {n_records:,} records of {n_sites} qubits",)
-    blocks = table_blocks(path, outcomes, settings, basis, alphabet, transposed=False)
+    blocks = table_blocks(path, outcomes, settings, basis, alphabet, turned)
     return Imported(path, n_sites, povm, has_settings, blocks, columns, notes)
 
 

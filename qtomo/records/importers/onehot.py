@@ -8,12 +8,25 @@ from pathlib import Path
 from qtomo.errors import Code, InputError
 from qtomo.measurement.povm import named_povm
 from qtomo.records.importers.base import Alphabet, Imported, Povm, as_blocks, text_lines
+from qtomo.records.importers.recognition import Claim, Head, Sure, recognised_by
 
 __all__ = ["read_onehot"]
 
 _WHAT = "lines of N * K zeros and ones with spaces between"
 
 
+def _claim(head: Head) -> Claim | None:
+    words = head.lines[0].split() if head.lines else []
+    if len(words) < 4 or set(words) - {"0", "1"} or any(len(line.split()) != len(words) for line in head.lines):
+        return None
+    rows = [line.split() for line in head.lines]
+    fits = len(words) % 4 == 0 and all(
+        row[start : start + 4].count("1") == 1 for row in rows for start in range(0, len(words), 4)
+    )
+    return Claim(Sure.LIKELY, "one-hot text, one 1 in each four") if fits else None
+
+
+@recognised_by(_claim)
 def read_onehot(path: Path, *, povm: Povm = None) -> Imported:
     """One-hot text, Pauli-4 unless another POVM is given; K is its number of outcomes.
 

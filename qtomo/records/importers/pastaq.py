@@ -11,10 +11,20 @@ from qtomo.errors import Code
 from qtomo.measurement.povm import named_povm
 from qtomo.records.importers.base import Imported, Lost, OneBased, alphabets
 from qtomo.records.importers.hdf5 import ForeignFile, table_blocks, table_shape
+from qtomo.records.importers.recognition import Claim, Head, Sure, recognised_by
 
 __all__ = ["read_pastaq"]
 
 
+def _claim(head: Head) -> Claim | None:
+    shape, _ = head.datasets.get("outcomes", ((), ""))
+    fits = len(shape) == 2 and shape[0] < shape[1] and head.datasets.get("bases", (shape, ""))[0] == shape
+    if not fits or set(head.datasets) - {"outcomes", "bases"}:
+        return None
+    return Claim(Sure.CERTAIN, f"samples of PastaQ.jl, {shape[1]:,} shots of {shape[0]} qubits")
+
+
+@recognised_by(_claim)
 def read_pastaq(path: Path, *, lost: Lost = None, one_based: OneBased = None) -> Imported:
     """Shots of PastaQ.jl, ("X" => 0) per qubit; or its outcomes in Z alone.
 

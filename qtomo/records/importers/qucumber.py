@@ -21,6 +21,7 @@ from qtomo.records.importers.base import (
     text_lines,
     with_basis,
 )
+from qtomo.records.importers.recognition import Claim, Head, Sure, recognised_by
 
 __all__ = ["read_qucumber"]
 
@@ -28,6 +29,14 @@ _SAMPLES = "lines of samples, 0 and 1 with spaces between"
 _BASES = "lines of bases, letters X, Y, Z with spaces between"
 
 
+def _claim(head: Head) -> Claim | None:
+    rows = [line.split() for line in head.lines]
+    if not rows or any(len(row) != len(rows[0]) or set(row) - {"0", "1"} for row in rows) or len(rows[0]) < 2:
+        return None
+    return Claim(Sure.POSSIBLE, "samples of QuCumber, 0 and 1 with spaces between")
+
+
+@recognised_by(_claim)
 def read_qucumber(
     path: Path,
     *,

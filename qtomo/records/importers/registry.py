@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
@@ -17,16 +17,24 @@ from qtomo.config import near_miss
 from qtomo.errors import Code, InputError
 from qtomo.measurement.povm import POVM
 from qtomo.records.file.state_file import povm_of
-from qtomo.records.importers.base import Imported
+from qtomo.records.importers.base import Imported, check_file
+from qtomo.records.importers.braket import read_braket
+from qtomo.records.importers.counters import read_counters
 from qtomo.records.importers.csv import read_csv
+from qtomo.records.importers.frequencies import read_frequencies
 from qtomo.records.importers.hdf5 import read_hdf5
+from qtomo.records.importers.ionq import read_ionq
 from qtomo.records.importers.npy import read_npy
 from qtomo.records.importers.onehot import read_onehot
 from qtomo.records.importers.pastaq import read_pastaq
+from qtomo.records.importers.pytket import read_pytket
 from qtomo.records.importers.qiskit import read_qiskit
 from qtomo.records.importers.qucumber import read_qucumber
+from qtomo.records.importers.randommeas import read_randommeas
+from qtomo.records.importers.recognition import Claim, Head, claim_of
+from qtomo.records.importers.rydberg import read_rydberg
 
-__all__ = ["FORMATS", "FormatOption", "format_options", "read_format"]
+__all__ = ["FORMATS", "FormatOption", "format_options", "read_format", "recognise", "recognised_format"]
 
 #: Every format by name: the only list there is.
 FORMATS: dict[str, Callable[..., Imported]] = {
@@ -37,10 +45,14 @@ FORMATS: dict[str, Callable[..., Imported]] = {
     "qucumber": read_qucumber,
     "pastaq": read_pastaq,
     "onehot": read_onehot,
+    "counters": read_counters,
+    "frequencies": read_frequencies,
+    "pytket": read_pytket,
+    "ionq": read_ionq,
+    "braket": read_braket,
+    "rydberg": read_rydberg,
+    "randommeas": read_randommeas,
 }
-
-# Names of files that say which format it is; those of HDF5 and of text do not.
-_SUFFIXES = {".csv": "csv", ".tsv": "csv", ".npy": "npy", ".npz": "npy", ".json": "qiskit"}
 
 
 @dataclass(frozen=True)
@@ -96,6 +108,41 @@ def format_options(read: Callable[..., Imported]) -> tuple[FormatOption, ...]:
     return tuple(found)
 
 
+def recognise(path: Path) -> list[tuple[str, Claim]]:
+    """The formats that may read a file, with what each takes it for, the surest first; by its contents.
+
+    Raises:
+        InputError: no regular file, an empty one, or one that is damaged.
+    """
+    check_file(path, "records of a laboratory or of another program")
+    head = Head(path)
+    found = [(name, claim) for name, read in FORMATS.items() if (claim := claim_of(read, head)) is not None]
+    return sorted(found, key=lambda one: one[1].sure.rank)
+
+
+def recognised_format(path: Path) -> tuple[str, str]:
+    """The format of a file, and a note that says what it is taken for and what else it may be.
+
+    Raises:
+        InputError: none that is known, or several that are as likely.
+    """
+    found = recognise(path)
+    if not found:
+        raise InputError(
+            Code.UNKNOWN, f"{path}: of no format that is recognised, expected one of {', '.join(FORMATS)}; name it"
+        )
+    (name, claim), others = found[0], found[1:]
+    rivals = [(other, one) for other, one in others if one.sure == claim.sure]
+    if rivals:
+        readings = "; ".join(f"{other}: {one.reading}" for other, one in [found[0], *rivals])
+        raise InputError(
+            Code.REQUIRED,
+            f"{path}: may be of several formats ({readings}), expected one of these names before the file",
+        )
+    also = f"; may also be read as {', '.join(other for other, _ in others)}" if others else ""
+    return name, f"taken for {claim.reading} (format {name}, {claim.sure.words}{also})"
+
+
 def read_format(
     path: str | os.PathLike[str], format: str | None = None, options: Mapping[str, Any] | None = None
 ) -> Imported:
@@ -103,19 +150,18 @@ def read_format(
 
     Args:
         path: the file.
-        format: a name of `FORMATS`; None where the file's name tells it.
+        format: a name of `FORMATS`; None where the file's contents are to tell it.
         options: those of the format, None where one is not given.
 
     Raises:
-        InputError: an unknown format, one that the file's name does not tell, an option that the format does not have
-            or one missing that it needs, or what is wrong with the file.
+        InputError: an unknown format, one that the contents do not tell, an option that the format does not have or
+            one missing that it needs, or what is wrong with the file.
     """
-    path = Path(path)
-    name = format or _SUFFIXES.get(path.suffix.lower())
+    path, name = Path(path), format
     if name is None:
-        raise InputError(
-            Code.REQUIRED, f"{path}: its name does not tell the format, expected one of {', '.join(FORMATS)}"
-        )
+        name, said = recognised_format(path)
+        found = read_format(path, name, options)
+        return replace(found, notes=(said, *found.notes))
     if name not in FORMATS:
         raise InputError(Code.UNKNOWN, f"format '{name}'{near_miss(name, list(FORMATS))}; known: {', '.join(FORMATS)}")
     known = {option.name: option for option in format_options(FORMATS[name])}

@@ -165,12 +165,12 @@ def _effects(
     two_kets = np.einsum("kts,lsr->ktlr", symmetric, padded)
     # e = [[0, 1], [-1, 0]]: bra 0 meets ket 1, bra 1 meets minus ket 0.
     turned = np.stack([padded[:, 1], -padded[:, 0]])
+    values, vectors = np.linalg.eigh(symmetric)
+    kets = np.einsum("ks,lsr->klr", np.sqrt(values[:, 1:].clip(0)) * vectors[:, :, 1].conj(), padded)
     found = []
-    for index, element in enumerate(symmetric):
+    for index in range(len(elements)):
         if rank_one[index]:
-            values, vectors = np.linalg.eigh(element)
-            ket = np.sqrt(max(values[1], 0.0)) * vectors[:, 1].conj()
-            one = np.einsum("s,lsr->lr", ket, padded)
+            one = kets[index]
             found.append(_Effect(one[:, :right].conj().T, one[None], None, right, convert))
             continue
         twisted = skew[index] * turned if skew[index] else None

@@ -12,7 +12,7 @@ from qtomo.states.mps import MPS
 from qtomo.statistics.estimate import Estimate
 from qtomo.verification.budget.costs import Costs
 from qtomo.verification.budget.fitting import fitted
-from qtomo.verification.budget.model import READOUT, ErrorModel
+from qtomo.verification.budget.model import READOUT, ErrorModel, Reals
 from qtomo.verification.budget.reading import Reading
 from qtomo.verification.budget.residuals import Residuals
 from qtomo.verification.budget.result import Budget, Entry, Tie, Tied

@@ -186,6 +186,9 @@ class Budget:
         worst = max(self.sites, key=lambda cost: cost.share.value, default=None)
         if words and worst is not None and worst.share.low > _STANDS_OUT / len(self.sites):
             words.append(f"most of it on qubit {worst.site} ({worst.share.value:.0%})")
+        open_ = [one.total for one in self.tied if one.tie == Tie.READOUT and one.total is not None]
+        if any(total.low > 0 for total in open_):
+            words.append("and errors of readout or of the state, which only calibration shots tell apart")
         return ", ".join(words)
 
     def remarks(self) -> list[str]:

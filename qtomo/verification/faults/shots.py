@@ -30,6 +30,7 @@ _RARE = 0.05  # equal shots expected by chance, from which a copy tells nothing
 _CHANGED = 3.0  # nats by which blocks have to be likelier with an onset than without
 _FOLLOWED, _CLOSE = 3, 10.0  # faults whose onset is looked for, and nats that they may be behind the likeliest
 _FEW = 4000  # records that a strength is found on first
+_LARGEST = 2**19  # outcomes whose likelihoods are looked at together
 _STRENGTHS = 8  # of a fault's grid that a change of it is looked for with, from the largest
 
 
@@ -206,6 +207,7 @@ def segments(context: Context) -> Segments:
     before = np.array([context.log_prob[block].sum() for block in blocks])
     scales = np.array([likelihoods.log_scale[context.inverse[block]].sum() for block in blocks])
     sites = np.arange(context.records.n_sites)
+    at_once = max(1, _LARGEST // (len(blocks[0]) * len(sites)))
     for kind, local in LOCAL_KINDS.items():
         try:
             parts = local.parts(context.hypothesis.povm, len(sites))
@@ -215,15 +217,18 @@ def segments(context: Context) -> Segments:
         functions = local.functions(chosen)
         table = parts.astype(np.float32)
         found = np.zeros((len(chosen), len(sites) + 1, n_blocks))
-        for index, block in enumerate(blocks):
-            rows = context.inverse[block]
+        for first in range(0, n_blocks, at_once):
+            group = blocks[first : first + at_once]
+            rows = context.inverse[np.concatenate(group)]
+            starts = np.cumsum([0, *map(len, group[:-1])])
             labels = np.minimum(context.rows[rows], parts.shape[2] - 1)
             values = np.einsum("knip,nip->kni", table[:, sites, labels], likelihoods.weights[rows])
             for place, weights in enumerate(functions.T):
-                chances = np.einsum("k,kni->ni", weights, values).clip(0)
+                chances = np.tensordot(weights, values, 1).clip(0)
                 with np.errstate(divide="ignore"):
-                    found[place, :-1, index] = np.log(chances).sum(axis=0)
-                    found[place, -1, index] = np.log(chances.mean(axis=1)).sum()
+                    of_sites, of_any = np.log(chances), np.log(chances.mean(axis=1))
+                found[place, :-1, first : first + at_once] = np.add.reduceat(of_sites, starts, axis=0).T
+                found[place, -1, first : first + at_once] = np.add.reduceat(of_any, starts)
         logs[kind], strengths[kind] = found + scales, chosen
     return Segments(blocks, before, logs, strengths)
 

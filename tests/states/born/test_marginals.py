@@ -89,6 +89,7 @@ def test_those_of_a_mixture_are_the_mixture_of_them():
     assert found.pairs == pytest.approx(expected.pairs, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_twenty_qubits_have_the_correlations_of_free_fermions():
     model = TFIM(20, 1.0, 1.3)
     found, fermions = marginals(model.state(), 3), model.free_fermions
