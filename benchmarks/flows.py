@@ -93,17 +93,23 @@ def _mean(values: np.ndarray) -> list[float]:
 
 def show(results: list[Result]) -> None:
     """The table of all cases, for a document."""
-    print("| flow | KL(target‖model) | gain over the window alone | standard errors | epochs, time | parameters |")
+    print(
+        "| flow | KL(target‖model) | gain over the window alone | gain over its own window | epochs, time | parameters |"
+    )
     print("| --- | --- | --- | --- | --- | --- |")
     for found in results:
         bound = "≤ " if found["likelihood"] == "lower_bound" else ""
-        (kl, error), (gain, of_gain) = found["kl"], found["gains"]["window"]
-        more = f"{gain:.4f} ± {of_gain:.4f} | {gain / of_gain:.1f}" if of_gain else "– | –"
+        kl, error = found["kl"]
+        gains = " | ".join(_gain(found["gains"].get(name)) for name in ("window", "own window"))
         time = f"{found['epochs']}, {found['seconds']:.0f} s"
-        print(f"| {found['name']} | {bound}{kl:.4f} ± {error:.4f} | {more} | {time} | {found['parameters']:,} |")
+        print(f"| {found['name']} | {bound}{kl:.4f} ± {error:.4f} | {gains} | {time} | {found['parameters']:,} |")
         if "mixing" in found["gains"]:
-            gain, error = found["gains"]["mixing"]
-            print(f"| glow over glow without mixing | | {gain:.4f} ± {error:.4f} | {gain / error:.1f} | | |")
+            print(f"| glow over glow without mixing | | {_gain(found['gains']['mixing'])} | | | |")
+
+
+def _gain(found: list[float] | None) -> str:
+    """A gain, its standard error and their ratio."""
+    return f"{found[0]:.4f} ± {found[1]:.4f} ({found[0] / found[1]:.1f})" if found and found[1] else "–"
 
 
 main = command({"ten": (partial(case, 10), show), "fifty": (partial(case, 50), show)})
