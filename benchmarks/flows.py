@@ -94,7 +94,7 @@ def _mean(values: np.ndarray) -> list[float]:
 def show(results: list[Result]) -> None:
     """The table of all cases, for a document."""
     print(
-        "| flow | KL(target‖model) | gain over the window alone | gain over its own window | epochs, time | parameters |"
+        "| flow | KL(target‖model) | gain over the window alone | over its own window | epochs, time | parameters |"
     )
     print("| --- | --- | --- | --- | --- | --- |")
     for found in results:
