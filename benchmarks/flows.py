@@ -93,9 +93,7 @@ def _mean(values: np.ndarray) -> list[float]:
 
 def show(results: list[Result]) -> None:
     """The table of all cases, for a document."""
-    print(
-        "| flow | KL(target‖model) | gain over the window alone | over its own window | epochs, time | parameters |"
-    )
+    print("| flow | KL(target‖model) | gain over the window alone | over its own window | epochs, time | parameters |")
     print("| --- | --- | --- | --- | --- | --- |")
     for found in results:
         bound = "≤ " if found["likelihood"] == "lower_bound" else ""

@@ -132,26 +132,37 @@ def test_beta_weighs_the_kl_and_nothing_else():
 
 
 @pytest.mark.parametrize(
-    ("settings", "betas"),
+    ("settings", "prices"),
     [
-        ({}, [0, 0.5, 1, 1, 1]),
+        ({"warmup": 0.5}, [0, 0.5, 1, 1, 1]),
         ({"warmup": 0}, [1, 1, 1, 1, 1]),
         ({"warmup": 1}, [0, 0.25, 0.5, 0.75, 1]),
-        ({"cycles": 2}, [0, 1, 0, 1, 1]),
-        ({"beta": 4}, [0, 2, 4, 4, 4]),
+        ({"warmup": 0.5, "cycles": 2}, [0, 1, 0, 1, 1]),
     ],
 )
-def test_beta_rises_in_each_cycle(settings, betas):
+def test_the_price_of_z_rises_in_each_cycle(settings, prices):
     model = build(**settings)
-    assert model.beta == model.config.beta  # out of training
+    assert model.price == 1  # out of training
     found = []
     for done in (0, 0.25, 0.5, 0.75, 1):
         model.set_progress(done)
-        found.append(model.beta.item())
-    assert found == betas
+        found.append(model.price.item())
+    assert found == prices
 
 
-def test_the_loss_before_beta_rises_is_the_reconstruction():
+@pytest.mark.parametrize("family", ["vae", "dhsic_vae", "wae"])
+def test_the_price_of_z_scales_all_but_the_reconstruction(family):
+    model = build(family, latent_size=2, free_bits=0.5)
+    losses = []
+    for done in (0.0, 0.1, 0.2):
+        model.set_progress(done)
+        losses.append(loss(model).item())
+    assert losses[1] - losses[0] == pytest.approx((losses[2] - losses[0]) / 2, rel=1e-3)
+    assert losses[2] == loss(build(family, latent_size=2, free_bits=0.5)).item()
+    assert abs(losses[2] - losses[0]) > 1e-3
+
+
+def test_the_loss_before_z_has_a_price_is_the_reconstruction():
     model = build(latent_size=2, free_bits=0.5)
     model.set_progress(0.0)
     torch.manual_seed(3)

@@ -104,7 +104,7 @@ class WAEConfig(VAEConfig):
 
     latent_size: Count = 2
     beta: Weight = 0.0
-    min_scale: Scale = 0.97
+    min_scale: Scale = 0.7
     penalty: PenaltyName = "mmd"
     penalty_weight: Weight = 60.0
 

@@ -61,10 +61,10 @@ class VAEConfig(Config):
     window: Count = 4
     #: Weight of ln q(z|a)/p(z) in the training loss; 1 makes it a bound on the log-likelihood.
     beta: Weight = 1.0
-    #: Share of each cycle of the training in which beta rises linearly from 0, so that the decoder learns to read z
-    #: before z has its full price (Bowman et al. 2015, arXiv 1511.06349); 0 keeps beta from the start.
-    warmup: Annotated[float, Field(ge=0, le=1)] = 0.5
-    #: Equal parts of the training, in each of which beta rises anew (Fu et al. 2019, arXiv 1903.10145).
+    #: Share of each cycle of the training in which beta and penalty_weight rise linearly from 0, so that the decoder
+    #: learns to read z before z has its full price (Bowman et al. 2015, arXiv 1511.06349); 0 keeps them from the start.
+    warmup: Annotated[float, Field(ge=0, le=1)] = 0.2
+    #: Equal parts of the training, in each of which they rise anew (Fu et al. 2019, arXiv 1903.10145).
     cycles: Count = 1
     #: Nats up to which a latent's KL, a mean over the batch, is no cheaper than this (Kingma et al. 2016,
     #: arXiv 1606.04934, eq. 15); for the sum of all where the posterior does not factorise.
@@ -100,7 +100,7 @@ class VAE(Model):
     preset: ClassVar = {"learning_rate": 2e-3, "epochs": 60}
     config: VAEConfig
     likelihood = "lower_bound"
-    beta: Tensor
+    price: Tensor
 
     def __init__(self, n_sites: int, n_outcomes: int, config: VAEConfig) -> None:
         super().__init__(n_sites, n_outcomes, config)
@@ -109,24 +109,27 @@ class VAE(Model):
         self.encoder = _perceptron(n_sites * n_outcomes, hidden, config.layers, self.posterior.n_features)
         self.decoder = _DECODERS[config.decoder](n_sites, n_outcomes, config)
         self.penalty = PENALTIES[config.penalty](latent, hidden)
-        self.register_buffer("beta", torch.tensor(config.beta), persistent=False)
+        self.register_buffer("price", torch.tensor(1.0), persistent=False)
 
     def set_progress(self, done: float) -> None:
-        """Set beta as it is when a share `done` of the steps is done: it rises at the start of each cycle."""
-        config = self.config
-        in_cycle = config.cycles * done % 1 if done < 1 else 1.0
-        self.beta.fill_(config.beta * (min(1.0, in_cycle / config.warmup) if config.warmup else 1.0))
+        """Set the share of its price that z has when a share `done` of the steps is done."""
+        in_cycle = self.config.cycles * done % 1 if done < 1 else 1.0
+        self.price.fill_(min(1.0, in_cycle / self.config.warmup) if self.config.warmup else 1.0)
 
     def loss(self, outcomes: Tensor) -> Tensor:
-        """-E ln mean_k [p(a|z_k) (p(z_k)/q(z_k|a))^beta], z_k ~ q(z|a), free bits, and the weighted penalty of z_1."""
+        """-E ln mean_k [p(a|z_k) (p(z_k)/q(z_k|a))^beta], z_k ~ q(z|a), free bits, and the weighted penalty of z_1.
+
+        While the price of z rises, beta and the weight of the penalty are that share of themselves.
+        """
+        beta = self.price * self.config.beta
         features = self.encode(outcomes)
         z, log_q = self.posterior(features, self.config.training_samples)
         log_ratio = self.posterior.log_prior(z) - log_q
-        log_weights = self.score(outcomes, z) + self.beta * log_ratio
+        log_weights = self.score(outcomes, z) + beta * log_ratio
         bound = torch.logsumexp(log_weights, dim=0) - math.log(len(z))
         penalty: Tensor = self.penalty(z[0], features, self.posterior)
         missing = self._missing_bits(features, -log_ratio.mean()) if self.config.free_bits else 0.0
-        return self.config.penalty_weight * penalty - bound.mean() + self.beta * missing
+        return self.price * self.config.penalty_weight * penalty - bound.mean() + beta * missing
 
     def _missing_bits(self, features: Tensor, kl: Tensor) -> Tensor:
         """Nats by which the KL of latents falls short of the free bits, summed; of all, `kl`, where it is one."""
