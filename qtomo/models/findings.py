@@ -25,6 +25,8 @@ class FindingKind(Worded):
     DIMENSION_WISE_KL = "dimension-wise-kl", "KL of each latent's distribution from its prior, summed"
     INFERENCE_GAIN = "inference-gain", "gain of inferred noise over another record's"
     GAIN_OVER_DECODER = "gain-over-decoder", "gain over the decoder with z unused"
+    GAIN_OVER_WINDOW = "gain-over-window", "gain over the window alone"
+    MIXING = "mixing", "largest off-diagonal entry of a mixing matrix"
 
 
 class Severity(Worded):
