@@ -34,7 +34,7 @@ _EXAMPLES = {
     "pastaq": "data.h5",
     "onehot": "train.txt --povm pauli4",
     "counters": "counts.txt --bases lexicographic --bit-order plain",
-    "frequencies": "tomograms.h5 --select a1 --shots-per-setting 200",
+    "frequencies": "tomograms.h5 --outcomes ions_024 --select a1 --shots-per-setting 200",
     "pytket": "counts.json",
     "ionq": "histogram.json --qubits 4",
     "braket": "results.json",

@@ -123,9 +123,12 @@ class Evidence:
         return int(self.training.shape[1])
 
     def baselines(self) -> dict[str, KGram]:
-        """k-grams of the training records, by name."""
+        """k-grams of the training records, by name, with the strength that the held-out records choose."""
         orders = {name: order for name, order in BASELINES.items() if order < self.n_sites}
-        return {name: KGram(self.training, self.povm.n_outcomes, order) for name, order in orders.items()}
+        return {
+            name: KGram.fitted(self.training, self.held_out, self.povm.n_outcomes, order)
+            for name, order in orders.items()
+        }
 
     def observables(self, drawn: Mapping[str, Outcomes], state: State | None, level: float) -> dict[str, Estimates]:
         """Observables in the state, in the training records and in records drawn from models, by source.

@@ -80,6 +80,10 @@ class Model(nn.Module, ABC):
         the loop calls it with the whole.
         """
 
+    def learning_rate_scale(self, _name: str) -> float:
+        """What a trained number, named as in `named_parameters`, has its learning rate multiplied by."""
+        return 1.0
+
     def set_progress(self, done: float) -> None:
         """Take note, before each step, of which share of all steps is done, from 0 to 1.
 

@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 from qtomo.distribution import LOST, Outcomes
 from qtomo.errors import Code, InputError
 
-__all__ = ["KGram"]
+__all__ = ["STRENGTHS", "KGram"]
+
+#: Strengths that `KGram.fitted` chooses from, in counts.
+STRENGTHS = (4.0, 16.0, 64.0, 200.0, 600.0, 2000.0)
 
 
 class KGram:
@@ -51,8 +54,28 @@ class KGram:
         self.n_outcomes = n_outcomes
         self.n_bases = n_bases
         self.order = order
+        self.strength = strength
         #: One table per site: (symbols**min(k, site), K), rows by context, most recent outcome fastest.
         self.tables = [self._table(outcomes, site, strength) for site in range(self.n_sites)]
+
+    @classmethod
+    def fitted(cls, outcomes: Outcomes, held_out: Outcomes, n_outcomes: int, order: int, *, n_bases: int = 1) -> KGram:
+        """The k-gram whose strength, of `STRENGTHS`, gives other records the largest mean log-probability.
+
+        Args:
+            outcomes: training records (n, n_sites), which it is counted from.
+            held_out: the other records (m, n_sites), with no lost outcomes where the training records have none.
+            n_outcomes: K.
+            order: k.
+            n_bases: as for the class.
+
+        Raises:
+            InputError: as for the class, or no held-out records.
+        """
+        if not len(held_out):
+            raise InputError(Code.TOO_FEW, "no held-out records to choose a strength by, expected at least 1")
+        grams = (cls(outcomes, n_outcomes, order, strength, n_bases) for strength in STRENGTHS)
+        return max(grams, key=lambda gram: float(gram.log_prob(held_out).mean()))
 
     def __repr__(self) -> str:
         return f"KGram(order {self.order}, {self.n_sites} sites)"

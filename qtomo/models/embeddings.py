@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -143,11 +143,19 @@ class Embedding(nn.Module):
             self.noise = MaskedAutoregressiveTransform(
                 self.features, n_sites * n_outcomes, hidden_features=hidden, activation=nn.SiLU
             )
+            hyper: Any = self.noise.hyper
+            for last in hyper[-1].parameters():  # starts as the noise that `means` say
+                nn.init.zeros_(last)
 
-    def forward(self, outcomes: Tensor) -> tuple[Tensor, Tensor]:
+    def signs(self, outcomes: Tensor) -> Tensor:
+        """The half of each coordinate that the binary embedding's bit says, 1 or -1: (batch, N) to (batch, F)."""
+        bits = outcomes[..., None] >> torch.arange(self.shape[1], device=outcomes.device) & 1
+        return (2.0 * bits - 1).flatten(1)
+
+    def forward(self, outcomes: Tensor, means: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """A point u of each record's cell, and ln q(u|a): (batch, N) to (batch, F) and (batch,).
 
-        Noise is drawn from torch's global generator.
+        Noise is drawn from torch's global generator. Means, (batch, F), are added to learned noise v.
         """
         uniform = torch.rand(len(outcomes), self.features, device=outcomes.device)
         v = logistic(uniform)
@@ -155,6 +163,7 @@ class Embedding(nn.Module):
         if self.noise is not None:
             record = functional.one_hot(outcomes, self.n_outcomes).flatten(1).to(v.dtype)
             moved, ladj = self.noise(record).call_and_ladj(v)
+            moved = moved if means is None else moved + means
             log_q = (log_logistic(v) - log_logistic(moved)).sum(dim=-1) - ladj
             v = moved
         points, slope = self.cells.fill(v.reshape(-1, *self.shape), outcomes, self.n_outcomes)

@@ -23,7 +23,10 @@ class FindingKind(Worded):
     MUTUAL_INFORMATION = "mutual-information", "mutual information of record and latents"
     TOTAL_CORRELATION = "total-correlation", "total correlation of the latents"
     DIMENSION_WISE_KL = "dimension-wise-kl", "KL of each latent's distribution from its prior, summed"
+    INFERENCE_GAIN = "inference-gain", "gain of inferred noise over another record's"
     GAIN_OVER_DECODER = "gain-over-decoder", "gain over the decoder with z unused"
+    GAIN_OVER_WINDOW = "gain-over-window", "gain over the window alone"
+    MIXING = "mixing", "largest off-diagonal entry of a mixing matrix"
 
 
 class Severity(Worded):

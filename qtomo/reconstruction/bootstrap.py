@@ -55,10 +55,14 @@ def reflected(
     """The basic interval: resampled errors, resampled - truth, are subtracted from the value.
 
     It corrects a bias of the fit, as a percentile interval does not, and is cut at the quantity's bounds (Davison and
-    Hinkley 1997, 5.2).
+    Hinkley 1997, 5.2). One that is cut spans the percentile interval as well: cut at a value on the bound, as of a fit
+    that is its own target, nothing would be left of it.
     """
     low, high = np.quantile(resampled - truth, [(1 - level) / 2, (1 + level) / 2])
-    ends = np.clip([value - high, value - low], quantity.low, quantity.high)
+    ends = [value - high, value - low]
+    if ends[0] < quantity.low or ends[1] > quantity.high:
+        ends = [min(ends[0], value + low), max(ends[1], value + high)]
+    ends = np.clip(ends, quantity.low, quantity.high)
     # Where the fit is biased, its own value lies outside: the interval is widened to it, and covers the more.
     bottom, top = min(float(ends[0]), value), max(float(ends[1]), value)
     return Estimate(value, float(resampled.std(ddof=1)), bottom, top, level, n_records, method)

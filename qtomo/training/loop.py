@@ -94,7 +94,7 @@ class _Training:
         self.model, self.feed, self.config, self.folder, self.workers = model, feed, config, folder, workers
         self.held_out = torch.from_numpy(validation).to(device)
         self.optimizer = torch.optim.AdamW(
-            model.parameters(), config.learning_rate, betas=(config.momentum, 0.999), weight_decay=config.weight_decay
+            _groups(model), config.learning_rate, betas=(config.momentum, 0.999), weight_decay=config.weight_decay
         )
         self.state, self.best = TrainingState(), _weights(model)
         self.average = _parameters(model) if config.averaging else {}
@@ -195,7 +195,7 @@ class _Step:
             start_together(model, batch.long(), workers)
         _seed_torch(config.seed, self._purpose, state.step)
         for group in self._optimizer.param_groups:
-            group["lr"] = learning_rate(config, state.step, self._total)
+            group["lr"] = group["scale"] * learning_rate(config, state.step, self._total)
         model.set_progress(state.step / self._total)
         self._optimizer.zero_grad(set_to_none=True)
         value, stop = reduce_step(model, self._backward(batch), stopped(), workers)
@@ -250,6 +250,14 @@ class _Step:
                 f"the model cannot be trained with this {' and '.join(changed)} ({str(error).splitlines()[0]}); "
                 "leave that out",
             ) from error
+
+
+def _groups(model: Model) -> list[dict[str, Any]]:
+    """Weights by the scale of their learning rate, those of scale 1 first."""
+    by_scale: dict[float, list[Tensor]] = {1.0: []}
+    for name, weight in model.named_parameters():
+        by_scale.setdefault(model.learning_rate_scale(name), []).append(weight)
+    return [{"params": weights, "scale": scale} for scale, weights in by_scale.items() if weights]
 
 
 def _note(state: TrainingState, config: TrainingConfig) -> str:

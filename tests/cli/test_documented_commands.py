@@ -6,6 +6,7 @@ itself is tested in tests/training/test_distributed.py and tests/cli/test_comman
 """
 
 import importlib
+import json
 import re
 import shlex
 import shutil
@@ -50,7 +51,9 @@ SMALLER = [
     (r"^(qtomo (evaluate|compare|report) (?!.*(--samples|\.h5)).*)$", r"\1 --samples 100"),
     (r"--coupling 1\.0 --field 1\.0", "--coupling 1 --field 1"),
     (r"import hdf5 lab\.h5", "import hdf5 raw.h5"),
-    (r"import FORMAT FILE", "import csv lab.csv"),
+    (r"^qtomo import FILE$", "qtomo import lab.csv --dry-run"),
+    (r"import FILE", "import lab.csv"),
+    (r"import monday\.csv tuesday\.csv", "import lab.csv lab.csv"),
     (r"RECORDS --sweep FILE --output FOLDER", "records.h5 --sweep sweep.toml --output found"),
     (r"verify trial\.h5", "verify tfim.h5"),
     (r"verify records\.h5", "verify lab.h5"),
@@ -68,7 +71,7 @@ SMALLER = [
 #: Seconds each, of commands that another line of the same kind runs too: in `make test-all`.
 SLOW = re.compile(
     r"qtomo (demo|report gru.*|compare (gan|gru)|plan .*(field|certify)|reconstruct (ghz|records|tfim)"
-    r"|verify (lab.h5 --target ghz|data/faulty|w3|circuit5|chain12)).*"
+    r"|verify (lab.h5 --target ghz|data/faulty|w3|circuit5|chain12|a1)).*"
 )
 
 #: What no option sets: exact records that the data are compared with.
@@ -180,6 +183,7 @@ def laboratory(tmp_path_factory):
         file["run3/bits"], file["run3/bases"], file["run3/t"] = bits, bases, np.arange(300.0)
     with h5py.File(folder / "data.h5", "w") as file:
         file["outcomes"] = bits
+    _foreign(folder)
     sweep = re.search(r"```toml\n(.*?)```", (ROOT / "docs/sweeps.md").read_text(encoding="utf-8"), re.DOTALL)[1]
     for full, small in (("epochs = 4", "epochs = 1"), ("trials = 12", "trials = 2"), ("[16, 32, 64]", "[4, 8]")):
         assert full in sweep
@@ -193,6 +197,29 @@ def laboratory(tmp_path_factory):
 
     sweep(folder / "tfim8.h5", folder / "found", folder / "sweep.toml", settings)
     return folder
+
+
+def _foreign(folder):
+    """Files of other programs, as small as they can be, and one experiment of the tomograms."""
+    import qtomo
+
+    (folder / "counts.txt").write_text("Counter({'0': 3, '1': 4})\n" * 3)
+    contents = {
+        "counts": {"(1, 0)": 3, "(0, 0)": 4},
+        "histogram": {"0": 5, "3": 6},
+        "results": {"measurements": [[0, 1], [1, 1]], "measuredQubits": [0, 1]},
+        "job": {"tasks": [{"shot_outputs": [{"shot_status": "Success", "pre_sequence": [1], "post_sequence": [0]}]}]},
+    }
+    for name, content in contents.items():
+        path = folder / f"{name}.json"
+        path.write_text(json.dumps(content))
+    np.savez(folder / "measurements.npz", measurement_results=[[[0], [1]]], measurement_settings=[[np.eye(2)]])
+    tomograms, select = folder / "data/innsbruck/innsbruck_three_qubit_tomograms.h5", {"shots_per_setting": 200}
+    shutil.copy(tomograms, folder / "tomograms.h5")
+    qtomo.import_records(tomograms, output=folder / "a1.h5", outcomes="ions_024", select="a1", **select)
+    with np.load(folder / "data/innsbruck/innsbruck_three_qubit_states_published.npz") as states:
+        np.save(folder / "published-a1.npy", states["rho_024"][0])
+        np.save(folder / "published-b2.npy", states["rho_024"][5])
 
 
 def test_there_are_commands_in_each_place():

@@ -6,7 +6,7 @@ from scipy import stats
 
 from qtomo.distribution import enumerate_outcomes
 from qtomo.errors import Code
-from qtomo.models.baselines import KGram
+from qtomo.models.baselines import STRENGTHS, KGram
 from qtomo.states.born.distribution import BornDistribution
 from qtomo.states.tfim import TFIM, ground_state
 from qtomo.statistics.divergences import compare_by_enumeration, log_prob_table
@@ -47,3 +47,13 @@ def test_tables_too_large_are_refused():
         KGram(np.zeros((1, 50), np.uint8), 4, 12)
     with refused(Code.VALUE, "order"):
         KGram(np.zeros((1, 50), np.uint8), 4, -1)
+
+
+def test_the_strength_is_the_best_on_held_out_records():
+    uniform = np.random.default_rng(0).integers(0, 2, (600, 6), dtype=np.uint8)
+    gram = KGram.fitted(uniform[:300], uniform[300:], 2, 3)
+    assert gram.strength >= 200  # counts of noise are worth little
+    repeated = np.repeat(np.random.default_rng(0).integers(0, 2, (600, 1), dtype=np.uint8), 6, axis=1)
+    assert KGram.fitted(repeated[:300], repeated[300:], 2, 3).strength == STRENGTHS[0]
+    with refused(Code.TOO_FEW, "held-out"):
+        KGram.fitted(uniform, uniform[:0], 2, 1)

@@ -13,6 +13,8 @@ from zuko.transforms import LULinearTransform
 from qtomo.distribution import enumerate_outcomes
 from qtomo.errors import Code
 from qtomo.models.embeddings import Embedding
+from qtomo.models.findings import FindingKind, Severity
+from qtomo.models.flows.conditioners import Convolutions
 from qtomo.models.registry import build_model, parse_model
 from tests.refusing import refused
 
@@ -35,7 +37,7 @@ def small_flow(family, n_sites=N, n_outcomes=K, spread=0.3, **settings):
 
 
 def double_transform(family, **settings):
-    settings = {"tolerance": 1e-11, **settings} if family == "cnf" else settings
+    settings = {"tolerance": 1e-11, "score_tolerance": 1e-11, **settings} if family == "cnf" else settings
     return small_flow(family, **settings).double().transform()
 
 
@@ -176,7 +178,7 @@ def curvature(transform, x):
 @pytest.mark.parametrize(("family", "density_passes", "sampling_passes"), [("maf", 1, F), ("iaf", F, 1)])
 def test_the_fast_direction(family, density_passes, sampling_passes):
     model = small_flow(family, transforms=1)
-    (network,) = [m.hyper for m in model.transform.modules() if hasattr(m, "hyper")]
+    (network,) = [m for m in model.transform.modules() if isinstance(m, Convolutions)]
     calls = []
     network.register_forward_hook(lambda *_: calls.append(1))
     transform = model.transform()
@@ -196,18 +198,18 @@ def test_iaf_inverts_a_triangular_map():
 
 
 def test_hutchinson_s_trace_is_unbiased_and_left_out_where_p_is_averaged():
-    model = small_flow("cnf", trace="hutchinson", importance_samples=2, tolerance=1e-5)
+    model = small_flow("cnf", trace="hutchinson", importance_samples=2, tolerance=1e-5, score_tolerance=1e-5)
     x = points(1).float()
     exact = model.log_density(x)
     assert model.log_density(x) == exact
-    scored_once = small_flow("cnf", trace="hutchinson", importance_samples=1, tolerance=1e-5)
+    scored_once = small_flow("cnf", trace="hutchinson", importance_samples=1, tolerance=1e-5, score_tolerance=1e-5)
     for estimating in (model.train(), scored_once.eval()):
         with torch.no_grad():
             values = torch.stack([estimating.log_density(x.expand(500, -1)) for _ in range(4)]).flatten()
         mean, error = mean_and_error(values)
         assert error > 1e-4
         assert abs(mean - exact) < 5 * error
-    exact_trace = small_flow("cnf", trace="exact", tolerance=1e-5).train()
+    exact_trace = small_flow("cnf", trace="exact", tolerance=1e-5, score_tolerance=1e-5).train()
     assert abs(exact_trace.log_density(x) - exact) < 1e-3
 
 
@@ -259,12 +261,14 @@ def test_bounds_samples_and_sums_agree(family, embedding):
 
 
 def test_one_transform_that_reads_signs_has_a_product_of_conditionals():
-    model = small_flow("maf", transforms=1, conditioner="sign")
+    model = small_flow("maf", transforms=1, conditioner="sign", channels=4, spread=0.2)
     records = every_record()
     with torch.no_grad():
         u, _ = model.embedding(records)
         wall = model.transform()(torch.where(u > 0, 1e-30, -1e-30))  # z where each coordinate changes its cell
         exact = logsigmoid(-u.sign() * wall).sum(dim=-1).double()
+    assert model.likelihood == "exact"
+    assert model.log_prob(records.numpy().astype(np.uint8)) == pytest.approx(exact.numpy(), abs=1e-5)
     assert exact.exp().sum() == pytest.approx(1, abs=1e-5)
     probability, error = mean_and_error(weights(model, 2000).exp())
     assert ((probability - exact.exp()).abs() < 5.5 * error).all()
@@ -315,7 +319,8 @@ def test_learned_noise_is_tighter_than_uniform():
             r"\[model\]: embedding = 'argmin': input should be 'uniform', 'variational'",
         ),
         ({"importance_samples": 0}, Code.VALUE, "importance_samples = 0: input should be greater than or equal to 1"),
-        ({"transforms": 0}, Code.VALUE, "transforms = 0: input should be greater than or equal to 1"),
+        ({"transforms": -1}, Code.VALUE, "transforms = -1: input should be greater than or equal to 0"),
+        ({"transforms": 0, "window": 0}, Code.VALUE, "expected 1 or more where transforms is 0"),
         ({"conditioner": "signs"}, Code.VALUE, "conditioner = 'signs': input should be 'smooth' or 'sign'"),
         ({"bins": 8}, Code.UNKNOWN, "unknown option 'bins'"),
     ],
@@ -331,3 +336,58 @@ def test_a_single_qubit(family, embedding):
     model = build_model({"family": family, "embedding": embedding, "hidden_size": 8}, 1, 4)
     drawn = model.sample(50, np.random.default_rng(0))
     assert np.isfinite(model.log_prob(drawn)).all()
+
+
+def test_a_flow_that_adds_nothing_to_its_window_is_said_to():
+    torch.manual_seed(0)
+    model = build_model({"family": "glow", "hidden_size": 8}, N, K)  # its couplings start as the identity
+    records = np.random.default_rng(0).integers(0, K, (400, N), dtype=np.uint8)
+    gain, mixing = model.diagnose(records)
+    assert (gain.kind, gain.severity) == (FindingKind.GAIN_OVER_WINDOW, Severity.COLLAPSED)
+    assert (mixing.kind, mixing.estimate.value) == (FindingKind.MIXING, 0)
+    with torch.no_grad():
+        model.transform.transforms[2].steps.fill_(0.5)
+    assert model.diagnose(records)[1].estimate.value > 0.1
+
+
+def test_a_new_coupling_flow_is_its_window_and_its_bound_is_tight():
+    torch.manual_seed(0)
+    model = build_model({"family": "realnvp", "hidden_size": 8, "importance_samples": 1}, N, K)
+    records = every_record().numpy().astype(np.uint8)
+    exact = model.by_record(records, model.window_log_prob)
+    assert np.exp(exact).sum() == pytest.approx(1, abs=1e-5)
+    assert model.log_prob(records) == pytest.approx(exact, abs=1e-4)
+
+
+def test_the_window_learns_from_its_own_likelihood_alone():
+    gradients = {}
+    for transforms in (0, 2):
+        model = small_flow("nice", window=1, spread=0.0, transforms=transforms).train()
+        with torch.no_grad():
+            torch.manual_seed(4)
+            for name, parameter in model.named_parameters():
+                if "transforms.0." in name:
+                    parameter.copy_(torch.randn_like(parameter))
+                elif transforms:
+                    parameter.add_(0.3)
+        model.loss(every_record()).backward()
+        gradients[transforms] = model.transform.transforms[0].network[0].weight.grad
+    assert torch.allclose(gradients[0], gradients[2], atol=1e-6)
+    assert gradients[0].abs().max() > 1e-3
+
+
+def test_a_window_alone_and_one_signed_autoregression_are_exact_and_no_others():
+    settings = [{"family": "nice", "transforms": 0}, {"family": "maf"}, {"family": "nsf", "conditioner": "sign"}]
+    assert [build_model(one, N, K).likelihood for one in settings] == ["exact"] * 3
+    others = [{"transforms": 2}, {"conditioner": "smooth"}, {"embedding": "uniform"}]
+    assert {build_model({"family": "maf", **one}, N, K).likelihood for one in others} == {"lower_bound"}
+    assert build_model({"family": "maf"}, N, 3).likelihood == "lower_bound"  # a code that is no outcome
+
+
+def test_validation_takes_as_many_samples_as_scores():
+    model = small_flow("realnvp", importance_samples=3).eval()
+    records = every_record()
+    with torch.no_grad():
+        torch.manual_seed(0)
+        validated = model.validation_loss(records).item()
+    assert validated == pytest.approx(-model.log_prob(records.numpy().astype(np.uint8)).mean(), abs=1e-6)

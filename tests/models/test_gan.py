@@ -6,6 +6,7 @@ import torch
 from torch.nn import functional
 
 from qtomo.errors import Code
+from qtomo.models.findings import Severity
 from qtomo.models.registry import build_model, parse_model
 from tests.refusing import refused
 
@@ -182,6 +183,12 @@ def test_inference_gains_where_the_noise_says_the_record():
     assert model.inference_gain(batch).mean().item() == pytest.approx(
         6, abs=1
     )  # 6 nats an outcome that differs, half do
+    (found,) = model.diagnose(batch.numpy().astype("uint8"))
+    assert found.severity == Severity.OK
+    with torch.no_grad():
+        model.encoder.weight[:] = 0
+    (found,) = model.diagnose(batch.numpy().astype("uint8"))
+    assert found.severity == Severity.COLLAPSED
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from qtomo import Progress, Run, resume, train
 from qtomo.errors import Code
 from qtomo.models.registry import build_model
 from qtomo.records.file.reader import RecordFile, split
-from qtomo.training.loop import _follow
+from qtomo.training.loop import _follow, _groups
 from tests.conftest import SMALL
 from tests.refusing import refused
 
@@ -248,3 +248,12 @@ def test_the_average_is_over_a_tenth_of_the_steps_at_first_and_then_over_the_ste
         expected = keep * expected + (1 - keep)
         assert all(value == pytest.approx(expected, rel=1e-5) for value in average["head.bias"].tolist())
     assert expected == pytest.approx(1, abs=1e-6)
+
+
+def test_weights_learn_at_the_scale_that_their_family_gives():
+    model = build_model({"family": "nice", "hidden_size": 8, "transforms": 1}, 3, 4)
+    groups = {group["scale"]: group["params"] for group in _groups(model)}
+    assert sum(len(weights) for weights in groups.values()) == len(list(model.parameters()))
+    window = list(model.transform.transforms[0].parameters())
+    assert {id(weight) for weight in groups[3.0]} == {id(weight) for weight in window}
+    assert [group["scale"] for group in _groups(build_model({"family": "gru"}, 3, 4))] == [1.0]

@@ -11,7 +11,10 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
+from qtomo.distribution import Outcomes
+from qtomo.models.findings import Finding, FindingKind, Severity
 from qtomo.models.gan.gan import GAN, GANConfig, perceptron_critic
+from qtomo.statistics.estimate import sample_mean
 
 __all__ = ["BiGAN", "BiGANConfig"]
 
@@ -61,6 +64,15 @@ class BiGAN(GAN):
         inferred = self.encode(outcomes).reshape(-1, *self.generator.noise_shape)
         scores = [self.generator.score(z, one_hot) for z in (inferred, inferred.roll(1, dims=0))]
         return scores[0] - scores[1]
+
+    def diagnose(self, outcomes: Outcomes, level: float = 0.95) -> tuple[Finding, ...]:
+        """Whether the encoder infers anything: `inference_gain`, its mean over records (n, n_sites)."""
+        gain = sample_mean(self.by_record(outcomes, self.inference_gain), method="mean over records", level=level)
+        if gain.low > 0:
+            says, severity = f"E(a) tells {gain.value:.3f} nats of a record more than other noise.", Severity.OK
+        else:
+            says, severity = "E(a) tells no more of a record than other noise: nothing is inferred.", Severity.COLLAPSED
+        return (Finding(FindingKind.INFERENCE_GAIN, gain, says, severity),)
 
     @property
     def _n_latents(self) -> int:

@@ -1,0 +1,1 @@
+"""Normalizing flows: couplings, autoregressions and continuous ones, over embedded records."""
