@@ -24,9 +24,14 @@ def test_a_file_is_there_only_when_its_block_has_ended(tmp_path):
 def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path, failure):
     path = tmp_path / "a.txt"
     write_atomic(path, "old ψ")
-    with pytest.raises(failure), atomic_output(path) as partial:
-        partial.write_text("half")
-        raise failure
+
+    def fail():
+        with atomic_output(path) as partial:
+            partial.write_text("half")
+            raise failure
+
+    with pytest.raises(failure):
+        fail()
     assert path.read_text(encoding="utf-8") == "old ψ"
     assert os.listdir(tmp_path) == ["a.txt"]
 
@@ -76,9 +81,14 @@ def test_a_failure_leaves_the_old_folder(tmp_path):
     path = tmp_path / "run"
     path.mkdir()
     (path / "run.toml").write_text("old")
-    with pytest.raises(ValueError, match="half"), atomic_folder(path, "run folder", "run.toml", True) as partial:
-        (partial / "run.toml").write_text("new")
-        raise ValueError("half")
+
+    def fail():
+        with atomic_folder(path, "run folder", "run.toml", True) as partial:
+            (partial / "run.toml").write_text("new")
+            raise ValueError("half")
+
+    with pytest.raises(ValueError, match="half"):
+        fail()
     assert (path / "run.toml").read_text() == "old"
     assert os.listdir(tmp_path) == ["run"]
 
