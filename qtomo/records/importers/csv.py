@@ -131,13 +131,6 @@ def read_csv(
             yield from with_basis(as_blocks(bits for _, bits in rows()), basis, n_sites)
 
     kind = "bases and bits" if layout.bases else "bits" if basis else f"outcomes of POVM '{povm.name}'"
-    header = ", the first line is a header" if layout.has_header else ", no header"
-    notes = [f"{kind} from left to right, {layout.width} words per line{header}"]
-    if layout.count is not None:
-        total = sum(_counts(path, layout))
-        if not 0 < total <= LARGEST:
-            raise InputError(Code.TOO_LARGE, f"{path}: counts of {total:,} shots, expected 1 to {LARGEST:,}")
-        notes += [f"each line stands for as many shots as it counts, {total:,} in all", "counts keep no order of shots"]
     return Imported(
         path,
         n_sites,
@@ -145,10 +138,22 @@ def read_csv(
         has_settings,
         blocks,
         lambda: _columns(path, layout),
-        tuple(notes),
+        _notes(path, layout, kind),
         ordered=layout.count is None,
         counted=None if layout.count is None else runs,
     )
+
+
+def _notes(path: Path, layout: _Layout, kind: str) -> tuple[str, ...]:
+    """How the table was understood."""
+    header = ", the first line is a header" if layout.has_header else ", no header"
+    notes = [f"{kind} from left to right, {layout.width} words per line{header}"]
+    if layout.count is not None:
+        total = sum(_counts(path, layout))
+        if not 0 < total <= LARGEST:
+            raise InputError(Code.TOO_LARGE, f"{path}: counts of {total:,} shots, expected 1 to {LARGEST:,}")
+        notes += [f"each line stands for as many shots as it counts, {total:,} in all", "counts keep no order of shots"]
+    return tuple(notes)
 
 
 def _counts(path: Path, layout: _Layout) -> Iterator[int]:
