@@ -229,7 +229,7 @@ def _copy(network: nn.Module) -> dict[str, Tensor]:
 
 def _step(network: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor) -> float:
     optimizer.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
+    torch.autograd.backward(loss)
     norm = nn.utils.clip_grad_norm_(network.parameters(), math.inf)  # measures, clips nothing
     value = loss.item()
     if not (math.isfinite(value) and math.isfinite(norm.item())):

@@ -146,7 +146,7 @@ def test_the_loss_is_the_negative_log_likelihood(exact_model):
 
 
 def test_a_step_down_the_gradient_lowers_the_loss(model):
-    if model.likelihood == "none":  # a game has no loss that goes down: tests/models/test_gan.py
+    if model.likelihood == "none":  # a game has no loss that goes down: tests/models/gan/test_gan.py
         return
     model.eval()
     batch = records(256)

@@ -13,25 +13,6 @@ from qtomo.statistics.evidence import (
     p_of_log_e,
     randomisation_p_value,
 )
-from qtomo.statistics.holm import holm
-
-
-def test_holm_by_hand():
-    """0.01 x 3; then 0.03 x 2, then 0.5 x 1: each at least what stands before it."""
-    assert holm([0.03, 0.01, 0.5]) == pytest.approx([0.06, 0.03, 0.5])
-    assert holm([0.02, 0.021, 0.022]) == pytest.approx([0.06, 0.06, 0.06])
-    assert holm([0.9, 0.8]) == pytest.approx([1.0, 1.0])
-    assert holm([0.004]) == [0.004]
-    assert holm([]) == []
-
-
-def test_holm_errs_no_more_often_than_its_level():
-    """Three true hypotheses among five, 4,000 times at 5 %: no more than a binomial allows, at 1e-7."""
-    rng, wrong = np.random.default_rng(1), 0
-    for _ in range(4000):
-        p_values = [*rng.random(3), 1e-6, 1e-3]
-        wrong += min(holm(p_values)[:3]) <= 0.05
-    assert wrong <= stats.binom.isf(1e-7, 4000, 0.05)
 
 
 @pytest.mark.parametrize("n", [1, 5, 40])

@@ -98,7 +98,7 @@ def fit_points(
     for _ in range(steps):
         optimizer.zero_grad()
         loss = -flow.log_density(sample(batch_size, generator)).mean()
-        loss.backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(flow.parameters(), 5.0)
         optimizer.step()
         schedule.step()

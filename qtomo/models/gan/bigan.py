@@ -24,10 +24,10 @@ class BiGANConfig(GANConfig):
 
     #: A game that is the same from both sides.
     loss: Literal["saturating", "non_saturating", "wasserstein"] = "non_saturating"
+    generator: Literal["perceptron", "convolutional", "recurrent"] = "perceptron"
     #: The critic of pairs is a perceptron, and so is what infers the noise of a whole record.
     critic: Literal["perceptron"] = "perceptron"
-    #: Random numbers a record, or a site: the fewer, the more each has to say.
-    latent_size: int = Field(2, ge=1)
+    latent_size: int = Field(8, ge=1)
 
 
 class BiGAN(GAN):

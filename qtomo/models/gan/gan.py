@@ -315,7 +315,8 @@ class _Recurrent(_Generator):
 
     def _next(self, noise: Tensor, site: int, before: Tensor, state: Tensor) -> Tensor:
         seen = [noise[:, site], before, self.sites[site].expand(len(noise), -1)]
-        return self.cell(torch.cat(seen, 1), state)  # type: ignore[no-any-return]
+        found: Tensor = self.cell(torch.cat(seen, 1), state)
+        return found
 
 
 _GENERATORS: dict[str, type[_Generator]] = {

@@ -153,7 +153,7 @@ def _constant_latent(model: VAE, outcomes: Outcomes) -> Tensor:
     def loss() -> Tensor:
         optimizer.zero_grad()
         value: Tensor = -model.score(rows, z.expand(1, len(rows), -1)).mean()
-        value.backward(inputs=[z])  # type: ignore[no-untyped-call]
+        torch.autograd.backward(value, inputs=[z])
         return value
 
     was_training = model.training

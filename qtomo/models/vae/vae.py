@@ -210,7 +210,8 @@ class _Independent(nn.Module):
         return torch.log_softmax(self._logits(z), dim=2)
 
     def _logits(self, z: Tensor) -> Tensor:
-        return self.network(z).reshape(len(z), self.n_sites, -1)  # type: ignore[no-any-return]
+        found: Tensor = self.network(z)
+        return found.reshape(len(z), self.n_sites, -1)
 
 
 class _Windowed(_Independent):

@@ -11,7 +11,7 @@ import numpy as np
 from qtomo.errors import Code, InputError
 from qtomo.measurement.povm import named_povm
 from qtomo.records.file.writer import Block
-from qtomo.records.importers.base import Basis, Imported, Lost, alphabets, fixed_basis, load_json
+from qtomo.records.importers.base import Alphabet, Basis, Imported, Lost, alphabets, fixed_basis, load_json
 from qtomo.records.importers.recognition import Claim, Head, Sure, first_of, keys, recognised_by
 
 __all__ = ["read_braket"]
@@ -54,7 +54,7 @@ def read_braket(path: Path, *, basis: Basis = None, lost: Lost = None) -> Import
     return Imported(path, n_sites, named_povm("pauli6"), True, blocks, notes=tuple(notes))
 
 
-def _row(shot: Any, place: str, n_sites: int, bits: Any) -> list[int]:
+def _row(shot: Any, place: str, n_sites: int, bits: Alphabet) -> list[int]:
     if not isinstance(shot, list):
         raise InputError(Code.KIND, f"{place}: found {str(shot)[:40]!r}, expected a list of {n_sites} bits")
-    return bits.of_words([str(bit) for bit in shot], place, n_sites)  # type: ignore[no-any-return]
+    return bits.of_words([str(bit) for bit in shot], place, n_sites)

@@ -143,6 +143,12 @@ def test_the_validation_loss_is_the_distance_of_pair_marginals():
     assert model.validation_loss(torch.zeros(30, 4, dtype=torch.int64)).item() == pytest.approx(0, abs=1e-6)
 
 
+def test_noise_of_every_site_is_inferred():
+    model = build_model({"family": "bigan", "generator": "recurrent", "latent_size": 2, "hidden_size": 8}, 4, 3)
+    assert model.encode(records()).shape == (64, 4 * 2)
+    assert model.inference_gain(records()).shape == (64,)
+
+
 def test_the_encoder_of_pairs_is_pulled_to_the_generated_side():
     model = build_model({"family": "bigan", "penalty": "none", "hidden_size": 8, "loss": "wasserstein"}, 4, 3).train()
     batch = records()
@@ -153,7 +159,7 @@ def test_the_encoder_of_pairs_is_pulled_to_the_generated_side():
     model.discriminator(torch.cat([real, model.encoder(real)], dim=1)).mean().backward()  # wants a low score
     for one, other in zip(found, gradients(model, "encoder"), strict=True):
         assert torch.allclose(one, other, atol=1e-6)
-    assert model.encode(batch).shape == (64, 4 * 2)
+    assert model.encode(batch).shape == (64, 8)
     assert model.features(batch).shape == (64, 8)
 
 
