@@ -124,7 +124,7 @@ def _subcommand(name: str, read: Callable[..., Imported]) -> click.Command:
             name,
             target=meant,
             calibration=calibration,
-            check=qtomo.labelling_note,
+            check=None if meant is None else qtomo.labelling_note,  # which takes PyTorch to load
             command=command_line(),
             **values,
         )

@@ -23,7 +23,7 @@ from qtomo.measurement.settings import Design
 from qtomo.records.file.reader import RecordFile
 from qtomo.records.file.schema import Target, TargetLike
 from qtomo.records.file.writer import Block, write_records
-from qtomo.records.importers.base import Imported
+from qtomo.records.importers.base import Imported, Run
 from qtomo.records.importers.readout import read_calibration, read_confusion
 from qtomo.records.importers.registry import read_format
 from qtomo.records.records import Records
@@ -236,12 +236,16 @@ def _joined(parts: list[Imported]) -> Imported:
         for one in parts:
             yield from one.blocks()
 
+    def runs() -> Iterator[Run]:
+        for one in parts:
+            yield from one.runs()
+
     def columns() -> Mapping[str, NDArray[Any]]:
         return {name: np.concatenate([one.columns()[name] for one in parts]) for name in first.columns()}
 
     said = (f"{len(parts)} files, one after the other", *dict.fromkeys(note for one in parts for note in one.notes))
     ordered = all(one.ordered for one in parts)
-    return replace(first, blocks=blocks, columns=columns, notes=said, ordered=ordered)
+    return replace(first, blocks=blocks, columns=columns, notes=said, ordered=ordered, counted=runs)
 
 
 @dataclass(frozen=True, eq=False)
@@ -312,10 +316,12 @@ def _checked(check: Check | None, source: Imported, found: Survey, target: Targe
         return []
     step = max(1, found.n_records // _TRIED)
     parts, first = [], 0
-    for block in source.blocks():
+    for block, times in source.runs():
         labels = shot_labels(*block) if isinstance(block, tuple) else block
-        parts.append(labels[-first % step :: step])
-        first += len(labels)
+        ends = np.cumsum(np.ones(len(labels), np.int64) if times is None else times)
+        last = int(ends[-1]) if len(ends) else 0
+        parts.append(labels[np.searchsorted(ends, np.arange(-first % step, last, step), side="right")])
+        first += last
     design: Design = "random" if source.has_settings else "povm"
     note = check(Records.from_labels(np.concatenate(parts), source.povm, design=design), target)
     return [] if note is None else [note]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qtomo.distribution import LOST, Outcomes, shot_labels
 from qtomo.errors import Code, InputError
@@ -61,19 +62,27 @@ def survey(source: Imported) -> Survey:
     n_records = n_lost = 0
     first: Block | None = None
     test = SettingTest(source.n_sites)
-    for block in source.blocks():
+    for block, times in source.runs():
         bits = block[1] if isinstance(block, tuple) else block
         if isinstance(block, tuple):
-            test.add(block[0])
-        if first is None:
-            rows = slice(0, _FIRST_ROWS)
-            first = (block[0][rows], bits[rows]) if isinstance(block, tuple) else bits[rows]
-        n_records += len(bits)
-        n_lost += int((bits == LOST).sum())
+            test.add(block[0], times)
+        lost = (bits == LOST).sum(axis=1)
+        n_records += len(bits) if times is None else int(times.sum())
+        n_lost += int(lost.sum() if times is None else lost @ times)
+        if first is None and n_records:
+            first = _first(block, times)
     if first is None:
         raise InputError(Code.TOO_FEW, f"{source.path}: no records")
     columns = source.columns()
     return Survey(n_records, n_lost, first, columns, test.result() if source.has_settings else None)
+
+
+def _first(block: Block, times: NDArray[np.int64] | None) -> Block:
+    """The first few rows of a block, those that follow themselves as often."""
+    size = len(block[0] if isinstance(block, tuple) else block)
+    every = np.arange(size) if times is None else np.repeat(np.arange(size), np.minimum(times, _FIRST_ROWS))
+    rows = every[:_FIRST_ROWS]
+    return (block[0][rows], block[1][rows]) if isinstance(block, tuple) else block[rows]
 
 
 def coarsened(source: Imported, found: Survey) -> Imported:
@@ -105,4 +114,4 @@ def coarsened(source: Imported, found: Survey) -> Imported:
 
     name = source.povm.name.replace("pauli6", "pauli4")  # shown, and no more
     notes = (*source.notes, f"coarsened to Pauli-4, p = {found.uniformity.p_value:.3g} that bases were uniform")
-    return replace(source, povm=POVM(four, name), has_settings=False, blocks=blocks, notes=notes)
+    return replace(source, povm=POVM(four, name), has_settings=False, blocks=blocks, notes=notes, counted=None)

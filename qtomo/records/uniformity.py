@@ -73,28 +73,34 @@ class SettingTest:
         self._kept = np.zeros(n_sites, dtype=np.int64)
         self._all_kept = 0
         self._last: Outcomes | None = None
-        self._keys: list[NDArray[np.uint64]] = []
+        self._seen: list[tuple[NDArray[np.uint64], NDArray[np.int64]]] = []  # settings of each block, and how often
         weights = np.random.default_rng(0).integers(1, 2**63, n_sites, dtype=np.uint64)
         self._weights = weights | np.uint64(1)  # a linear hash of a setting; two of them agree with 2**-63
 
-    def add(self, settings: Outcomes) -> None:
-        """Count a block, uint8 (rows, n_sites), that follows the last one."""
+    def add(self, settings: Outcomes, times: NDArray[np.int64] | None = None) -> None:
+        """Count a block, uint8 (rows, n_sites), that follows the last one; each row as often as `times` says."""
+        if times is not None:
+            settings, times = settings[times > 0], times[times > 0]
+        if not len(settings):
+            return
         for basis in range(3):
-            self._sites[:, basis] += (settings == basis).sum(axis=0)
+            self._sites[:, basis] += _sums(settings == basis, times)
         joint = 3 * settings[:, :-1] + settings[:, 1:]
         for pair in range(9):
-            self._pairs[:, pair] += (joint == pair).sum(axis=0)
+            self._pairs[:, pair] += _sums(joint == pair, times)
         before = settings[:-1] if self._last is None else np.concatenate([self._last[None], settings[:-1]])
         kept = before == settings[len(settings) - len(before) :]
-        self._kept += kept.sum(axis=0)
-        self._all_kept += int(kept.all(axis=1).sum())
+        within = 0 if times is None else int(times.sum()) - len(times)  # from a row to itself
+        self._kept += kept.sum(axis=0) + within
+        self._all_kept += int(kept.all(axis=1).sum()) + within
         self._last = settings[-1]
-        self._keys.append((settings.astype(np.uint64) * self._weights).sum(axis=1, dtype=np.uint64))
+        hashes = (settings.astype(np.uint64) * self._weights).sum(axis=1, dtype=np.uint64)
+        self._seen.append(_counted(hashes, np.ones(len(hashes), np.int64) if times is None else times))
 
     def result(self) -> Uniformity:
         """The test of all that was added."""
         n, sites = int(self._sites[0].sum()), self._n_sites
-        _, repeats = np.unique(np.concatenate(self._keys), return_counts=True)
+        _, repeats = _counted(*(np.concatenate(parts) for parts in zip(*self._seen, strict=True)))
         found: list[tuple[float, str]] = []
         if n > 1:
             of_sites = ((self._sites - n / 3) ** 2).sum(axis=1) / (n / 3)
@@ -128,3 +134,17 @@ class SettingTest:
         if self._n_sites == 1:
             return above
         return min(1.0, 2 * min(above, float(stats.chi2.cdf(chi_square, cells - 1))))
+
+
+def _sums(found: NDArray[np.bool_], times: NDArray[np.int64] | None) -> NDArray[np.int64]:
+    """How often each column holds, (columns,)."""
+    sums: NDArray[np.int64] = found.sum(axis=0) if times is None else times @ found
+    return sums
+
+
+def _counted(hashes: NDArray[np.uint64], times: NDArray[np.int64]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """The different ones among some, and how often each is there."""
+    different, inverse = np.unique(hashes, return_inverse=True)
+    found = np.zeros(len(different), np.int64)
+    np.add.at(found, inverse, times)
+    return different, found

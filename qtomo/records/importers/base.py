@@ -30,6 +30,7 @@ __all__ = [
     "Lost",
     "OneBased",
     "Povm",
+    "Run",
     "alphabets",
     "as_blocks",
     "check_file",
@@ -54,6 +55,9 @@ OneBased = Annotated[Literal["outcomes", "settings", "both"] | None, "What the f
 #: Numbers per record, by name.
 Columns = Mapping[str, NDArray[Any]]
 
+#: Rows, and how often each of them follows itself, (rows,); None where each stands once.
+Run = tuple[Block, NDArray[np.int64] | None]
+
 _LARGEST_JSON = 2**28
 _LONGEST_LINE = 2**24
 _FEW = 16  # qubits that a handful of records may be of
@@ -74,6 +78,7 @@ class Imported:
         columns: numbers per record, (n_records,) each.
         notes: how the file was understood, for a person to check.
         ordered: whether rows stand in the order of measurement, which counts do not keep.
+        counted: the rows of `blocks` with how often each follows itself; None where the file does not count.
     """
 
     path: Path
@@ -84,6 +89,14 @@ class Imported:
     columns: Callable[[], Columns] = dict
     notes: tuple[str, ...] = ()
     ordered: bool = True
+    counted: Callable[[], Iterator[Run]] | None = None
+
+    def runs(self) -> Iterator[Run]:
+        """The rows of `blocks`, those that were counted once each with how often."""
+        if self.counted is not None:
+            yield from self.counted()
+        else:
+            yield from ((block, None) for block in self.blocks())
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,12 +13,12 @@ from qtomo.distribution import Outcomes
 from qtomo.errors import Code, InputError
 from qtomo.measurement.povm import named_povm
 from qtomo.records.file.writer import Block
-from qtomo.records.importers.base import Imported
+from qtomo.records.importers.base import Imported, Run
 
 __all__ = ["Counted", "as_whole", "drawn_out", "imported_counts", "times_shots"]
 
 LARGEST = 10**8  # shots
-_ROWS = 2**16
+_BLOCK_BYTES = 2**22
 _ROUNDED = 1e-6  # of the shots, by which a share times shots may miss a whole number
 _EXACT = 1e-8  # the same where the number of shots is not known
 
@@ -40,13 +40,23 @@ class Counted:
     times: NDArray[np.int64]
 
 
-def drawn_out(outcomes: Outcomes, times: NDArray[np.int64]) -> Iterator[Outcomes]:
+def drawn_out(runs: Iterable[Run]) -> Iterator[Block]:
     """Rows as often as they were seen, a block at a time."""
-    ends = np.cumsum(times)
-    total = int(ends[-1]) if len(ends) else 0
-    for first in range(0, total, _ROWS):
-        chosen = np.arange(first, min(first + _ROWS, total))
-        yield outcomes[np.searchsorted(ends, chosen, side="right")]
+    for block, times in runs:
+        if times is None:
+            yield block
+            continue
+        ends = np.cumsum(times)
+        total, width = int(ends[-1]) if len(ends) else 0, (block[1] if isinstance(block, tuple) else block).shape[1]
+        size = max(1, _BLOCK_BYTES // width)
+        for first in range(0, total, size):
+            last = min(first + size, total)
+            rows = slice(int(np.searchsorted(ends, first, side="right")), int(np.searchsorted(ends, last)) + 1)
+            inside = np.clip(ends[rows], first, last) - np.clip(ends[rows] - times[rows], first, last)
+            if isinstance(block, tuple):
+                yield np.repeat(block[0][rows], inside, axis=0), np.repeat(block[1][rows], inside, axis=0)
+            else:
+                yield np.repeat(block[rows], inside, axis=0)
 
 
 def imported_counts(path: Path, settings: Sequence[Counted], notes: Sequence[str], ordered: bool = False) -> Imported:
@@ -68,13 +78,21 @@ def imported_counts(path: Path, settings: Sequence[Counted], notes: Sequence[str
             Code.TOO_LARGE if total else Code.TOO_FEW, f"{path}: {total:,} shots, expected 1 to {LARGEST:,}"
         )
 
-    def blocks() -> Iterator[Block]:
+    def runs() -> Iterator[Run]:
         for one in settings:
-            for block in drawn_out(one.outcomes, one.times):
-                yield np.tile(one.basis, (len(block), 1)), block
+            yield (np.tile(one.basis, (len(one.times), 1)), one.outcomes), one.times
 
     said = [] if ordered else ["counts keep no order of shots"]
-    return Imported(path, n_sites, named_povm("pauli6"), True, blocks, notes=(*notes, *said), ordered=ordered)
+    return Imported(
+        path,
+        n_sites,
+        named_povm("pauli6"),
+        True,
+        lambda: drawn_out(runs()),
+        notes=(*notes, *said),
+        ordered=ordered,
+        counted=runs,
+    )
 
 
 def as_whole(count: object, place: str) -> int:

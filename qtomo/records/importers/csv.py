@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,6 +23,7 @@ from qtomo.records.importers.base import (
     Lost,
     OneBased,
     Povm,
+    Run,
     alphabets,
     as_blocks,
     fixed_basis,
@@ -40,6 +42,7 @@ _BASES = r"(bases|basis|settings?)_?\d*"
 _OUTCOMES = r"(outcomes?|bits?|bitstrings?|samples?|states?|q|site)_?\d*"
 _COUNTS = r"(counts?|n_?shots|shots|multiplicity|frequency|frequencies|occurrences)"
 _NAME = r"[A-Za-z][\w: .-]*"
+_ROWS = 8192  # lines at once
 _INDEX = r"|unnamed: ?0|index|idx|row|shot|shot_?(index|id|number)"
 
 
@@ -116,9 +119,12 @@ def read_csv(
             bases = letters.of_words(_chosen(line, layout.bases), place, n_sites) if layout.bases else []
             yield bases, labels.of_words(_chosen(line, layout.outcomes), place, n_sites)
 
+    def runs() -> Iterator[Run]:
+        yield from _runs(rows(), _counts(path, layout), basis, n_sites)
+
     def blocks() -> Iterator[Block]:
         if layout.count is not None:
-            yield from _drawn(rows(), _counts(path, layout), basis, n_sites)
+            yield from drawn_out(runs())
         elif layout.bases:
             yield from shot_blocks(rows())
         else:
@@ -141,6 +147,7 @@ def read_csv(
         lambda: _columns(path, layout),
         tuple(notes),
         ordered=layout.count is None,
+        counted=None if layout.count is None else runs,
     )
 
 
@@ -152,17 +159,18 @@ def _counts(path: Path, layout: _Layout) -> Iterator[int]:
         yield as_whole(number, f"{place}, column of counts")
 
 
-def _drawn(
+def _runs(
     rows: Iterator[tuple[list[int], list[int]]], counts: Iterator[int], basis: str | None, n_sites: int
-) -> Iterator[Block]:
-    """Shots of rows that stand for many each."""
-    both = list(zip(rows, counts, strict=True))
-    times = np.array([count for _, count in both], np.int64)
-    labels = drawn_out(np.array([bits for (_, bits), _ in both], np.uint8), times)
-    if not both[0][0][0]:
-        yield from with_basis(labels, basis, n_sites)
-        return
-    yield from zip(drawn_out(np.array([bases for (bases, _), _ in both], np.uint8), times), labels, strict=True)
+) -> Iterator[Run]:
+    """Rows that stand for many shots each."""
+    pairs = zip(rows, counts, strict=True)
+    while taken := list(islice(pairs, _ROWS)):
+        labels = np.array([bits for (_, bits), _ in taken], np.uint8)
+        times = np.array([count for _, count in taken], np.int64)
+        if taken[0][0][0]:
+            yield (np.array([bases for (bases, _), _ in taken], np.uint8), labels), times
+        else:
+            yield from ((block, times) for block in with_basis(iter([labels]), basis, n_sites))
 
 
 def _lines(path: Path, layout: _Layout) -> Iterator[tuple[str, list[str]]]:

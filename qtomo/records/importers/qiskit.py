@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qtomo.distribution import Outcomes
 from qtomo.errors import Code, InputError
 from qtomo.measurement.povm import BASES, named_povm
-from qtomo.records.file.writer import Block
-from qtomo.records.importers.base import Alphabet, Basis, Imported, Lost, alphabets, fixed_basis, load_json
+from qtomo.records.importers.base import Alphabet, Basis, Imported, Lost, Run, alphabets, fixed_basis, load_json
 from qtomo.records.importers.bits import bit_array
 from qtomo.records.importers.counts import LARGEST, as_whole, drawn_out
 from qtomo.records.importers.recognition import Claim, Head, Sure, first_of, keys, recognised_by
@@ -110,10 +110,10 @@ def read_qiskit(
         labels = _site_order(path, labels, basis_order)
     reverse = bit_order != "plain"
 
-    def blocks() -> Iterator[Block]:
+    def runs() -> Iterator[Run]:
         for experiment, label, chosen in zip(experiments, labels, places, strict=True):
-            for block in _rows(experiment, bits, chosen, reverse):
-                yield np.tile(fixed_basis(label, width), (len(block), 1)), block
+            rows, times = _rows(experiment, bits, chosen, reverse)
+            yield (np.tile(fixed_basis(label, width), (len(rows), 1)), rows), times
 
     notes = [
         f"{len(experiments)} experiments; site 0 is the {'right' if reverse else 'left'}most bit of each string, "
@@ -124,7 +124,16 @@ def read_qiskit(
     ordered = not any(experiment.is_counted for experiment in experiments)
     if not ordered:
         notes.append("counts keep no order of shots")
-    return Imported(path, width, named_povm("pauli6"), True, blocks, notes=tuple(notes), ordered=ordered)
+    return Imported(
+        path,
+        width,
+        named_povm("pauli6"),
+        True,
+        lambda: drawn_out(runs()),
+        notes=tuple(notes),
+        ordered=ordered,
+        counted=runs,
+    )
 
 
 def _site_order(path: Path, labels: list[str], order: Order | None) -> list[str]:
@@ -139,15 +148,17 @@ def _site_order(path: Path, labels: list[str], order: Order | None) -> list[str]
     return [label[::-1] for label in labels] if order == "qiskit" else labels
 
 
-def _rows(experiment: _Experiment, bits: Alphabet, chosen: list[int], reverse: bool) -> Iterator[Outcomes]:
-    """The shots of an experiment, uint8 (rows, sites) each, site 0 leftmost."""
+def _rows(
+    experiment: _Experiment, bits: Alphabet, chosen: list[int], reverse: bool
+) -> tuple[Outcomes, NDArray[np.int64]]:
+    """The words of an experiment, uint8 (rows, sites), site 0 leftmost, and how often each was seen."""
     rows, times, width = [], [], _all_bits(experiment)
     for word, count in experiment.words:
         place = f"{experiment.place}, '{word[:40]}'"
         row = bits.of_words(_letters(word, width, place, reverse), place)
         rows.append([row[bit] for bit in chosen])
         times.append(count)
-    yield from drawn_out(np.array(rows, dtype=np.uint8).reshape(len(rows), len(chosen)), np.array(times, np.int64))
+    return np.array(rows, dtype=np.uint8).reshape(len(rows), len(chosen)), np.array(times, np.int64)
 
 
 def _experiments(path: Path, content: Any, register: tuple[str, ...]) -> tuple[list[_Experiment], int]:
