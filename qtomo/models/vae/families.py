@@ -76,7 +76,7 @@ class DHSICVAEConfig(VAEConfig):
     """Settings of an autoencoder with a dHSIC penalty."""
 
     penalty: PenaltyName = "dhsic"
-    penalty_weight: Weight = 1.0
+    penalty_weight: Weight = 300.0
 
 
 class DHSICVAE(VAE):
@@ -90,7 +90,7 @@ class MMDVAEConfig(VAEConfig):
     """Settings of an InfoVAE: beta is its 1 - alpha, penalty_weight its alpha + lambda - 1."""
 
     penalty: PenaltyName = "mmd"
-    penalty_weight: Weight = 10.0
+    penalty_weight: Weight = 30.0
 
 
 class MMDVAE(VAE):
